@@ -1,0 +1,44 @@
+/** An integer mod n, 0 ≤ s < n. In protocol code: lower case. */
+export type Scalar = bigint
+
+/** A group element in the form its backend likes best. Never shared between backends. In protocol code: upper case. */
+export interface Point {
+  readonly __point: unique symbol
+}
+
+/** Bytes that are no point of the group, or not in the one accepted encoding. */
+export class InvalidPoint extends Error {
+  override readonly name = 'InvalidPoint'
+}
+
+/**
+ * The group secp256k1, as the protocol needs it. Two backends: noble (reference, browsers) and libsecp256k1
+ * (`@vertex/mpc/native`). Both must answer the same bytes. The identity is representable only as a result of
+ * `add`/`sum`; `isIdentity` tells, `encode` refuses it, `decode` never yields it.
+ */
+export interface Curve {
+  readonly name: string
+  /** Group order n. */
+  readonly order: bigint
+  /** k·G, for secret k in 1..n-1. */
+  mulBase(k: Scalar): Point
+  /** k·P, for secret k in 1..n-1. */
+  mul(P: Point, k: Scalar): Point
+  /** k·P for public k in 0..n-1; may be variable-time. */
+  mulPublic(P: Point, k: Scalar): Point
+  add(P: Point, Q: Point): Point
+  sum(points: readonly Point[]): Point
+  negate(P: Point): Point
+  equals(P: Point, Q: Point): boolean
+  isIdentity(P: Point): boolean
+  /** 33 bytes, compressed. @throws InvalidPoint for the identity */
+  encode(P: Point): Uint8Array
+  /** 33 bytes, first 02 or 03, on the curve. @throws InvalidPoint */
+  decode(bytes: Uint8Array): Point
+  /** RFC 9380, secp256k1_XMD:SHA-256_SSWU_RO_ under the given domain tag. */
+  hashToCurve(message: Uint8Array, dst: Uint8Array): Point
+  /** Plain ECDSA over a 32-byte digest; r and s 32 bytes each; refuses high s. */
+  verify(signature: { r: Uint8Array; s: Uint8Array }, digest: Uint8Array, publicKey: Point): boolean
+  /** The affine x coordinate, 32 bytes, and whether y is odd. */
+  coordinates(P: Point): { x: Uint8Array; yIsOdd: boolean }
+}
