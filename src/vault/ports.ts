@@ -1,0 +1,361 @@
+import type { RoomLink } from '@vertex/mpc'
+
+/**
+ * What the vault needs from the world. The domain compiles against these types and nothing else; `store`, `seal` and
+ * `relay` implement them, `compose.ts` puts them together.
+ *
+ * Conventions: times are whole milliseconds since 1970 and always come from the caller; ids are text chosen by the
+ * domain (never by a client, except `key_id`s that are only looked up); bytes are `Uint8Array`.
+ */
+
+/** The only source of time of the domain. */
+export interface Clock {
+  /** Milliseconds since 1970, whole. */
+  now(): number
+}
+
+// ---------------------------------------------------------------------------------------------------- store: errors
+
+/**
+ * The database cannot be asked now: refused, lost, locked, read-only, a standby, disk full, out of time. Nothing of
+ * the unit of work was kept, unless the connection broke during the commit itself: then nobody knows, and the domain
+ * must not claim either. Answered as `storage_unavailable`.
+ */
+export class StorageUnavailable extends Error {
+  override readonly name = 'StorageUnavailable'
+  constructor(options?: { cause?: unknown }) {
+    super('the database is not available', options)
+  }
+}
+
+/** What was already there. */
+export type Conflict =
+  | 'user_id'
+  | 'user_name'
+  | 'user_has_keys'
+  | 'api_key_id'
+  | 'key_id'
+  | 'share'
+  | 'share_has_handles'
+  | 'source_digest'
+  | 'setup_id'
+
+/**
+ * Something unique exists already, or something still hangs on what should go. Ends the unit of work: it is rolled
+ * back even if the error is caught inside.
+ */
+export class StoreConflict extends Error {
+  override readonly name = 'StoreConflict'
+  constructor(readonly conflict: Conflict) {
+    super(`the store refuses: ${conflict.replaceAll('_', ' ')} conflict`)
+  }
+}
+
+/** A sealed value does not open under the storage key for the row it stands in: damaged, swapped or foreign. */
+export class SealedValueInvalid extends Error {
+  override readonly name = 'SealedValueInvalid'
+  constructor(
+    readonly table: string,
+    readonly column: string,
+  ) {
+    super(`a sealed value of ${table}.${column} does not open`)
+  }
+}
+
+// ---------------------------------------------------------------------------------------------------- store
+
+/** The vault's memory. Acknowledged means durable: when `run` resolves, the unit of work is on disk. */
+export interface VaultStore {
+  /**
+   * One unit of work = one transaction: all of it happens, or nothing. Units behave as if they ran one after the
+   * other, reads included.
+   *
+   * `work` must do database work and nothing else: no protocol, no network, no waiting, nothing that cannot be done
+   * twice, because a unit that lost a race against another is run again from the start. It must await everything it
+   * starts. A `run` inside a `run` joins the outer unit.
+   *
+   * @throws StorageUnavailable, StoreConflict, and whatever `work` throws (the unit is then rolled back)
+   */
+  run<T>(work: (uow: UnitOfWork) => Promise<T>): Promise<T>
+  /** Resolves when the database is reachable, migrated, writable and the primary. @throws StorageUnavailable */
+  check(): Promise<void>
+  /** Waits for units under way, then closes. Later calls of `run` throw StorageUnavailable. Idempotent. */
+  close(): Promise<void>
+}
+
+/** The verbs of one unit of work. Valid only until the `work` that received it has settled. */
+export interface UnitOfWork {
+  readonly meta: MetaVerbs
+  readonly secrets: SecretVerbs
+  readonly users: UserVerbs
+  readonly apiKeys: ApiKeyVerbs
+  readonly pendingKeys: PendingKeyVerbs
+  readonly shares: ShareVerbs
+  readonly handles: HandleVerbs
+  readonly setups: SetupVerbs
+  readonly failures: FailureVerbs
+  readonly tombstones: TombstoneVerbs
+}
+
+/** Which database this is. A new one, or one put back from an older copy, is another generation. */
+export interface VaultMeta {
+  /** 32 lower-case hex characters, random. */
+  readonly generation: string
+  readonly bornAt: number
+}
+
+export interface MetaVerbs {
+  get(): Promise<VaultMeta>
+  /** After a database was put back from a copy: new generation and birth time, every OT setup deleted. */
+  restored(at: number): Promise<VaultMeta>
+}
+
+export type SecretKind = 'backup' | 'storage'
+
+/** A secret that this database has been used with. Never the secret itself. */
+export interface RecordedSecret {
+  readonly kind: SecretKind
+  /** Lower-case hex. */
+  readonly fingerprint: string
+  /** Where it was found, for people: the name and version in the key vault, or the path of the file. */
+  readonly name: string
+  readonly version: string
+  readonly recordedAt: number
+}
+
+export interface SecretVerbs {
+  /** Remembers a secret; one that is known already keeps its first entry. Answers whether it was new. */
+  record(secret: RecordedSecret): Promise<boolean>
+  /** All of one kind, oldest first: the last is the newest recorded one. */
+  list(kind: SecretKind): Promise<readonly RecordedSecret[]>
+}
+
+export interface UserRecord {
+  readonly userId: string
+  readonly name: string
+  readonly createdAt: number
+  /** Re-created from a valid API key after a loss. */
+  readonly recovered: boolean
+}
+
+export interface UserVerbs {
+  /** @throws StoreConflict `user_id` or `user_name` */
+  insert(user: UserRecord): Promise<void>
+  byId(userId: string): Promise<UserRecord | undefined>
+  byName(name: string): Promise<UserRecord | undefined>
+  /**
+   * Deletes a user with its API keys and pending keys and leaves tombstones of the id, the name and every key.
+   * Answers false when there was none (a tombstone of the id is left all the same).
+   * @throws StoreConflict `user_has_keys` while a key_id of the user exists
+   */
+  delete(userId: string, at: number): Promise<boolean>
+}
+
+export interface ApiKeyRecord {
+  readonly apiKeyId: string
+  readonly userId: string
+  /** 32 bytes: hash of the whole key as the client sends it. */
+  readonly secretHash: Uint8Array
+  readonly issuedAt: number
+  readonly expiresAt: number | null
+  /** Re-created from the key itself after a loss. */
+  readonly recovered: boolean
+}
+
+export interface ApiKeyVerbs {
+  /** The user must exist. @throws StoreConflict `api_key_id` */
+  insert(apiKey: ApiKeyRecord): Promise<void>
+  /** Not revoked ones only. Without a user, because this is how a caller is recognised. */
+  byId(apiKeyId: string): Promise<ApiKeyRecord | undefined>
+  /** Deletes the key and leaves its tombstone (even when it is not known). Answers whether there was one. */
+  revoke(userId: string, apiKeyId: string, at: number): Promise<boolean>
+}
+
+/** A key_id handed out by `create`, before keygen. */
+export interface PendingKeyRecord {
+  readonly keyId: string
+  readonly userId: string
+  /** Public identity of this party for this key, 33 bytes. */
+  readonly keygenId: Uint8Array
+  readonly createdAt: number
+}
+
+export interface PendingKey extends PendingKeyRecord {
+  /** Private half of the identity, 32 bytes. */
+  readonly identitySecret: Uint8Array
+}
+
+export interface PendingKeyVerbs {
+  /** @throws StoreConflict `key_id` */
+  insert(key: PendingKey): Promise<void>
+  /** Of this user; anybody else's is undefined exactly as a random one. Opens the secret. */
+  find(userId: string, keyId: string): Promise<PendingKey | undefined>
+  /** As `find`, and deletes it: of two units that take the same key, one gets it. */
+  take(userId: string, keyId: string): Promise<PendingKey | undefined>
+  /** Deletes it. Answers whether there was one. */
+  delete(userId: string, keyId: string): Promise<boolean>
+  listForUser(userId: string): Promise<readonly PendingKeyRecord[]>
+}
+
+/**
+ * How a share came here. `encrypted` is for ever: such a share never leaves in the clear. Sealed together with the
+ * share, so that it cannot be changed in the database.
+ */
+export type Provenance = 'generated' | 'encrypted' | 'plaintext'
+
+/** What is known of a share without opening it. Unique by (user, public key, party, epoch). */
+export interface ShareRecord {
+  /** 32 lower-case hex characters, chosen by the domain; never leaves the vault. */
+  readonly shareId: string
+  readonly userId: string
+  /** 33 bytes, compressed. */
+  readonly publicKey: Uint8Array
+  readonly party: number
+  readonly epoch: number
+  readonly threshold: number
+  readonly parties: number
+  /** Public identity of this party for this key, 33 bytes. */
+  readonly keygenId: Uint8Array
+  readonly provenance: Provenance
+  readonly createdAt: number
+  /** When keygen closed, or the first run with an imported share proved its counterpart; null until then. */
+  readonly confirmedAt: number | null
+}
+
+export interface ShareVerbs {
+  /** Seals `record` (an encoded KeyShare) and keeps it. @throws StoreConflict `share` when the share exists */
+  insert(share: ShareRecord, record: Uint8Array): Promise<void>
+  /** All shares of this user and public key: any party, any epoch, oldest epoch first. */
+  findForUser(userId: string, publicKey: Uint8Array): Promise<readonly ShareRecord[]>
+  /** The encoded KeyShare, opened. The caller wipes it. @throws SealedValueInvalid */
+  open(userId: string, shareId: string): Promise<Uint8Array | undefined>
+  /** Sets `confirmedAt` unless it is set. Answers whether the share exists. */
+  confirm(userId: string, shareId: string, at: number): Promise<boolean>
+  /** From now on the provenance is `encrypted`. Answers whether the share exists. */
+  markEncrypted(userId: string, shareId: string): Promise<boolean>
+  /**
+   * Erases a share with its OT setups and leaves its tombstone. Answers whether there was one.
+   * @throws StoreConflict `share_has_handles` while a key_id leads to it
+   */
+  erase(userId: string, shareId: string, at: number): Promise<boolean>
+}
+
+/** A key_id and the share it leads to. */
+export interface HandleRecord {
+  readonly keyId: string
+  readonly userId: string
+  readonly shareId: string
+  /** 32 bytes: digest of the imported blob; null when the key_id comes from keygen. Unique by user. */
+  readonly sourceDigest: Uint8Array | null
+  readonly createdAt: number
+}
+
+export interface KeyRecord {
+  readonly handle: HandleRecord
+  readonly share: ShareRecord
+}
+
+export interface HandleVerbs {
+  /** The share must exist and belong to the user. @throws StoreConflict `key_id` or `source_digest` */
+  insert(handle: HandleRecord): Promise<void>
+  /** Of this user; anybody else's key_id is undefined exactly as a random one. */
+  find(userId: string, keyId: string): Promise<KeyRecord | undefined>
+  /** The handle that the first import of this blob by this user made. */
+  findByDigest(userId: string, sourceDigest: Uint8Array): Promise<KeyRecord | undefined>
+  /** Oldest first. */
+  listForUser(userId: string): Promise<readonly KeyRecord[]>
+  countForShare(userId: string, shareId: string): Promise<number>
+  /** Deletes a handle; answers its share and how many handles still lead to it, undefined when there was none. */
+  delete(
+    userId: string,
+    keyId: string,
+  ): Promise<{ readonly share: ShareRecord; readonly remaining: number } | undefined>
+}
+
+/** An OT setup with one peer, as a run of this share needs it. Never exported. */
+export interface StoredSetup {
+  /** 32 bytes. */
+  readonly setupId: Uint8Array
+  /** An encoded PairSetup, opened. */
+  readonly record: Uint8Array
+}
+
+/** Setups belong to a share id, which never comes from a client: the user was checked when the share was found. */
+export interface SetupVerbs {
+  /** The newest setup with this peer that is not retired. @throws SealedValueInvalid */
+  load(shareId: string, peer: number): Promise<StoredSetup | undefined>
+  /**
+   * Keeps a new setup as the only one that `load` finds. The secret bytes of older ones are deleted; they stay alive
+   * for runs that hold them.
+   * @throws StoreConflict `setup_id` when the id was ever used, so that a retired one cannot come back
+   */
+  save(shareId: string, peer: number, setup: StoredSetup, at: number): Promise<void>
+  /** Deletes the secret bytes and keeps id and time for ever; also for a setup that was never saved. Idempotent. */
+  retire(shareId: string, peer: number, setupId: Uint8Array, at: number): Promise<void>
+  /** Whether messages that depend on this setup may still be sent. False for one that is not known. */
+  isAlive(setupId: Uint8Array): Promise<boolean>
+}
+
+/** Failed cryptographic checks by a peer that had proved who it is. */
+export interface FailureVerbs {
+  add(shareId: string, peer: number, at: number): Promise<void>
+  /** How many with `at` > `since`. */
+  countSince(shareId: string, peer: number, since: number): Promise<number>
+}
+
+/** What must not come back by itself. Of a share: whatever its epoch. */
+export type TombstoneSubject =
+  | {
+      readonly kind: 'share'
+      readonly userId: string
+      readonly publicKey: Uint8Array
+      readonly party: number
+    }
+  | { readonly kind: 'user'; readonly userId: string }
+  | { readonly kind: 'user_name'; readonly name: string }
+  | { readonly kind: 'api_key'; readonly apiKeyId: string }
+
+export interface TombstoneVerbs {
+  /** Idempotent; the first time stays. */
+  add(subject: TombstoneSubject, at: number): Promise<void>
+  has(subject: TombstoneSubject): Promise<boolean>
+  /** Answers whether there was one. */
+  lift(subject: TombstoneSubject): Promise<boolean>
+}
+
+// ---------------------------------------------------------------------------------------------------- seal
+
+/** Where a sealed value stands. Its associated data: bytes moved to another place do not open. */
+export interface RowIdentity {
+  readonly table: string
+  readonly id: string
+  readonly column: string
+}
+
+/** Seals single values at rest under the storage key, each write under a fresh key and salt. */
+export interface RowSeal {
+  seal(row: RowIdentity, plaintext: Uint8Array): Uint8Array
+  /** @throws Error unless these bytes were sealed for this row under this storage key */
+  open(row: RowIdentity, sealed: Uint8Array): Uint8Array
+}
+
+// ---------------------------------------------------------------------------------------------------- relay
+
+/** Rooms, in this process or behind another address. */
+export interface RoomPort {
+  /** Makes a one-time room for `size` parties. Answers its room_uuid. */
+  create(size: number): Promise<string>
+  /**
+   * Joins a room.
+   * @param roomUuid 8-4-4-4-12 hex form of 16 random bytes
+   * @param label what this party announces of itself, unauthenticated
+   * @param options deadlineMs: how long from now the room may be used; relayAddress: host:port of a foreign relay,
+   * already checked against the operator's list
+   * @throws RoomClosed
+   */
+  join(
+    roomUuid: string,
+    label: Uint8Array,
+    options: { readonly relayAddress?: string; readonly deadlineMs: number },
+  ): Promise<RoomLink>
+}
