@@ -339,6 +339,108 @@ export interface RowSeal {
   open(row: RowIdentity, sealed: Uint8Array): Uint8Array
 }
 
+/** The clear, authenticated header of a backup blob. docs/spec/backup-envelope.md */
+export interface BackupHeader {
+  readonly vaultName: string
+  readonly userId: string
+  readonly keyId: string
+  /** 33 bytes, compressed. */
+  readonly publicKey: Uint8Array
+  readonly party: number
+  readonly threshold: number
+  /** All parties in the order of their index. */
+  readonly parties: readonly {
+    readonly keygenId: Uint8Array
+    readonly publicShare: Uint8Array
+  }[]
+  readonly epoch: number
+  /** 32 bytes: hash of the chain code. */
+  readonly chainCodeHash: Uint8Array
+  readonly createdAt: number
+}
+
+/** Which backup secret sealed a blob. Name and version are hints for people. */
+export interface BackupSecretHint {
+  readonly fingerprint: Uint8Array
+  readonly name: string
+  readonly version: string
+}
+
+/** Makes and opens backup blobs. */
+export interface BackupSeal {
+  /** Seals an encoded KeyShare under the newest backup secret. */
+  seal(header: BackupHeader, record: Uint8Array): Uint8Array
+  /**
+   * Opens a blob with the secret that its header names.
+   * @throws VaultError `backup_invalid` for every bad blob, `backup_key_unavailable` when the secret is missing
+   */
+  open(blob: Uint8Array): {
+    readonly header: BackupHeader
+    readonly secret: BackupSecretHint
+    readonly record: Uint8Array
+  }
+}
+
+/** The public half of the identity that survives the loss of the server. */
+export interface VaultIdentityPublic {
+  /** Ed25519, 32 bytes. */
+  readonly publicKey: Uint8Array
+  /** Lower-case hex. */
+  readonly fingerprint: string
+}
+
+/** What a signed `key_id_not_exists` says. */
+export interface KeyIdNotExistsStatement {
+  readonly vaultName: string
+  readonly apiKeyId: string
+  readonly keyId: string
+  readonly generation: string
+  /** 32 bytes, from the client. */
+  readonly nonce: Uint8Array
+}
+
+export interface VaultIdentityPort {
+  /** Derived from the newest backup secret. */
+  readonly newest: VaultIdentityPublic
+  /**
+   * Signs with the identity whose fingerprint the client pinned while its secret is enabled, undefined for one that
+   * is not known; `successor` is the newest identity, signed by the pinned one, when they differ.
+   */
+  signKeyIdNotExists(
+    statement: KeyIdNotExistsStatement,
+    pinnedFingerprint: string,
+  ):
+    | {
+        readonly publicKey: Uint8Array
+        readonly signature: Uint8Array
+        readonly successor?: { readonly publicKey: Uint8Array; readonly signature: Uint8Array }
+      }
+    | undefined
+}
+
+/** What an API key says of itself. */
+export interface ApiKeyClaims {
+  readonly apiKeyId: string
+  readonly userId: string
+  readonly issuedAt: number
+  readonly expiresAt: number | null
+}
+
+export interface ApiKeyPort {
+  /** Makes a key; the text is shown once and never kept. `secretHash` is what the store keeps. */
+  issue(claims: { userId: string; issuedAt: number; expiresAt: number | null }): {
+    readonly text: string
+    readonly claims: ApiKeyClaims
+    readonly secretHash: Uint8Array
+  }
+  /** Undefined unless it has the form of a key. Proves nothing yet. */
+  parse(
+    text: string,
+  ): { readonly claims: ApiKeyClaims; readonly secretHash: Uint8Array } | undefined
+  /** Whether a key of this vault's name and one of its enabled secrets tagged this text. */
+  verifyTag(text: string): boolean
+}
+
 // ---------------------------------------------------------------------------------------------------- relay
 
 /** Rooms, in this process or behind another address. */
