@@ -1,0 +1,193 @@
+import type { VaultError } from './errors.js'
+
+/** How backups leave this server: chosen by the operator at start, never by a request. */
+export type BackupMode = 'encrypted' | 'plaintext'
+
+/** Who is calling: a user, through one of their API keys. */
+export interface Caller {
+  readonly userId: string
+  readonly apiKeyId: string
+}
+
+/**
+ * What a client sends so that a `key_id_not_exists` can be signed for it: 32 random bytes, and the fingerprint of the
+ * vault identity it pinned. Both 64 hex digits. Anything else is treated as absent: the answer is then not signed.
+ */
+export interface IdentityContext {
+  readonly nonce?: string | undefined
+  readonly identity?: string | undefined
+}
+
+/** What a client pins of this vault. */
+export interface VaultIdentityInfo {
+  /** Ed25519, 32 bytes as hex. */
+  readonly publicKey: string
+  /** 32 bytes as hex. */
+  readonly fingerprint: string
+  readonly vaultName: string
+  /** Random name of this database. */
+  readonly generation: string
+}
+
+export interface CreateUserRequest {
+  readonly name: string
+  /** Given only to take a user over from elsewhere under the id its backups name. */
+  readonly userId?: string | undefined
+}
+
+/** Which tombstone to lift. Those of API keys stay for ever. */
+export type DeleteTombstoneRequest =
+  | { readonly kind: 'share'; readonly userId: string; readonly pubkey: string }
+  | { readonly kind: 'user'; readonly userId: string }
+  | { readonly kind: 'user_name'; readonly name: string }
+
+export interface KeygenRequest {
+  readonly keyId: string
+  readonly roomUuid: string
+  readonly numParties: number
+  /** How many parties must sign. */
+  readonly threshold: number
+  /** The keygen_ids of all other parties, 33 bytes each as hex. */
+  readonly othersKeygenIds: readonly string[]
+  readonly relayAddress?: string | undefined
+}
+
+export interface SignRequest {
+  readonly keyId: string
+  readonly roomUuid: string
+  /** The message, hex. */
+  readonly msg: string
+  /** sha256, keccak256, sha256d or none, in any case. */
+  readonly hashAlgo: string
+  readonly derivationPath?: readonly number[] | undefined
+  /** Hex; for policies, not signed. */
+  readonly extraData?: string | undefined
+  readonly relayAddress?: string | undefined
+}
+
+/** r and s: 32 bytes as hex, s the lower of the two; v: recovery id, 0 to 3; der: hex. */
+export interface SignatureHex {
+  readonly r: string
+  readonly s: string
+  readonly v: 0 | 1 | 2 | 3
+  readonly der: string
+}
+
+export type BatchEntry =
+  | { readonly signature: SignatureHex; readonly error?: undefined }
+  | { readonly error: VaultError; readonly signature?: undefined }
+
+export type Provenance = 'generated' | 'encrypted' | 'plaintext'
+
+/** What may be told of a key; never a secret. Everything after `createdAt` only with `state: 'ready'`. */
+export interface KeyInfo {
+  readonly keyId: string
+  readonly keygenId: string
+  readonly state: 'created' | 'ready'
+  readonly createdAt: Date
+  readonly pubkey?: string
+  readonly chainCode?: string
+  readonly party?: number
+  readonly parties?: number
+  readonly threshold?: number
+  readonly epoch?: number
+  readonly provenance?: Provenance
+}
+
+/** `keyShare` is base64. */
+export interface Backup {
+  readonly exportType: BackupMode
+  readonly keyShare: string
+}
+
+export interface BackupSummary {
+  /** The key_id under which the backup was exported. */
+  readonly keyId: string
+  readonly pubkey: string
+  readonly epoch: number
+  /** Version of the backup secret that opened it; null for a plaintext backup. */
+  readonly secretVersion: string | null
+}
+
+export interface Readiness {
+  readonly ok: boolean
+  readonly checks: Readonly<Record<string, boolean>>
+}
+
+/**
+ * The vault: one party of threshold keys. Everything that HTTP may ask of the domain.
+ *
+ * Every method may throw VaultError `storage_unavailable`, those that start a run also `too_busy`. A key_id that does
+ * not exist and one of another user are answered alike, with `key_id_not_exists`.
+ */
+export interface Vault {
+  /** @param authorization the raw header value @throws VaultError `access_denied` */
+  authenticate(authorization: string): Promise<Caller>
+
+  /** @throws VaultError `user_name_already_exists`, `unique_violation` (the user_id is taken), `bad_request_params` */
+  createUser(request: CreateUserRequest): Promise<{ userId: string; apiKey: string }>
+  /** @throws VaultError `user_id_not_exists` */
+  generateApiKey(userId: string): Promise<{ userId: string; apiKey: string }>
+  /** @throws VaultError `user_id_not_exists`, `api_key_not_found` */
+  revokeApiKey(request: { apiKey: string; userId: string }): Promise<void>
+  /** @throws VaultError `user_id_not_exists`, `user_has_associated_keys` */
+  deleteUser(userId: string): Promise<void>
+  /** @throws VaultError `tombstone_not_found` */
+  deleteTombstone(request: DeleteTombstoneRequest): Promise<void>
+
+  /** @throws VaultError `bad_request_params`, `room_creation_problem` */
+  createRoom(size: number): Promise<{ roomUuid: string }>
+
+  createKey(
+    caller: Caller,
+  ): Promise<{ keyId: string; keygenId: string; vaultIdentity: VaultIdentityInfo | null }>
+  /**
+   * @throws VaultError `bad_n_and_t_params`, `already_performed_keygen`, `key_id_not_exists`, `share_tombstoned`,
+   * `protocol_abort`, `session_mismatch`, `room_*`
+   */
+  keygen(
+    caller: Caller,
+    request: KeygenRequest,
+    context?: IdentityContext,
+  ): Promise<{ pubkey: string; chainCode: string; vaultIdentity: VaultIdentityInfo | null }>
+  /**
+   * @throws VaultError `key_id_not_exists`, `key_operation_before_keygen`, `key_locked`, `share_tombstoned`,
+   * `bad_request_params`, `rate_limited`, `protocol_abort`, `session_mismatch`, `room_*`
+   */
+  sign(caller: Caller, request: SignRequest, context?: IdentityContext): Promise<SignatureHex>
+  /** One entry for each request, in order. @throws VaultError `batch_too_large`, `bad_request_params` */
+  batchSign(
+    caller: Caller,
+    requests: readonly SignRequest[],
+    context?: IdentityContext,
+  ): Promise<BatchEntry[]>
+  /** @throws VaultError `key_id_not_exists`, `key_operation_before_keygen`, `bad_request_params` */
+  derivePubkey(
+    caller: Caller,
+    request: { keyId: string; derivationPath: readonly number[] },
+    context?: IdentityContext,
+  ): Promise<{ pubkey: string }>
+  /** @throws VaultError `key_id_not_exists` */
+  exportId(caller: Caller, keyId: string, context?: IdentityContext): Promise<{ keygenId: string }>
+  /** Removes the handle; with the last handle the share is erased and leaves a tombstone. */
+  deleteKeyShare(caller: Caller, keyId: string, context?: IdentityContext): Promise<void>
+  listKeys(caller: Caller): Promise<KeyInfo[]>
+  /** @throws VaultError `key_id_not_exists` */
+  getKey(caller: Caller, keyId: string, context?: IdentityContext): Promise<KeyInfo>
+
+  /**
+   * @throws VaultError `key_id_not_exists`, `key_operation_before_keygen`, `export_mode_refused`,
+   * `backup_key_unavailable`, `rate_limited`
+   */
+  exportBackup(caller: Caller, keyId: string, context?: IdentityContext): Promise<Backup>
+  /** @throws VaultError `backup_invalid`, `export_mode_refused`, `share_tombstoned`, `backup_key_unavailable` */
+  importBackup(caller: Caller, backup: Backup): Promise<{ keyId: string }>
+  /** All the checks of an import; changes nothing. Throws as importBackup does. */
+  verifyBackup(caller: Caller, backup: Backup): Promise<BackupSummary>
+
+  /** The public half of the key with which this server signs JWTs (ES256), as PEM. */
+  identityPem(): string
+  readiness(): Promise<Readiness>
+  /** Takes no new runs, lets the running ones finish (at most 20 s), then cuts them off. Idempotent. */
+  close(): Promise<void>
+}
