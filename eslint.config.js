@@ -4,7 +4,7 @@ export default tseslint.config(
   {
     ignores: [
       '**/dist/**',
-      'dist-demo/**',
+      'dist-tools/**',
       '**/node_modules/**',
       'sdk/src/generated/**',
       'bench/rivals/**',

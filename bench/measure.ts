@@ -1,0 +1,50 @@
+/** Milliseconds of CPU (user and system) this process spent on `work`. */
+export async function cpuMs<T>(work: () => T | Promise<T>): Promise<{ value: T; ms: number }> {
+  const before = process.cpuUsage()
+  const value = await work()
+  const used = process.cpuUsage(before)
+  return { value, ms: (used.user + used.system) / 1000 }
+}
+
+export function median(samples: readonly number[]): number {
+  return quantile(samples, 0.5)
+}
+
+/** @throws RangeError when there are no samples */
+export function quantile(samples: readonly number[], q: number): number {
+  if (samples.length === 0) throw new RangeError('no samples')
+  const sorted = [...samples].sort((a, b) => a - b)
+  return sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))]!
+}
+
+/** One thing to time. `run` does the work once; `prepare` is not timed. */
+export interface Contender {
+  readonly name: string
+  readonly run: () => unknown
+  readonly rounds: number
+}
+
+/**
+ * Times contenders side by side: one warm-up each, then round after round in turn, so that whatever else the
+ * machine does hits all of them alike. Answers the samples (ms of CPU) by name.
+ */
+export async function interleave(
+  contenders: readonly Contender[],
+  progress: (done: number, total: number) => void,
+): Promise<Map<string, number[]>> {
+  const samples = new Map<string, number[]>()
+  for (const contender of contenders) {
+    await contender.run()
+    samples.set(contender.name, [])
+  }
+  const total = Math.max(...contenders.map((contender) => contender.rounds))
+  for (let round = 0; round < total; round++) {
+    progress(round, total)
+    for (const contender of contenders) {
+      if (round >= contender.rounds) continue
+      const { ms } = await cpuMs(contender.run)
+      samples.get(contender.name)!.push(ms)
+    }
+  }
+  return samples
+}

@@ -1,0 +1,89 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import { fileURLToPath } from 'node:url'
+
+const program = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
+
+/** A Vertex in a process of its own. */
+export interface RunningServer {
+  readonly url: string
+  readonly process: ChildProcess
+  /** Everything the process wrote so far. */
+  output(): string
+  /** kill -9: no warning, no clean-up. */
+  kill(): Promise<void>
+  /** SIGTERM, then waits for the clean end. */
+  stop(): Promise<void>
+}
+
+/**
+ * Starts a Vertex and waits until it is ready.
+ * @param folder working directory: `./data` and `./vertex-secret` appear in it
+ * @throws Error with the server's own words when it does not become ready within 30 s
+ */
+export async function startServer(
+  folder: string,
+  port: number,
+  settings: Record<string, string>,
+): Promise<RunningServer> {
+  const child = spawn(process.execPath, [program], {
+    cwd: folder,
+    env: {
+      PATH: process.env['PATH'] ?? '',
+      PORT: String(port),
+      ...settings,
+    },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const written: string[] = []
+  for (const stream of [child.stdout, child.stderr])
+    stream.on('data', (bytes: Buffer) => written.push(bytes.toString()))
+  const output = () => written.join('')
+  const url = `http://127.0.0.1:${port}`
+  const running = () => child.exitCode === null && child.signalCode === null
+  const end = async (signal: NodeJS.Signals) => {
+    if (!running()) return
+    const exited = once(child, 'exit')
+    child.kill(signal)
+    await exited
+  }
+
+  const giveUpAt = Date.now() + 30_000
+  while (!(await isReady(url))) {
+    if (!running()) throw new Error(`the server ended at start:\n${output()}`)
+    if (Date.now() > giveUpAt) {
+      await end('SIGKILL')
+      throw new Error(`the server is not ready after 30 s:\n${output()}`)
+    }
+    await new Promise((resolve) => setTimeout(resolve, 25))
+  }
+  return {
+    url,
+    process: child,
+    output,
+    kill: () => end('SIGKILL'),
+    stop: () => end('SIGTERM'),
+  }
+}
+
+async function isReady(url: string): Promise<boolean> {
+  try {
+    const answer = await fetch(`${url}/readyz`)
+    await answer.body?.cancel()
+    return answer.ok
+  } catch {
+    return false // not listening yet
+  }
+}
+
+/** A TCP port that was free a moment ago. */
+export async function freePort(): Promise<number> {
+  const probe = createServer().listen(0, '127.0.0.1')
+  await once(probe, 'listening')
+  const address = probe.address()
+  probe.close()
+  await once(probe, 'close')
+  if (address === null || typeof address === 'string') throw new Error('no TCP port')
+  return address.port
+}
