@@ -17,11 +17,12 @@ export function quantile(samples: readonly number[], q: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))]!
 }
 
-/** One thing to time. `run` does the work once; `prepare` is not timed. */
+/** One thing to time: `run` does the work once, on what the untimed `prepare` made. */
 export interface Contender {
   readonly name: string
-  readonly run: () => unknown
   readonly rounds: number
+  prepare?(): unknown
+  run(prepared: unknown): unknown
 }
 
 /**
@@ -34,7 +35,7 @@ export async function interleave(
 ): Promise<Map<string, number[]>> {
   const samples = new Map<string, number[]>()
   for (const contender of contenders) {
-    await contender.run()
+    await contender.run(await contender.prepare?.())
     samples.set(contender.name, [])
   }
   const total = Math.max(...contenders.map((contender) => contender.rounds))
@@ -42,7 +43,8 @@ export async function interleave(
     progress(round, total)
     for (const contender of contenders) {
       if (round >= contender.rounds) continue
-      const { ms } = await cpuMs(contender.run)
+      const prepared = await contender.prepare?.()
+      const { ms } = await cpuMs(() => contender.run(prepared))
       samples.get(contender.name)!.push(ms)
     }
   }

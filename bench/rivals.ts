@@ -4,21 +4,27 @@ import { fileURLToPath } from 'node:url'
 
 const folder = fileURLToPath(new URL('../../bench/rivals/', import.meta.url))
 
-interface DklsWasmLl {
-  keygen(parties: number, threshold: number): { toBytes(): Uint8Array }[]
-  sign(shares: unknown[], digest: Uint8Array): unknown
+export interface DklsWasmLl {
+  keygen(parties: number, threshold: number): Uint8Array[]
+  load(shares: readonly Uint8Array[]): unknown
+  sign(shares: unknown, digest: Uint8Array): unknown
 }
 
-interface TssDklsLib {
+export interface TssDklsLib {
   setUp(): Promise<unknown>
   sign(key: unknown, digest: Uint8Array): Promise<unknown>
+}
+
+export interface Rivals {
+  readonly dklsWasmLl: DklsWasmLl
+  readonly tssDklsLib: TssDklsLib
 }
 
 /**
  * Loads the rivals, installing them on first use. They are not open source, so they live in a folder of their own
  * and are never a dependency of ours.
  */
-export async function loadRivals(): Promise<{ dklsWasmLl: DklsWasmLl; tssDklsLib: TssDklsLib }> {
+export async function loadRivals(): Promise<Rivals> {
   if (!existsSync(`${folder}node_modules`))
     execFileSync(
       'npm',

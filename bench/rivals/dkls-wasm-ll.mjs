@@ -1,12 +1,12 @@
 // Times keygen (with OT setup) and signing of @silencelaboratories/dkls-wasm-ll-node through its published API.
-import { KeygenSession, SignSession } from '@silencelaboratories/dkls-wasm-ll-node'
+import { KeygenSession, Keyshare, SignSession } from '@silencelaboratories/dkls-wasm-ll-node'
 
 const fromOthers = (messages, party) =>
   messages.filter((m) => m.from_id !== party).map((m) => m.clone())
 const addressedTo = (messages, party) =>
   messages.filter((m) => m.to_id === party).map((m) => m.clone())
 
-/** n parties, t signers; answers their shares as bytes, for a share can be used once. */
+/** n parties, t signers; answers their shares as bytes, for signing uses a share up. */
 export function keygen(n, t) {
   const parties = Array.from({ length: n }, (_, id) => new KeygenSession(n, t, id))
   const first = parties.map((p) => p.createFirstMessage())
@@ -15,10 +15,12 @@ export function keygen(n, t) {
   const third = parties.flatMap((p, id) => p.handleMessages(addressedTo(second, id)))
   const fourth = parties.flatMap((p, id) => p.handleMessages(addressedTo(third, id), commitments))
   parties.forEach((p, id) => p.handleMessages(fromOthers(fourth, id)))
-  return parties.map((p) => p.keyshare())
+  return parties.map((p) => p.keyshare().toBytes())
 }
 
-/** Signs with the given shares (consumed); answers the signature and the bytes sent. */
+export const load = (shares) => shares.map((bytes) => Keyshare.fromBytes(bytes))
+
+/** Signs with loaded shares, which are used up. */
 export function sign(shares, digest) {
   const ids = shares.map((share) => share.partyId)
   const parties = shares.map((share) => new SignSession(share, 'm'))
