@@ -11,6 +11,7 @@ export type RoomCloseReason =
   | 'room_used'
   | 'room_expired'
   | 'room_timeout'
+  | 'room_abandoned'
   | 'message_too_large'
   | 'buffer_full'
   | 'bad_frame'
@@ -33,9 +34,16 @@ export interface RoomLink {
   readonly slot: number
   /** How many parties the room takes. */
   readonly size: number
+  /** @throws RoomClosed when the room has ended for this party */
   send(to: number, bytes: Uint8Array): void
   /** The next event, in order of arrival. @throws RoomClosed, also when this party's deadline has passed */
   receive(): Promise<RoomEvent>
   /** Leaves the room; a pending `receive` is rejected with `left`. Idempotent. */
   leave(): void
 }
+
+/**
+ * A clock, injected: calls `expire` once when the party's time is up, and returns what calls it off.
+ * Nothing in this package knows the time.
+ */
+export type Deadline = (expire: () => void) => () => void

@@ -1,0 +1,248 @@
+import { concatBytes, equalBytes, wipe } from '../bytes.js'
+import { systemRng } from '../rng.js'
+import { ChannelError } from './channel-error.js'
+import type { ChannelCrypto } from './crypto.js'
+import { nonce, Transport } from './transport.js'
+
+/**
+ * Noise_KK_25519_ChaChaPoly_SHA256 (Noise Protocol Framework, revision 34): two parties that know each other's static
+ * key agree on a channel in two messages. docs/spec/channel.md
+ */
+const PROTOCOL_NAME = Uint8Array.from('Noise_KK_25519_ChaChaPoly_SHA256', (c) => c.charCodeAt(0))
+
+/** The bytes of an empty-payload handshake message: an ephemeral key and a tag. */
+export const HANDSHAKE_OVERHEAD = 32 + 16
+
+const empty = new Uint8Array(0)
+const zeros = new Uint8Array(32)
+
+export interface HandshakeInput {
+  readonly crypto: ChannelCrypto
+  /** What both sides must mean, byte for byte, or nothing decrypts. */
+  readonly prologue: Uint8Array
+  /** The own static X25519 secret, 32 bytes. */
+  readonly secret: Uint8Array
+  /** The other side's static X25519 public key, 32 bytes. */
+  readonly peer: Uint8Array
+}
+
+/** What a finished handshake gives either side. */
+export interface Established {
+  /** 32 bytes, the same on both sides, different for every handshake. */
+  readonly handshakeHash: Uint8Array
+  /** The two fresh ephemeral keys, 32 bytes each: what each side contributed to this run. */
+  readonly contributions: { readonly initiator: Uint8Array; readonly responder: Uint8Array }
+  readonly transport: Transport
+}
+
+/** An initiator that has sent its message. */
+export interface Initiator {
+  readonly message: Uint8Array
+  /**
+   * Reads the responder's message. One that does not decrypt changes nothing, so that the true one can still come;
+   * after the true one the handshake is used up.
+   * @throws ChannelError
+   */
+  finish(message: Uint8Array): Established & { readonly payload: Uint8Array }
+}
+
+/** A responder that has read an initiator's message. */
+export interface Responder {
+  readonly payload: Uint8Array
+  /** Answers, once. @throws ChannelError on a second call */
+  reply(payload: Uint8Array): Established & { readonly message: Uint8Array }
+}
+
+/** Starts a handshake as the initiator. @throws ChannelError for a static key of small order */
+export function initiate(input: HandshakeInput, payload: Uint8Array = empty): Initiator {
+  return initiateWith(input, systemRng(32), payload)
+}
+
+/**
+ * Answers a handshake message as the responder. Every message is read with a state of its own.
+ * @throws ChannelError when it does not decrypt
+ */
+export function respond(input: HandshakeInput, message: Uint8Array): Responder {
+  return respondWith(input, () => systemRng(32), message)
+}
+
+/** `initiate` with a given ephemeral secret: for published vectors only. */
+export function initiateWith(
+  { crypto, prologue, secret, peer }: HandshakeInput,
+  ephemeral: Uint8Array,
+  payload: Uint8Array,
+): Initiator {
+  const own = crypto.x25519Public(secret)
+  const state = new SymmetricState(crypto, prologue, own, peer)
+  const e = crypto.x25519Public(ephemeral)
+  state.mixHash(e) // → e
+  state.mixKey(dh(crypto, ephemeral, peer)) // es
+  state.mixKey(dh(crypto, secret, peer)) // ss
+  const message = concatBytes(e, state.encryptAndHash(payload))
+
+  let held: SymmetricState | undefined = state
+  return {
+    message,
+    finish(answer) {
+      if (held === undefined) throw new ChannelError('this handshake has been used already')
+      if (answer.length < HANDSHAKE_OVERHEAD)
+        throw new ChannelError('a handshake message too short')
+      const attempt = held.clone()
+      const re = answer.slice(0, 32)
+      attempt.mixHash(re) // ← e
+      attempt.mixKey(dh(crypto, ephemeral, re)) // ee
+      attempt.mixKey(dh(crypto, secret, re)) // se
+      const received = attempt.decryptAndHash(answer.subarray(32))
+      held.forget()
+      held = undefined
+      wipe(ephemeral)
+      const { handshakeHash, first, second } = attempt.split()
+      return {
+        payload: received,
+        handshakeHash,
+        contributions: { initiator: e, responder: re },
+        transport: new Transport(crypto, first, second),
+      }
+    },
+  }
+}
+
+/** `respond` with a given ephemeral secret: for published vectors only. */
+export function respondWith(
+  { crypto, prologue, secret, peer }: HandshakeInput,
+  ephemeral: () => Uint8Array,
+  message: Uint8Array,
+): Responder {
+  if (message.length < HANDSHAKE_OVERHEAD) throw new ChannelError('a handshake message too short')
+  const own = crypto.x25519Public(secret)
+  const state = new SymmetricState(crypto, prologue, peer, own)
+  const re = message.slice(0, 32)
+  state.mixHash(re) // → e
+  state.mixKey(dh(crypto, secret, re)) // es
+  state.mixKey(dh(crypto, secret, peer)) // ss
+  const received = state.decryptAndHash(message.subarray(32))
+
+  let held: SymmetricState | undefined = state
+  return {
+    payload: received,
+    reply(payload) {
+      const taken = held
+      held = undefined
+      if (taken === undefined) throw new ChannelError('this handshake has been used already')
+      const e_secret = ephemeral()
+      const e = crypto.x25519Public(e_secret)
+      taken.mixHash(e) // ← e
+      taken.mixKey(dh(crypto, e_secret, re)) // ee
+      taken.mixKey(dh(crypto, e_secret, peer)) // se
+      const answer = concatBytes(e, taken.encryptAndHash(payload))
+      wipe(e_secret)
+      const { handshakeHash, first, second } = taken.split()
+      return {
+        message: answer,
+        handshakeHash,
+        contributions: { initiator: re, responder: e },
+        transport: new Transport(crypto, second, first),
+      }
+    },
+  }
+}
+
+/** X25519 that refuses the all-zero result, whatever the backend does (RFC 7748, section 6.1). */
+function dh(crypto: ChannelCrypto, secret: Uint8Array, publicKey: Uint8Array): Uint8Array {
+  let shared: Uint8Array
+  try {
+    shared = crypto.x25519(secret, publicKey)
+  } catch {
+    throw new ChannelError('a public key of small order')
+  }
+  if (equalBytes(shared, zeros)) throw new ChannelError('a public key of small order')
+  return shared
+}
+
+/** Noise, sections 5.1 and 5.2. After the first mixKey there is always a key: KK encrypts every payload. */
+class SymmetricState {
+  #h: Uint8Array
+  #ck: Uint8Array
+  #k: Uint8Array | undefined
+  #n = 0
+
+  constructor(
+    private readonly crypto: ChannelCrypto,
+    prologue: Uint8Array,
+    initiator: Uint8Array,
+    responder: Uint8Array,
+  ) {
+    this.#h = PROTOCOL_NAME // exactly 32 bytes, so it stands for its own hash
+    this.#ck = PROTOCOL_NAME.slice()
+    this.mixHash(prologue)
+    this.mixHash(initiator)
+    this.mixHash(responder)
+  }
+
+  clone(): SymmetricState {
+    const copy = new SymmetricState(this.crypto, empty, empty, empty)
+    copy.#h = this.#h
+    copy.#ck = this.#ck.slice()
+    copy.#k = this.#k?.slice()
+    copy.#n = this.#n
+    return copy
+  }
+
+  mixHash(data: Uint8Array): void {
+    this.#h = this.crypto.sha256(concatBytes(this.#h, data))
+  }
+
+  mixKey(secret: Uint8Array): void {
+    const [ck, k] = this.#hkdf(secret)
+    wipe(secret, this.#ck)
+    if (this.#k !== undefined) wipe(this.#k)
+    this.#ck = ck
+    this.#k = k
+    this.#n = 0
+  }
+
+  encryptAndHash(plaintext: Uint8Array): Uint8Array {
+    const ciphertext = this.crypto.encrypt(this.#key(), nonce(this.#n++), this.#h, plaintext)
+    this.mixHash(ciphertext)
+    return ciphertext
+  }
+
+  decryptAndHash(ciphertext: Uint8Array): Uint8Array {
+    let plaintext: Uint8Array
+    try {
+      plaintext = this.crypto.decrypt(this.#key(), nonce(this.#n), this.#h, ciphertext)
+    } catch {
+      throw new ChannelError('a handshake message that does not decrypt')
+    }
+    this.#n++
+    this.mixHash(ciphertext)
+    return plaintext
+  }
+
+  split(): { handshakeHash: Uint8Array; first: Uint8Array; second: Uint8Array } {
+    const [first, second] = this.#hkdf(empty)
+    const handshakeHash = this.#h
+    this.forget()
+    return { handshakeHash, first, second }
+  }
+
+  forget(): void {
+    wipe(this.#ck)
+    if (this.#k !== undefined) wipe(this.#k)
+    this.#k = undefined
+  }
+
+  #hkdf(input: Uint8Array): [Uint8Array, Uint8Array] {
+    const { crypto } = this
+    const temp = crypto.hmacSha256(this.#ck, input)
+    const one = crypto.hmacSha256(temp, Uint8Array.of(1))
+    const two = crypto.hmacSha256(temp, concatBytes(one, Uint8Array.of(2)))
+    wipe(temp)
+    return [one, two]
+  }
+
+  #key(): Uint8Array {
+    if (this.#k === undefined) throw new ChannelError('this handshake has been used already')
+    return this.#k
+  }
+}

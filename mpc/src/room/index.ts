@@ -1,0 +1,5 @@
+export * from './link.js'
+export * from './frames.js'
+export * from './room-id.js'
+export * from './connection.js'
+export { Mailbox } from './mailbox.js'

@@ -1,0 +1,37 @@
+import type { Identity } from '../channel/identity.js'
+import type { KeyShare } from '../dkls23/key-share.js'
+import type { Quorum } from '../party.js'
+import type { RoomLink } from '../room/link.js'
+import type { Suite } from '../suite.js'
+import type { Role } from './label.js'
+import type { SetupCache } from './setup-cache.js'
+
+/** What every run is given. */
+export interface RunOptions {
+  readonly suite: Suite
+  /** The joined room, under the label of `joinLabel(role, own keygen_id)`. The run leaves it at its end. */
+  readonly link: RoomLink
+  /** The room's 16 bytes. */
+  readonly room: Uint8Array
+  /** What this party is in this run; with exactly one client among two, the client moves first. */
+  readonly role: Role
+  readonly setups: SetupCache
+}
+
+export interface KeygenRun extends RunOptions {
+  readonly quorum: Quorum
+  /** Drawn for this key alone. */
+  readonly identity: Identity
+  /** Of all n parties, the own one included, in any order; 33 bytes each. */
+  readonly keygenIds: readonly Uint8Array[]
+  /** Makes the share durable; nothing that depends on it leaves before this resolves. */
+  keep(share: KeyShare): Promise<void>
+}
+
+export interface SignRun extends RunOptions {
+  readonly share: KeyShare
+  /** The 32 bytes to be signed. */
+  readonly digest: Uint8Array
+  /** Non-hardened BIP-32 path; empty for the key itself. */
+  readonly path: readonly number[]
+}

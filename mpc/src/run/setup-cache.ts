@@ -1,0 +1,25 @@
+import type { AbortCode } from '../abort.js'
+import type { PartyIndex } from '../party.js'
+import type { PairSetup } from '../setup/pair-setup.js'
+
+/**
+ * Where the OT setups of one share live, one at a time for each peer. Whoever implements it keeps them sealed, apart
+ * from the share, and out of every backup.
+ */
+export interface SetupCache {
+  /** The setup to offer to this peer, if there is one that has not been retired. */
+  load(peer: PartyIndex): Promise<PairSetup | undefined>
+  /** Keeps a new setup that both sides have confirmed; it is offered to this peer from now on. */
+  save(peer: PartyIndex, setup: PairSetup): Promise<void>
+  /**
+   * Retires a setup for ever, destroys its secrets and counts one failure of this peer, in one transaction. Awaited
+   * before anything is answered: if it throws, that error leaves the run, and `alive` must say no all the same.
+   * `setupId` is unknown to the cache when the failed check belongs to a setup that was still being made.
+   */
+  retire(setupId: Uint8Array, peer: PartyIndex, code: AbortCode): Promise<void>
+  /**
+   * Whether a setup may still be used; asked right before each message that depends on it. A setup that a newer one
+   * has replaced stays alive for the runs under way: only retirement kills it.
+   */
+  alive(setupId: Uint8Array): Promise<boolean> | boolean
+}

@@ -1,0 +1,255 @@
+import { readFileSync } from 'node:fs'
+import { describe, expect, it } from 'vitest'
+import fc from 'fast-check'
+import { nodeChannelCrypto } from '../native/channel.js'
+import { bytesToHex, hexToBytes } from '../src/bytes.js'
+import type { ChannelCrypto } from '../src/channel/crypto.js'
+import { channelKey, createIdentity, identityOf } from '../src/channel/identity.js'
+import { nobleChannelCrypto } from '../src/channel/noble.js'
+import { initiate, initiateWith, respond, respondWith } from '../src/channel/noise.js'
+import { LAST_COUNTER, Transport } from '../src/channel/transport.js'
+
+interface Vector {
+  source: string
+  init_prologue: string
+  init_static: string
+  init_ephemeral: string
+  init_remote_static: string
+  resp_prologue: string
+  resp_static: string
+  resp_ephemeral: string
+  resp_remote_static: string
+  handshake_hash?: string
+  messages: { payload: string; ciphertext: string }[]
+}
+
+const file = new URL('./vectors/noise-kk.json', import.meta.url)
+const { vectors } = JSON.parse(readFileSync(file, 'utf8')) as { vectors: Vector[] }
+const backends: ChannelCrypto[] = [nobleChannelCrypto, nodeChannelCrypto]
+const pairs = backends.flatMap((a) => backends.map((b) => [a, b] as const))
+const prologue = hexToBytes('0102')
+
+function parties(a: ChannelCrypto, b: ChannelCrypto = a) {
+  const alice = createIdentity(a)
+  const bob = createIdentity(b)
+  return {
+    alice: { crypto: a, prologue, secret: alice.secret, peer: channelKey(bob.keygenId) },
+    bob: { crypto: b, prologue, secret: bob.secret, peer: channelKey(alice.keygenId) },
+  }
+}
+
+function handshake(a: ChannelCrypto, b: ChannelCrypto = a) {
+  const { alice, bob } = parties(a, b)
+  const initiator = initiate(alice)
+  const answered = respond(bob, initiator.message).reply(Uint8Array.of(7))
+  const finished = initiator.finish(answered.message)
+  return { initiator, answered, finished }
+}
+
+describe('the channel', () => {
+  it('has vectors to be measured by', () => {
+    expect(vectors.length).toBeGreaterThanOrEqual(2)
+  })
+
+  for (const [a, b] of pairs)
+    it(`gives the published bytes, initiator on ${a.name}, responder on ${b.name}`, () => {
+      for (const v of vectors) {
+        const sides = {
+          init: {
+            crypto: a,
+            prologue: hexToBytes(v.init_prologue),
+            secret: hexToBytes(v.init_static),
+            peer: hexToBytes(v.init_remote_static),
+          },
+          resp: {
+            crypto: b,
+            prologue: hexToBytes(v.resp_prologue),
+            secret: hexToBytes(v.resp_static),
+            peer: hexToBytes(v.resp_remote_static),
+          },
+        }
+        const [one, two, ...rest] = v.messages
+        const initiator = initiateWith(
+          sides.init,
+          hexToBytes(v.init_ephemeral),
+          hexToBytes(one!.payload),
+        )
+        expect(bytesToHex(initiator.message)).toBe(one!.ciphertext)
+        const responder = respondWith(
+          sides.resp,
+          () => hexToBytes(v.resp_ephemeral),
+          initiator.message,
+        )
+        expect(bytesToHex(responder.payload)).toBe(one!.payload)
+        const answered = responder.reply(hexToBytes(two!.payload))
+        expect(bytesToHex(answered.message)).toBe(two!.ciphertext)
+        const finished = initiator.finish(answered.message)
+        expect(bytesToHex(finished.payload)).toBe(two!.payload)
+        expect(finished.handshakeHash).toEqual(answered.handshakeHash)
+        expect(finished.contributions).toEqual(answered.contributions)
+        if (v.handshake_hash !== undefined)
+          expect(bytesToHex(finished.handshakeHash)).toBe(v.handshake_hash)
+        expect(rest.length).toBeGreaterThan(0)
+        rest.forEach(({ payload, ciphertext }, at) => {
+          const [from, to] = at % 2 === 0 ? [finished, answered] : [answered, finished]
+          const sealed = from.transport.seal(hexToBytes(payload))
+          expect(bytesToHex(sealed)).toBe(ciphertext)
+          expect(bytesToHex(to.transport.open(sealed))).toBe(payload)
+        })
+      }
+    })
+
+  for (const crypto of backends)
+    describe(`on ${crypto.name}`, () => {
+      it('drops a handshake answer that does not decrypt and still takes the true one, once', () => {
+        const { alice, bob } = parties(crypto)
+        const initiator = initiate(alice)
+        const { message } = respond(bob, initiator.message).reply(new Uint8Array(0))
+        for (const at of [0, 31, 32, message.length - 1]) {
+          const forged = message.slice()
+          forged[at]! ^= 1
+          expect(() => initiator.finish(forged)).toThrow('does not decrypt')
+        }
+        expect(() => initiator.finish(message.subarray(0, 47))).toThrow('too short')
+        expect(initiator.finish(message).handshakeHash).toHaveLength(32)
+        expect(() => initiator.finish(message)).toThrow('used already')
+      })
+
+      it('answers a handshake message once', () => {
+        const { alice, bob } = parties(crypto)
+        const responder = respond(bob, initiate(alice).message)
+        responder.reply(new Uint8Array(0))
+        expect(() => responder.reply(new Uint8Array(0))).toThrow('used already')
+      })
+
+      it('does not meet when prologue or static keys differ', () => {
+        const { alice, bob } = parties(crypto)
+        const { message } = initiate(alice)
+        const other = createIdentity(crypto)
+        expect(() => respond({ ...bob, prologue: hexToBytes('0103') }, message)).toThrow()
+        expect(() => respond({ ...bob, peer: channelKey(other.keygenId) }, message)).toThrow()
+        expect(() => respond({ ...bob, secret: other.secret }, message)).toThrow()
+        expect(respond(bob, message).payload).toHaveLength(0)
+      })
+
+      it('refuses public keys of small order, as static and as ephemeral keys', () => {
+        const { alice, bob } = parties(crypto)
+        // RFC 7748, section 6.1; the points of order 1, 2, 4 and 8 as X25519 accepts them.
+        for (const hex of [
+          '00'.repeat(32),
+          '01' + '00'.repeat(31),
+          'e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800',
+          '5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157',
+          'ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+          'edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+          'eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+        ]) {
+          const peer = hexToBytes(hex)
+          expect(() => initiate({ ...alice, peer })).toThrow('small order')
+          const message = initiate(alice).message.slice()
+          message.set(peer)
+          expect(() => respond(bob, message)).toThrow('small order')
+          const initiator = initiate(alice)
+          const answer = respond(bob, initiator.message).reply(new Uint8Array(0)).message.slice()
+          answer.set(peer)
+          expect(() => initiator.finish(answer)).toThrow('small order')
+        }
+      })
+
+      it('opens messages in order only, each once, and only unchanged', () => {
+        const { finished, answered } = handshake(crypto)
+        const one = finished.transport.seal(Uint8Array.of(1))
+        const two = finished.transport.seal(Uint8Array.of(2))
+        expect(() => answered.transport.open(two)).toThrow('does not decrypt')
+        const bent = one.slice()
+        bent[16]! ^= 0x80
+        expect(() => answered.transport.open(bent)).toThrow('does not decrypt')
+        expect(() => answered.transport.open(one.subarray(0, 15))).toThrow('does not decrypt')
+        expect(answered.transport.open(one)).toEqual(Uint8Array.of(1))
+        expect(() => answered.transport.open(one)).toThrow('does not decrypt')
+        expect(answered.transport.open(two)).toEqual(Uint8Array.of(2))
+      })
+
+      it('has a key of its own for each direction', () => {
+        const { finished, answered } = handshake(crypto)
+        const sent = finished.transport.seal(Uint8Array.of(9))
+        expect(answered.transport.seal(Uint8Array.of(9))).not.toEqual(sent)
+        expect(() => finished.transport.open(sent)).toThrow('does not decrypt')
+      })
+
+      it('refuses to go on when its counter is used up, and after it was closed', () => {
+        const key = () => new Uint8Array(32).fill(3)
+        const from = { sent: LAST_COUNTER, received: LAST_COUNTER }
+        const a = new Transport(crypto, key(), key(), from)
+        const b = new Transport(crypto, key(), key(), from)
+        const last = a.seal(Uint8Array.of(1))
+        expect(b.open(last)).toEqual(Uint8Array.of(1))
+        expect(() => a.seal(Uint8Array.of(1))).toThrow('used up')
+        expect(() => b.open(last)).toThrow('used up')
+        const { finished } = handshake(crypto)
+        finished.transport.close()
+        expect(() => finished.transport.seal(Uint8Array.of(1))).toThrow('closed')
+        expect(() => finished.transport.open(new Uint8Array(16))).toThrow('closed')
+      })
+
+      it('notices when the array of a secret is filled with another secret', () => {
+        const secret = createIdentity(crypto).secret
+        const before = crypto.x25519Public(secret)
+        secret.fill(5)
+        expect(crypto.x25519Public(secret)).not.toEqual(before)
+        expect(crypto.x25519Public(secret)).toEqual(
+          nobleChannelCrypto.x25519Public(new Uint8Array(32).fill(5)),
+        )
+      })
+
+      it('never crashes on arbitrary bytes', () => {
+        const { alice, bob } = parties(crypto)
+        const initiator = initiate(alice)
+        fc.assert(
+          fc.property(fc.uint8Array({ maxLength: 120 }), (bytes) => {
+            expect(() => respond(bob, bytes)).toThrow(/handshake message|small order/)
+            expect(() => initiator.finish(bytes)).toThrow(/handshake message|small order/)
+          }),
+          { numRuns: 15, seed: 1 },
+        )
+      })
+    })
+
+  it('computes the same primitives on both backends', () => {
+    fc.assert(
+      fc.property(
+        fc.uint8Array({ minLength: 32, maxLength: 32 }),
+        fc.uint8Array({ minLength: 12, maxLength: 12 }),
+        fc.uint8Array({ maxLength: 200 }),
+        fc.uint8Array({ maxLength: 200 }),
+        (key, nonce, ad, text) => {
+          const [a, b] = [nobleChannelCrypto, nodeChannelCrypto]
+          expect(b.encrypt(key, nonce, ad, text)).toEqual(a.encrypt(key, nonce, ad, text))
+          expect(b.decrypt(key, nonce, ad, a.encrypt(key, nonce, ad, text))).toEqual(text)
+          expect(b.hmacSha256(key, text)).toEqual(a.hmacSha256(key, text))
+          expect(b.sha256(text)).toEqual(a.sha256(text))
+          expect(b.x25519Public(key)).toEqual(a.x25519Public(key))
+        },
+      ),
+      { numRuns: 30, seed: 2 },
+    )
+  })
+})
+
+describe('a keygen_id', () => {
+  it('is the version byte and the public key of its secret', () => {
+    const identity = createIdentity(nobleChannelCrypto)
+    expect(identity.keygenId).toHaveLength(33)
+    expect(identity.keygenId[0]).toBe(1)
+    expect(identityOf(nodeChannelCrypto, identity.secret).keygenId).toEqual(identity.keygenId)
+  })
+
+  it('is refused with another length or version', () => {
+    const { keygenId } = createIdentity(nobleChannelCrypto)
+    const newer = keygenId.slice()
+    newer[0] = 2
+    for (const bad of [newer, keygenId.subarray(1), new Uint8Array(34).fill(1)])
+      expect(() => channelKey(bad)).toThrow('33 bytes')
+    expect(() => identityOf(nobleChannelCrypto, new Uint8Array(31))).toThrow('32 bytes')
+  })
+})
