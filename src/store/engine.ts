@@ -1,0 +1,17 @@
+import type { DataSource } from 'typeorm'
+import type { Engine } from './columns.js'
+
+/** What differs between the databases, once they are connected. */
+export interface DatabaseEngine {
+  readonly kind: Engine
+  readonly dataSource: DataSource
+  /** The statement that opens a unit of work. */
+  readonly begin: string
+  /** Whether all units share one connection and must therefore run one after the other. */
+  readonly oneConnection: boolean
+  /** Brings the tables up to date; safe to run by several processes at once. @throws StoreRefused */
+  migrate(): Promise<void>
+  /** That what is acknowledged will be durable, here and now. @throws StoreRefused */
+  assertDurable(): Promise<void>
+  close(): Promise<void>
+}

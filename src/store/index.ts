@@ -1,0 +1,3 @@
+export { StoreRefused } from './errors.js'
+export { openStore, type Database, type StoreOptions } from './open.js'
+export { sqliteDatabaseExists } from './sqlite.js'

@@ -1,0 +1,87 @@
+import { randomBytes } from 'node:crypto'
+import { EntitySchema } from 'typeorm'
+import { StorageUnavailable, type MetaVerbs, type VaultMeta } from '../vault/ports.js'
+import { integer, sealed, text, time, toHex, type Engine } from './columns.js'
+import { StoreRefused } from './errors.js'
+import type { Unit } from './unit.js'
+
+interface MetaRow {
+  id: number
+  generation: string
+  bornAt: number
+  sentinel: Buffer
+}
+
+const TABLE = 'meta'
+
+export const metaTable = (engine: Engine) =>
+  new EntitySchema<MetaRow>({
+    name: TABLE,
+    tableName: TABLE,
+    columns: {
+      id: integer('id', { primary: true, primaryKeyConstraintName: 'pk_meta' }),
+      generation: text('generation'),
+      bornAt: time('born_at'),
+      sentinel: sealed(engine, 'sentinel'),
+    },
+  })
+
+/** There is one row. */
+const ID = 1
+const SENTINEL = new TextEncoder().encode('vertex storage key')
+
+export class Meta implements MetaVerbs {
+  constructor(private readonly unit: Unit) {}
+
+  get(): Promise<VaultMeta> {
+    return this.unit.verb(async (manager) => {
+      const row = await manager.findOne<MetaRow>(TABLE, {
+        select: { id: true, generation: true, bornAt: true },
+        where: { id: ID },
+      })
+      // Somebody emptied the database under a running server: it is not the one this server was started on.
+      if (row === null) throw new StorageUnavailable()
+      return { generation: row.generation, bornAt: row.bornAt }
+    })
+  }
+
+  restored(at: number): Promise<VaultMeta> {
+    return this.unit.verb(async (manager) => {
+      const meta = { generation: newGeneration(), bornAt: at }
+      await manager.update<MetaRow>(TABLE, { id: ID }, meta)
+      await manager.deleteAll('ot_setups')
+      return meta
+    })
+  }
+
+  /**
+   * Gives a new database its generation, or proves that the storage key is the one of this database.
+   * @throws StoreRefused with the names of the settings when the sentinel does not open
+   */
+  begin(at: number): Promise<VaultMeta> {
+    return this.unit.verb(async (manager) => {
+      const row = await manager.findOneBy<MetaRow>(TABLE, { id: ID })
+      if (row !== null) {
+        this.#openSentinel(row.sentinel)
+        return { generation: row.generation, bornAt: row.bornAt }
+      }
+      const meta = { generation: newGeneration(), bornAt: at }
+      const sentinel = this.unit.sealer.seal(TABLE, 'sentinel', [ID], SENTINEL)
+      await manager.insert<MetaRow>(TABLE, { id: ID, ...meta, sentinel })
+      return meta
+    })
+  }
+
+  #openSentinel(sealed: Buffer): void {
+    try {
+      this.unit.sealer.open(TABLE, 'sentinel', [ID], sealed)
+    } catch {
+      throw new StoreRefused(
+        'this database was made with another storage key: check VERTEX_STORAGE_KEY_FILE or ' +
+          'VERTEX_STORAGE_SECRET_NAME',
+      )
+    }
+  }
+}
+
+const newGeneration = () => toHex(randomBytes(16))

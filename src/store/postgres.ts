@@ -1,0 +1,149 @@
+import { DataSource, MigrationExecutor } from 'typeorm'
+import pg from 'pg'
+import { StorageUnavailable } from '../vault/ports.js'
+import { classify, codeOf, StoreRefused } from './errors.js'
+import type { DatabaseEngine } from './engine.js'
+import { migrations } from './migrations/index.js'
+import { assertKnownMigrations } from './migrations/known.js'
+import { tables } from './tables.js'
+
+/** One key for all processes that migrate the same database: the bytes "vertexmg". */
+const MIGRATION_LOCK = '8531350913367436647'
+
+const CONNECT_TIMEOUT_MS = 5_000
+const STATEMENT_TIMEOUT_MS = 15_000
+const LOCK_TIMEOUT_MS = 10_000
+const IDLE_IN_TRANSACTION_TIMEOUT_MS = 40_000
+const MIGRATION_TIMEOUT_MS = 600_000
+
+/**
+ * Opens the database that `DATABASE_URL` names.
+ * @param url postgres://…; TLS by `sslmode` (see docs/operations/database.md)
+ * @throws StoreRefused when the server cannot be used, StorageUnavailable when it cannot be reached
+ */
+export async function openPostgres(url: string, poolSize = 10): Promise<DatabaseEngine> {
+  const dataSource = new DataSource({
+    type: 'postgres',
+    driver: pg,
+    entities: tables('postgres'),
+    migrations,
+    migrationsTableName: 'migrations',
+    synchronize: false,
+    installExtensions: false,
+    logging: false,
+    invalidWhereValuesBehavior: { null: 'throw', undefined: 'throw' },
+    applicationName: 'vertex',
+    poolSize,
+    connectTimeoutMS: CONNECT_TIMEOUT_MS,
+    // An idle connection that breaks is dropped by the pool; the next unit of work finds out by itself.
+    poolErrorHandler: () => undefined,
+    extra: {
+      connectionString: withTls(url),
+      keepAlive: true,
+      statement_timeout: STATEMENT_TIMEOUT_MS,
+      lock_timeout: LOCK_TIMEOUT_MS,
+      idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,
+      // On this side too, for a server that has gone silent. Longer than the server's own.
+      query_timeout: STATEMENT_TIMEOUT_MS + 5_000,
+    },
+  })
+  try {
+    await dataSource.initialize()
+  } catch (thrown) {
+    throw refusedServer(thrown)
+  }
+  return {
+    kind: 'postgres',
+    dataSource,
+    // Read-write on purpose: a standby, or a primary that was made read-only, must not answer "no such key".
+    begin: 'START TRANSACTION ISOLATION LEVEL SERIALIZABLE READ WRITE',
+    oneConnection: false,
+    migrate: () => migrate(dataSource),
+    assertDurable: () => assertDurable(dataSource),
+    close: () => dataSource.destroy(),
+  }
+}
+
+/** All pending migrations in one transaction, under a lock that ends with it: the second process finds them done. */
+async function migrate(dataSource: DataSource): Promise<void> {
+  const runner = dataSource.createQueryRunner()
+  try {
+    await runner.startTransaction('READ COMMITTED')
+    await runner.query(`SET LOCAL lock_timeout = ${MIGRATION_TIMEOUT_MS}`)
+    await runner.query(`SET LOCAL statement_timeout = ${MIGRATION_TIMEOUT_MS}`)
+    await runner.query('SELECT pg_advisory_xact_lock($1)', [MIGRATION_LOCK])
+    await assertKnownMigrations(dataSource, runner)
+    const executor = new MigrationExecutor(dataSource, runner)
+    executor.transaction = 'none'
+    await executor.executePendingMigrations()
+    await runner.commitTransaction()
+  } catch (thrown) {
+    await runner.rollbackTransaction().catch(() => undefined)
+    if (thrown instanceof StoreRefused) throw thrown
+    const failure = classify(thrown)
+    throw failure.kind === 'lost_race' ? new StorageUnavailable() : failure.error
+  } finally {
+    await runner.release().catch(() => undefined)
+  }
+}
+
+async function assertDurable(dataSource: DataSource): Promise<void> {
+  const settings = await setting(dataSource)
+  if (!['on', 'remote_apply'].includes(settings.synchronous_commit))
+    throw new StoreRefused(
+      `the database has synchronous_commit=${settings.synchronous_commit}: set it to on, or acknowledged keys can be lost`,
+    )
+  if (settings.fsync !== 'on' || settings.full_page_writes !== 'on')
+    throw new StoreRefused(
+      'the database runs with fsync or full_page_writes off: acknowledged keys can be lost',
+    )
+}
+
+interface DurabilitySettings {
+  readonly synchronous_commit: string
+  readonly fsync: string
+  readonly full_page_writes: string
+}
+
+async function setting(dataSource: DataSource): Promise<DurabilitySettings> {
+  try {
+    const rows = await dataSource.query<DurabilitySettings[]>(
+      `SELECT current_setting('synchronous_commit') AS synchronous_commit,
+              current_setting('fsync') AS fsync,
+              current_setting('full_page_writes') AS full_page_writes`,
+    )
+    return rows[0]!
+  } catch (thrown) {
+    const failure = classify(thrown)
+    throw failure.kind === 'lost_race' ? new StorageUnavailable() : failure.error
+  }
+}
+
+const loopback = new Set(['localhost', '127.0.0.1', '[::1]', '::1', ''])
+
+/**
+ * TLS with full verification unless the URL says otherwise or the server is on this machine.
+ * @throws StoreRefused for something that is no URL of a Postgres
+ */
+export function withTls(url: string): string {
+  let parsed: URL
+  try {
+    parsed = new URL(url)
+  } catch {
+    throw new StoreRefused('DATABASE_URL is not a URL')
+  }
+  if (parsed.protocol !== 'postgres:' && parsed.protocol !== 'postgresql:')
+    throw new StoreRefused('DATABASE_URL must begin with postgres://')
+  const host = parsed.searchParams.get('host') ?? parsed.hostname
+  const decided = ['sslmode', 'ssl', 'sslrootcert'].some((name) => parsed.searchParams.has(name))
+  if (!decided && !loopback.has(host) && !host.startsWith('/'))
+    parsed.searchParams.set('sslmode', 'verify-full')
+  return parsed.toString()
+}
+
+/** Without the URL: it holds a password. */
+function refusedServer(thrown: unknown): StoreRefused {
+  const code = codeOf(thrown) ?? 'no connection'
+  const hint = code === '28P01' || code === '28000' ? 'it refuses the user or the password' : code
+  return new StoreRefused(`cannot use the database of DATABASE_URL: ${hint}`)
+}

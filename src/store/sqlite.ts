@@ -1,0 +1,139 @@
+import { chmodSync, closeSync, existsSync, fsyncSync, mkdirSync, openSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import Database from 'better-sqlite3'
+import { DataSource } from 'typeorm'
+import { codeOf, StoreRefused } from './errors.js'
+import type { DatabaseEngine } from './engine.js'
+import { migrations } from './migrations/index.js'
+import { assertKnownMigrations } from './migrations/known.js'
+import { tables } from './tables.js'
+
+const DATABASE_FILE = 'vertex.db'
+const LOCK_FILE = 'vertex.lock'
+
+/** Another process of ours never holds the database; an operator's copy (`VACUUM INTO`) may for a moment. */
+const BUSY_TIMEOUT_MS = 5_000
+
+/** Whether there is a database in this data directory already. */
+export function sqliteDatabaseExists(dataDir: string): boolean {
+  const file = join(dataDir, DATABASE_FILE)
+  return existsSync(file) && statSync(file).size > 0
+}
+
+/**
+ * Opens the embedded database of a data directory, makes it when there is none (directory 0700, files 0600), and
+ * keeps every other process out.
+ * @throws StoreRefused
+ */
+export async function openSqlite(dataDir: string): Promise<DatabaseEngine> {
+  const file = join(dataDir, DATABASE_FILE)
+  prepareFiles(dataDir)
+  const unlock = lock(dataDir)
+  const dataSource = new DataSource({
+    type: 'better-sqlite3',
+    driver: Database,
+    database: file,
+    timeout: BUSY_TIMEOUT_MS,
+    prepareDatabase,
+    entities: tables('sqlite'),
+    migrations,
+    migrationsTableName: 'migrations',
+    synchronize: false,
+    logging: false,
+    invalidWhereValuesBehavior: { null: 'throw', undefined: 'throw' },
+  })
+  const close = async () => {
+    if (dataSource.isInitialized) await dataSource.destroy()
+    unlock()
+  }
+  try {
+    await dataSource.initialize()
+    syncDirectory(dataDir)
+  } catch (cause) {
+    await close()
+    throw refusedFile(file, cause)
+  }
+  return {
+    kind: 'sqlite',
+    dataSource,
+    // The write lock at once, so that nothing can fail half way because of a copy being made.
+    begin: 'BEGIN IMMEDIATE',
+    oneConnection: true,
+    async migrate() {
+      await assertKnownMigrations(dataSource)
+      await dataSource.runMigrations({ transaction: 'all' })
+    },
+    async assertDurable() {
+      const [mode] = await dataSource.query<{ journal_mode: string }[]>('PRAGMA journal_mode')
+      const [sync] = await dataSource.query<{ synchronous: number }[]>('PRAGMA synchronous')
+      if (mode?.journal_mode !== 'wal' || sync?.synchronous !== 2)
+        throw new StoreRefused('the data directory is on a file system without shared memory (WAL)')
+    },
+    close,
+  }
+}
+
+/**
+ * better-sqlite3 is compiled so that WAL means `synchronous=NORMAL`, which does not sync on commit, while the pragma
+ * reads 2 all the same. It must be set, and after WAL.
+ */
+function prepareDatabase(database: Database.Database): void {
+  database.pragma('journal_mode = WAL')
+  database.pragma('synchronous = FULL')
+  // macOS: fsync alone does not reach the disk.
+  database.pragma('fullfsync = ON')
+  database.pragma('foreign_keys = ON')
+  // What is deleted (setups, identities) is overwritten in the file.
+  database.pragma('secure_delete = ON')
+  database.pragma('trusted_schema = OFF')
+}
+
+function prepareFiles(dataDir: string): void {
+  try {
+    // Only a directory of our making is 0700: somebody else's may have other uses.
+    mkdirSync(dataDir, { recursive: true, mode: 0o700 })
+    for (const name of [DATABASE_FILE, LOCK_FILE]) {
+      const path = join(dataDir, name)
+      // SQLite gives its -wal and -shm files the mode of the database.
+      closeSync(openSync(path, 'a', 0o600))
+      chmodSync(path, 0o600)
+    }
+    syncDirectory(dataDir)
+  } catch (cause) {
+    throw refusedFile(dataDir, cause)
+  }
+}
+
+/** The entries of new files are durable only once their directory is. */
+function syncDirectory(dataDir: string): void {
+  const directory = openSync(dataDir, 'r')
+  try {
+    fsyncSync(directory)
+  } finally {
+    closeSync(directory)
+  }
+}
+
+/**
+ * Takes the data directory for this process, by a lock of the operating system that ends with the process, however
+ * it ends. Not on the database itself, so that copies can be made while the server runs.
+ */
+function lock(dataDir: string): () => void {
+  const database = new Database(join(dataDir, LOCK_FILE), { timeout: 0 })
+  try {
+    database.exec('BEGIN EXCLUSIVE')
+  } catch (cause) {
+    database.close()
+    if (codeOf(cause)?.startsWith('SQLITE_BUSY') === true)
+      throw new StoreRefused(
+        `the data directory ${dataDir} is in use by another process: stop it, or set VERTEX_DATA_DIR`,
+      )
+    throw refusedFile(dataDir, cause)
+  }
+  return () => database.close()
+}
+
+function refusedFile(path: string, cause: unknown): StoreRefused {
+  const code = codeOf(cause) ?? 'unknown error'
+  return new StoreRefused(`cannot open the database at ${path} (${code}): check VERTEX_DATA_DIR`)
+}

@@ -1,0 +1,183 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { QueryRunner } from 'typeorm'
+import { StorageUnavailable, type UnitOfWork, type VaultStore } from '../vault/ports.js'
+import type { DatabaseEngine } from './engine.js'
+import { classify, type Failure } from './errors.js'
+import { FifoQueue } from './queue.js'
+import type { Sealer } from './sealer.js'
+import { StoreUnitOfWork } from './unit-of-work.js'
+import { Unit } from './unit.js'
+
+/** A unit is database work only; one that takes longer waits for something it must not wait for. */
+const UNIT_TIMEOUT_MS = 30_000
+/** A unit that loses this many races against others is answered as if the database were not there. */
+const MAX_ATTEMPTS = 12
+/** A conflict may be a race that was just lost; the second look sees what the other unit has committed. */
+const MAX_CONFLICTS = 2
+
+interface Current {
+  readonly unit: Unit
+  readonly verbs: StoreUnitOfWork
+}
+
+/** The vault's store on TypeORM. Made by `openStore`. */
+export class TypeormStore implements VaultStore {
+  readonly #current = new AsyncLocalStorage<Current>()
+  /** On one connection: every unit. Else: the units that lost a race, so that they do not lose it to each other. */
+  readonly #queue = new FifoQueue()
+  readonly #under = new Set<Promise<unknown>>()
+  #closing: Promise<void> | undefined
+
+  constructor(
+    private readonly engine: DatabaseEngine,
+    private readonly sealer: Sealer,
+  ) {}
+
+  run<T>(work: (uow: UnitOfWork) => Promise<T>): Promise<T> {
+    return this.runVerbs(work)
+  }
+
+  /** As `run`, with the verbs that only opening needs. */
+  async runVerbs<T>(work: (uow: StoreUnitOfWork) => Promise<T>): Promise<T> {
+    const current = this.#current.getStore()
+    if (current?.unit.isOpen === true) return join(current, work)
+    if (this.#closing !== undefined) throw new StorageUnavailable()
+    const result = this.engine.oneConnection
+      ? this.#queue.add(() => this.#once(work).then(take))
+      : this.#retrying(work)
+    this.#under.add(result)
+    try {
+      return await result
+    } finally {
+      this.#under.delete(result)
+    }
+  }
+
+  async check(): Promise<void> {
+    await this.run((uow) => uow.meta.get())
+    if (this.engine.oneConnection) return
+    try {
+      await this.engine.assertDurable()
+    } catch (cause) {
+      throw cause instanceof StorageUnavailable ? cause : new StorageUnavailable({ cause })
+    }
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= Promise.allSettled(this.#under).then(() => this.engine.close())
+    return this.#closing
+  }
+
+  async #retrying<T>(work: (uow: StoreUnitOfWork) => Promise<T>): Promise<T> {
+    let conflicts = 0
+    for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
+      const outcome =
+        attempt === 1 ? await this.#once(work) : await this.#queue.add(() => this.#again(work))
+      if (!('failure' in outcome)) return outcome.value
+      const { failure } = outcome
+      if (failure.kind === 'conflict' && ++conflicts < MAX_CONFLICTS) continue
+      if (failure.kind !== 'lost_race') throw failure.error
+    }
+    throw new StorageUnavailable({ cause: new Error('lost too many races') })
+  }
+
+  /** After a moment, unequal between processes. */
+  async #again<T>(work: (uow: StoreUnitOfWork) => Promise<T>): Promise<Outcome<T>> {
+    await sleep(Math.random() * 10)
+    return this.#once(work)
+  }
+
+  async #once<T>(work: (uow: StoreUnitOfWork) => Promise<T>): Promise<Outcome<T>> {
+    const runner = this.engine.dataSource.createQueryRunner()
+    try {
+      return await this.#transaction(runner, work)
+    } finally {
+      // Never throws for a connection that is gone: the pool drops it.
+      await runner.release().catch(() => undefined)
+    }
+  }
+
+  async #transaction<T>(
+    runner: QueryRunner,
+    work: (uow: StoreUnitOfWork) => Promise<T>,
+  ): Promise<Outcome<T>> {
+    const unit = new Unit(runner.manager, this.sealer)
+    try {
+      await runner.query(this.engine.begin)
+    } catch (thrown) {
+      return { failure: classify(thrown) }
+    }
+    const current = { unit, verbs: new StoreUnitOfWork(unit) }
+    let result: { value: T } | { thrown: unknown }
+    try {
+      const value = await withTimeout(this.#current.run(current, () => work(current.verbs)))
+      result = { value }
+    } catch (thrown) {
+      result = { thrown }
+    }
+    await unit.end()
+    // What the database said first counts, whatever the work made of it.
+    const failure: Failure | undefined =
+      unit.failure ??
+      ('thrown' in result ? { kind: 'bug', error: asError(result.thrown) } : undefined)
+    if (failure !== undefined || 'thrown' in result) {
+      await rollback(runner)
+      return { failure: failure! }
+    }
+    try {
+      await runner.query('COMMIT')
+      return result
+    } catch (thrown) {
+      await rollback(runner)
+      return { failure: classify(thrown) }
+    }
+  }
+}
+
+type Outcome<T> = { readonly value: T } | { readonly failure: Failure }
+
+function take<T>(outcome: Outcome<T>): T {
+  if (!('failure' in outcome)) return outcome.value
+  // One connection cannot lose a race.
+  if (outcome.failure.kind === 'lost_race') throw new StorageUnavailable()
+  throw outcome.failure.error
+}
+
+/** A unit inside a unit is part of it: if it fails, so does the whole. */
+async function join<T>(
+  { unit, verbs }: Current,
+  work: (uow: StoreUnitOfWork) => Promise<T>,
+): Promise<T> {
+  try {
+    return await work(verbs)
+  } catch (thrown) {
+    unit.failWith(asError(thrown))
+    throw thrown
+  }
+}
+
+async function rollback(runner: QueryRunner): Promise<void> {
+  try {
+    await runner.query('ROLLBACK')
+  } catch {
+    // The connection is gone, or the database has rolled back by itself.
+  }
+}
+
+async function withTimeout<T>(work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      reject(new StorageUnavailable({ cause: new Error('a unit of work took too long') }))
+    }, UNIT_TIMEOUT_MS)
+  })
+  try {
+    return await Promise.race([work, late])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+const asError = (thrown: unknown): Error =>
+  thrown instanceof Error ? thrown : new Error('something that is no error was thrown')

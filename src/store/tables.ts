@@ -1,0 +1,27 @@
+import type { EntitySchema } from 'typeorm'
+import { apiKeysTable } from './api-keys.js'
+import type { Engine } from './columns.js'
+import { failuresTable } from './failures.js'
+import { handlesTable } from './handles.js'
+import { metaTable } from './meta.js'
+import { pendingKeysTable } from './pending-keys.js'
+import { secretsTable } from './secrets.js'
+import { setupsTable } from './setups.js'
+import { sharesTable } from './shares.js'
+import { tombstonesTable } from './tombstones.js'
+import { usersTable } from './users.js'
+
+/** Every table of the store, as TypeORM sees it. The migrations make them; a test finds any difference. */
+export const tables = (engine: Engine): EntitySchema[] =>
+  [
+    metaTable(engine),
+    secretsTable(),
+    usersTable(),
+    apiKeysTable(),
+    pendingKeysTable(engine),
+    sharesTable(engine),
+    handlesTable(),
+    setupsTable(engine),
+    failuresTable(),
+    tombstonesTable(),
+  ] as EntitySchema[]
