@@ -1,0 +1,389 @@
+import { isIP } from 'node:net'
+import { resolve } from 'node:path'
+import { z } from 'zod'
+import { hostAndPort } from './http/host-and-port.js'
+
+/** Where 32 secret bytes come from. */
+export type KeySourceSetting =
+  | { readonly kind: 'file'; readonly setting: string; readonly path: string }
+  | {
+      readonly kind: 'azure'
+      readonly setting: string
+      readonly vaultUrl: string
+      readonly name: string
+    }
+  /** The embedded default: read from this file, which is made when neither it nor a database exists. */
+  | { readonly kind: 'embedded'; readonly setting: string; readonly path: string }
+
+export type AdminTokenSetting =
+  | { readonly kind: 'value'; readonly value: string }
+  | { readonly kind: 'file'; readonly path: string }
+  /** The embedded default: generated into this file at the first start. */
+  | { readonly kind: 'embedded'; readonly path: string }
+
+export type TransportSetting =
+  | { readonly kind: 'plain' }
+  | { readonly kind: 'proxy' }
+  | { readonly kind: 'tls'; certFile: string; keyFile: string }
+
+/** Everything the operator decides; see docs/operations/configuration.md. */
+export interface Config {
+  readonly host: string
+  readonly port: number
+  readonly transport: TransportSetting
+  readonly trustedProxies: readonly string[]
+  readonly corsOrigins: readonly string[]
+  readonly database:
+    | { readonly kind: 'sqlite'; readonly dataDir: string }
+    | { readonly kind: 'postgres'; readonly url: string }
+  readonly dataDir: string
+  readonly adminToken: AdminTokenSetting
+  readonly backup:
+    | { readonly mode: 'encrypted'; readonly source: KeySourceSetting }
+    | { readonly mode: 'plaintext'; readonly unusedSecret: boolean }
+  readonly storageKey: KeySourceSetting
+  readonly vaultName: string
+  readonly relayAllow: readonly string[]
+  readonly runDeadlineMs: number
+  readonly roomLifetimeMs: number
+  readonly logLevel: LogLevel
+  readonly apiKeysNotBefore: Date | undefined
+}
+
+const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'silent'] as const
+export type LogLevel = (typeof logLevels)[number]
+
+/** The settings are wrong; `problems` has one line for each of them. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError'
+  constructor(readonly problems: readonly string[]) {
+    super(problems.join('\n'))
+  }
+}
+
+const text = z.string()
+const file = text.transform((path) => resolve(path))
+const list = text.transform((value) => value.split(',').map((item) => item.trim()))
+const seconds = (min: number, max: number) =>
+  text
+    .regex(/^\d{1,6}$/, `must be a whole number of seconds, ${min} to ${max}`)
+    .transform(Number)
+    .refine((value) => value >= min && value <= max, `must be ${min} to ${max} seconds`)
+const secretName = text.regex(
+  /^[0-9A-Za-z-]{1,127}$/,
+  'must be a Key Vault secret name: letters, digits and hyphens',
+)
+const keyVaultName = text.regex(
+  /^[A-Za-z](?:-?[0-9A-Za-z]){2,23}$/,
+  'must be a Key Vault name: 3 to 24 letters, digits and single hyphens, beginning with a letter',
+)
+const keyVaultUrl = text.refine(
+  (value) =>
+    URL.canParse(value) && new URL(value).protocol === 'https:' && new URL(value).pathname === '/',
+  'must be an https URL without a path',
+)
+
+function isOrigin(value: string): boolean {
+  return URL.canParse(value) && new URL(value).origin === value && /^https?:/.test(value)
+}
+
+function isAddressRange(value: string): boolean {
+  const [address = '', bits, ...rest] = value.split('/')
+  const version = isIP(address)
+  if (version === 0 || rest.length > 0) return false
+  return (
+    bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128))
+  )
+}
+
+/** Every setting, how it is read, and what it is when it is not given. */
+export const settings = {
+  HOST: text.regex(/^[0-9A-Za-z.:_-]+$/, 'must be a host name or an address').default('127.0.0.1'),
+  PORT: text
+    .regex(/^\d{1,5}$/, 'must be a port, 0 to 65535')
+    .transform(Number)
+    .refine((port) => port <= 65535, 'must be a port, 0 to 65535')
+    .default(8080),
+  VERTEX_TLS: z.literal('terminated-by-proxy', 'can only be terminated-by-proxy').optional(),
+  VERTEX_TLS_CERT_FILE: file.optional(),
+  VERTEX_TLS_KEY_FILE: file.optional(),
+  VERTEX_TRUSTED_PROXIES: list
+    .refine(
+      (items) => items.every(isAddressRange),
+      'must be addresses or ranges such as 10.0.0.0/8, with commas between',
+    )
+    .default([]),
+  VERTEX_CORS_ORIGINS: list
+    .refine(
+      (items) => items.every(isOrigin),
+      'must be origins such as https://app.example.com, with commas between',
+    )
+    .default([]),
+  DATABASE_URL: text
+    .refine(
+      (value) => /^postgres(?:ql)?:\/\//.test(value) && URL.canParse(value),
+      'must be a postgres:// URL',
+    )
+    .optional(),
+  VERTEX_DATA_DIR: file.default(resolve('./data')),
+  VERTEX_ADMIN_TOKEN: text
+    .regex(/^[!-~]{16,512}$/, 'must have 16 to 512 printable ASCII characters and no white space')
+    .optional(),
+  VERTEX_ADMIN_TOKEN_FILE: file.optional(),
+  VERTEX_BACKUP_MODE: z
+    .enum(['encrypted', 'plaintext'], 'must be encrypted or plaintext')
+    .default('encrypted'),
+  VERTEX_ALLOW_RAW_EXPORT: z.literal('yes-i-understand', 'can only be yes-i-understand').optional(),
+  VERTEX_BACKUP_SECRET_FILE: file.optional(),
+  VERTEX_BACKUP_SECRET_NAME: secretName.optional(),
+  VERTEX_BACKUP_SECRET_VAULT_NAME: keyVaultName.optional(),
+  VERTEX_BACKUP_SECRET_VAULT_URL: keyVaultUrl.optional(),
+  VERTEX_STORAGE_KEY_FILE: file.optional(),
+  VERTEX_STORAGE_SECRET_NAME: secretName.optional(),
+  VERTEX_STORAGE_SECRET_VAULT_NAME: keyVaultName.optional(),
+  VERTEX_STORAGE_SECRET_VAULT_URL: keyVaultUrl.optional(),
+  VERTEX_VAULT_NAME: text
+    .regex(
+      /^[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?$/,
+      'must be 1 to 63 of a-z, 0-9, dot, hyphen and underscore',
+    )
+    .optional(),
+  VERTEX_API_KEYS_NOT_BEFORE: z.iso
+    .datetime({ offset: true, error: 'must be a time such as 2026-01-31T12:00:00Z' })
+    .transform((value) => new Date(value))
+    .optional(),
+  VERTEX_RELAY_ALLOW: list
+    .refine(
+      (items) => items.every((item) => hostAndPort(item) !== undefined),
+      'must be host:port, with commas between',
+    )
+    .transform((items) => items.map((item) => item.toLowerCase()))
+    .default([]),
+  VERTEX_RUN_DEADLINE: seconds(1, 600).default(30),
+  VERTEX_ROOM_LIFETIME: seconds(1, 3600).default(60),
+  VERTEX_LOG_LEVEL: z.enum(logLevels, `must be one of ${logLevels.join(', ')}`).default('info'),
+} satisfies Record<string, z.ZodType>
+
+type Settings = { [Name in keyof typeof settings]: z.output<(typeof settings)[Name]> }
+type SettingName = keyof typeof settings
+
+/** Settings that hold secrets; {@link takeConfig} removes them from the environment once they are read. */
+const secretSettings: readonly SettingName[] = ['VERTEX_ADMIN_TOKEN', 'DATABASE_URL']
+
+/** Where the embedded default keeps what it generates; never under the data directory. */
+const embeddedSecretDir = './vertex-secret'
+
+/**
+ * Reads the configuration once and takes its secrets out of `env`, so that neither a child process nor a report
+ * can show them later.
+ * @throws ConfigError with all problems at once
+ */
+export function takeConfig(env: NodeJS.ProcessEnv): Config {
+  try {
+    return readConfig(env)
+  } finally {
+    for (const name of secretSettings) Reflect.deleteProperty(env, name)
+  }
+}
+
+/** @throws ConfigError with all problems at once */
+export function readConfig(env: Readonly<Record<string, string | undefined>>): Config {
+  const problems: string[] = []
+  const values: Record<string, unknown> = {}
+  const names = Object.keys(settings) as SettingName[]
+  for (const name of names) {
+    const given = env[name]
+    if (given === '') problems.push(`${name} is set but empty; give it a value or unset it`)
+    const result = settings[name].safeParse(given === '' ? undefined : given)
+    if (result.success) values[name] = result.data
+    else problems.push(`${name} ${result.error.issues[0]?.message ?? 'is not valid'}`)
+  }
+  for (const name of Object.keys(env)) {
+    if (!name.startsWith('VERTEX_') || name.startsWith('VERTEX_TEST_') || name in settings) continue
+    const meant = names.find((known) => distance(known, name) <= 3)
+    problems.push(
+      `${name} is not a setting of Vertex${meant === undefined ? '' : `; did you mean ${meant}?`}`,
+    )
+  }
+  if (problems.length > 0) throw new ConfigError(problems)
+
+  const config = combine(values as unknown as Settings, problems)
+  if (problems.length > 0) throw new ConfigError(problems)
+  return deepFreeze(config)
+}
+
+/** The rules between settings. */
+function combine(s: Settings, problems: string[]): Config {
+  const embedded = s.DATABASE_URL === undefined
+  const transport = transportOf(s, problems)
+
+  const backupSource = keySource(problems, {
+    file: ['VERTEX_BACKUP_SECRET_FILE', s.VERTEX_BACKUP_SECRET_FILE],
+    name: ['VERTEX_BACKUP_SECRET_NAME', s.VERTEX_BACKUP_SECRET_NAME],
+    vaultName: ['VERTEX_BACKUP_SECRET_VAULT_NAME', s.VERTEX_BACKUP_SECRET_VAULT_NAME],
+    vaultUrl: ['VERTEX_BACKUP_SECRET_VAULT_URL', s.VERTEX_BACKUP_SECRET_VAULT_URL],
+  })
+  const storageVaultGiven =
+    s.VERTEX_STORAGE_SECRET_VAULT_NAME !== undefined ||
+    s.VERTEX_STORAGE_SECRET_VAULT_URL !== undefined
+  const shared = !storageVaultGiven && s.VERTEX_STORAGE_SECRET_NAME !== undefined
+  const storageSource = keySource(problems, {
+    file: ['VERTEX_STORAGE_KEY_FILE', s.VERTEX_STORAGE_KEY_FILE],
+    name: ['VERTEX_STORAGE_SECRET_NAME', s.VERTEX_STORAGE_SECRET_NAME],
+    vaultName: [
+      'VERTEX_STORAGE_SECRET_VAULT_NAME',
+      shared ? s.VERTEX_BACKUP_SECRET_VAULT_NAME : s.VERTEX_STORAGE_SECRET_VAULT_NAME,
+    ],
+    vaultUrl: [
+      'VERTEX_STORAGE_SECRET_VAULT_URL',
+      shared ? s.VERTEX_BACKUP_SECRET_VAULT_URL : s.VERTEX_STORAGE_SECRET_VAULT_URL,
+    ],
+  })
+  if (
+    backupSource !== undefined &&
+    storageSource !== undefined &&
+    sameSource(backupSource, storageSource)
+  )
+    problems.push(
+      `${storageSource.setting} and ${backupSource.setting} name the same secret; the storage key and the backup secret must differ`,
+    )
+
+  const generated = (setting: string, fileName: string): KeySourceSetting => {
+    if (!embedded)
+      problems.push(
+        `${setting} or its Key Vault name is needed with DATABASE_URL; nothing is generated there`,
+      )
+    return { kind: 'embedded', setting, path: resolve(embeddedSecretDir, fileName) }
+  }
+  if (s.VERTEX_BACKUP_MODE === 'plaintext' && s.VERTEX_ALLOW_RAW_EXPORT === undefined)
+    problems.push(
+      'VERTEX_BACKUP_MODE=plaintext lets shares leave unencrypted; it also needs VERTEX_ALLOW_RAW_EXPORT=yes-i-understand',
+    )
+  const backup: Config['backup'] =
+    s.VERTEX_BACKUP_MODE === 'plaintext'
+      ? { mode: 'plaintext', unusedSecret: backupSource !== undefined }
+      : {
+          mode: 'encrypted',
+          source: backupSource ?? generated('VERTEX_BACKUP_SECRET_FILE', 'backup-secret'),
+        }
+  const storageKey = storageSource ?? generated('VERTEX_STORAGE_KEY_FILE', 'storage-key')
+
+  const keyVault = backupSource?.kind === 'azure' || storageSource?.kind === 'azure'
+  if (keyVault && s.VERTEX_VAULT_NAME === undefined)
+    problems.push(
+      'VERTEX_VAULT_NAME is needed with Key Vault; it keeps environments that share a secret apart',
+    )
+
+  return {
+    host: s.HOST,
+    port: s.PORT,
+    transport,
+    trustedProxies: s.VERTEX_TRUSTED_PROXIES,
+    corsOrigins: s.VERTEX_CORS_ORIGINS,
+    database:
+      s.DATABASE_URL === undefined
+        ? { kind: 'sqlite', dataDir: s.VERTEX_DATA_DIR }
+        : { kind: 'postgres', url: s.DATABASE_URL },
+    dataDir: s.VERTEX_DATA_DIR,
+    adminToken: adminTokenOf(s, embedded, problems),
+    backup,
+    storageKey,
+    vaultName: s.VERTEX_VAULT_NAME ?? 'vertex',
+    relayAllow: s.VERTEX_RELAY_ALLOW,
+    runDeadlineMs: s.VERTEX_RUN_DEADLINE * 1000,
+    roomLifetimeMs: s.VERTEX_ROOM_LIFETIME * 1000,
+    logLevel: s.VERTEX_LOG_LEVEL,
+    apiKeysNotBefore: s.VERTEX_API_KEYS_NOT_BEFORE,
+  }
+}
+
+function transportOf(s: Settings, problems: string[]): TransportSetting {
+  const { VERTEX_TLS_CERT_FILE: certFile, VERTEX_TLS_KEY_FILE: keyFile } = s
+  if (certFile !== undefined && keyFile === undefined)
+    problems.push('VERTEX_TLS_KEY_FILE is needed with VERTEX_TLS_CERT_FILE')
+  if (certFile === undefined && keyFile !== undefined)
+    problems.push('VERTEX_TLS_CERT_FILE is needed with VERTEX_TLS_KEY_FILE')
+  if (s.VERTEX_TLS !== undefined && (certFile !== undefined || keyFile !== undefined))
+    problems.push(
+      'VERTEX_TLS=terminated-by-proxy contradicts VERTEX_TLS_CERT_FILE and VERTEX_TLS_KEY_FILE',
+    )
+  if (certFile !== undefined && keyFile !== undefined) return { kind: 'tls', certFile, keyFile }
+  if (s.VERTEX_TLS !== undefined) return { kind: 'proxy' }
+  if (certFile === undefined && keyFile === undefined && !isLoopback(s.HOST))
+    problems.push(
+      'HOST is not a loopback address, which needs VERTEX_TLS_CERT_FILE and VERTEX_TLS_KEY_FILE, or VERTEX_TLS=terminated-by-proxy',
+    )
+  return { kind: 'plain' }
+}
+
+function adminTokenOf(s: Settings, embedded: boolean, problems: string[]): AdminTokenSetting {
+  const { VERTEX_ADMIN_TOKEN: value, VERTEX_ADMIN_TOKEN_FILE: path } = s
+  if (value !== undefined && path !== undefined)
+    problems.push('VERTEX_ADMIN_TOKEN and VERTEX_ADMIN_TOKEN_FILE are both set; choose one')
+  if (value !== undefined) return { kind: 'value', value }
+  if (path !== undefined) return { kind: 'file', path }
+  if (!embedded)
+    problems.push('VERTEX_ADMIN_TOKEN_FILE or VERTEX_ADMIN_TOKEN is needed with DATABASE_URL')
+  return { kind: 'embedded', path: resolve(s.VERTEX_DATA_DIR, 'admin-token') }
+}
+
+type Named = readonly [setting: string, value: string | undefined]
+
+function keySource(
+  problems: string[],
+  from: { file: Named; name: Named; vaultName: Named; vaultUrl: Named },
+): KeySourceSetting | undefined {
+  const [[fileSetting, path], [nameSetting, name]] = [from.file, from.name]
+  const [[vaultSetting, vaultName], [urlSetting, vaultUrl]] = [from.vaultName, from.vaultUrl]
+  if (path !== undefined && name !== undefined)
+    problems.push(`${fileSetting} and ${nameSetting} are both set; choose one`)
+  if (vaultName !== undefined && vaultUrl !== undefined)
+    problems.push(`${vaultSetting} and ${urlSetting} are both set; choose one`)
+  if (name === undefined && path === undefined && (vaultName ?? vaultUrl) !== undefined)
+    problems.push(
+      `${nameSetting} is needed with ${vaultName === undefined ? urlSetting : vaultSetting}`,
+    )
+  if (path !== undefined) return { kind: 'file', setting: fileSetting, path }
+  if (name === undefined) return undefined
+  if (vaultName === undefined && vaultUrl === undefined)
+    problems.push(`${vaultSetting} or ${urlSetting} is needed with ${nameSetting}`)
+  const url = vaultUrl ?? `https://${vaultName ?? ''}.vault.azure.net`
+  return { kind: 'azure', setting: nameSetting, vaultUrl: url, name }
+}
+
+function sameSource(a: KeySourceSetting, b: KeySourceSetting): boolean {
+  if (a.kind === 'azure')
+    return (
+      b.kind === 'azure' &&
+      a.vaultUrl === b.vaultUrl &&
+      a.name.toLowerCase() === b.name.toLowerCase()
+    )
+  return b.kind !== 'azure' && a.path === b.path
+}
+
+/** Whether a server bound to this host can be reached from this machine only. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
+    Object.freeze(value)
+    for (const member of Object.values(value)) deepFreeze(member)
+  }
+  return value
+}
+
+/** Edit distance, to guess which setting a misspelt name was meant to be. */
+function distance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j)
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i]
+    for (let j = 1; j <= b.length; j++)
+      next.push(
+        Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)),
+      )
+    row = next
+  }
+  return row[b.length]!
+}

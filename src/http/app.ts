@@ -1,0 +1,207 @@
+import { randomBytes } from 'node:crypto'
+import express, { type Express, type NextFunction, type Request, type Response } from 'express'
+import helmet from 'helmet'
+import type { Logger } from 'pino'
+import type { Caller, IdentityContext, Vault } from '../vault/index.js'
+import { Authenticator } from './auth.js'
+import { readJsonBody, refuseBody } from './body.js'
+import { loadContract } from './contract.js'
+import { cors } from './cors.js'
+import { docsRoutes } from './docs.js'
+import type { Drain } from './drain.js'
+import { HttpProblem, problemOf } from './errors.js'
+import { healthRoutes } from './health.js'
+import { logRequest, logUnexpected } from './log.js'
+import { parseQuery } from './query.js'
+import { type Method, type Reply, type Route, vaultRoutes } from './routes.js'
+import { identityHeaders } from './schemas.js'
+import { validate } from './validate.js'
+
+export interface AppOptions {
+  readonly vault: Vault
+  readonly adminToken: string
+  readonly corsOrigins: readonly string[]
+  /** Addresses whose X-Forwarded-For is believed. */
+  readonly trustedProxies: readonly string[]
+  /** host:port of relays that a request may name. */
+  readonly relayAllow: readonly string[]
+  readonly logger: Logger
+  readonly drain: Drain
+  readonly version: string
+}
+
+/** What one request leaves behind for its log line. */
+interface Trace {
+  readonly requestId: string
+  readonly startedAt: number
+  route: string
+  errType?: string
+  userId?: string
+}
+
+/** Every route of the server, in the order in which they are tried. */
+export function routesOf(
+  options: Pick<AppOptions, 'vault' | 'relayAllow' | 'drain' | 'version'>,
+): Route[] {
+  return [
+    ...vaultRoutes(options.vault, options.relayAllow),
+    ...healthRoutes(options.vault, options.drain, options.version),
+    ...docsRoutes(loadContract()),
+  ]
+}
+
+/** The whole HTTP face of a vault. */
+export function createApp(options: AppOptions): Express {
+  const app = express()
+  app.disable('x-powered-by')
+  app.disable('etag')
+  app.enable('case sensitive routing')
+  app.enable('strict routing')
+  app.set('query parser', false)
+  app.set('trust proxy', options.trustedProxies.length > 0 ? [...options.trustedProxies] : false)
+
+  const traces = new WeakMap<Request, Trace>()
+  const traceOf = (req: Request): Trace => {
+    const trace = traces.get(req)
+    if (trace === undefined) throw new Error('a request without a trace')
+    return trace
+  }
+
+  app.use((req, res, next) => {
+    const trace: Trace = {
+      requestId: randomBytes(16).toString('hex'),
+      startedAt: performance.now(),
+      route: 'none',
+    }
+    traces.set(req, trace)
+    res.setHeader('X-Request-Id', trace.requestId)
+    res.setHeader('Cache-Control', 'no-store')
+    if (options.drain.draining) res.setHeader('Connection', 'close')
+    res.once('close', () => {
+      const record = {
+        request_id: trace.requestId,
+        method: req.method,
+        route: trace.route,
+        status: res.writableFinished ? res.statusCode : 499,
+        duration_ms: Math.round((performance.now() - trace.startedAt) * 10) / 10,
+        source: req.ip ?? 'unknown',
+        err_type: trace.errType,
+        user_id: trace.userId,
+      }
+      logRequest(options.logger, record, trace.route === '/livez' || trace.route === '/readyz')
+    })
+    next()
+  })
+  app.use(
+    helmet({
+      contentSecurityPolicy: {
+        useDefaults: false,
+        directives: { 'default-src': ["'none'"], 'frame-ancestors': ["'none'"] },
+      },
+      strictTransportSecurity: false,
+    }),
+  )
+  app.use(cors(options.corsOrigins))
+
+  const authenticator = new Authenticator(options.vault, options.adminToken)
+  const routes = routesOf(options)
+  for (const route of routes) {
+    app[route.method](route.path, async (req: Request, res: Response, next: NextFunction) => {
+      // Express answers HEAD with a GET route, and some of ours change something.
+      if (req.method === 'HEAD' && route.access !== 'public') {
+        next('route')
+        return
+      }
+      const trace = traceOf(req)
+      trace.route = route.path
+      const reply = await serve(route, req, authenticator, (caller) => {
+        trace.userId = caller.userId
+      })
+      send(res, reply)
+    })
+  }
+  for (const path of new Set(routes.map((route) => route.path)))
+    app.options(path, (_, res) => {
+      res.setHeader('Allow', methodsOf(routes, path).join(', '))
+      res.status(204).end()
+    })
+
+  app.use(() => {
+    throw new HttpProblem('not_found', 'there is no such route')
+  })
+
+  // Express knows an error handler by its four parameters.
+  app.use((error: unknown, req: Request, res: Response, next: NextFunction) => {
+    const trace = traceOf(req)
+    const problem = problemOf(error, trace.requestId)
+    trace.errType = problem.body.err_type
+    if (problem.unexpected) logUnexpected(options.logger, trace.requestId, trace.route, error)
+    if (res.headersSent) {
+      next(error)
+      return
+    }
+    if (problem.retryAfter !== undefined) res.setHeader('Retry-After', String(problem.retryAfter))
+    if (error instanceof HttpProblem && error.options.closeConnection === true)
+      res.setHeader('Connection', 'close')
+    res.status(problem.status).json(problem.body)
+  })
+  return app
+}
+
+/** Who is asking, then what, then the doing: nothing of an unknown caller's body is read. */
+async function serve(
+  route: Route,
+  req: Request,
+  authenticator: Authenticator,
+  noteCaller: (caller: Caller) => void,
+): Promise<Reply> {
+  if (route.access === 'user') {
+    const caller = await authenticator.user(req)
+    noteCaller(caller)
+    return route.handle(await inputOf(route, req), caller)
+  }
+  if (route.access === 'admin') await authenticator.admin(req)
+  return route.handle(await inputOf(route, req))
+}
+
+async function inputOf(route: Route, req: Request) {
+  const params = validate(route.params, { ...req.params })
+  const query = validate(route.query, parseQuery(req.url))
+  const identity = identityOf(req)
+  let body: unknown
+  if (route.body === null) refuseBody(req)
+  else {
+    const given = await readJsonBody(req)
+    if (given === undefined && !route.bodyOptional)
+      throw new HttpProblem('bad_request_params', 'this route needs a JSON body')
+    if (given !== undefined) body = validate(route.body, given)
+  }
+  // Checked by the schemas of this very route, from which its handler has its types.
+  return { params, query, body, identity } as never
+}
+
+function identityOf(req: Request): IdentityContext {
+  const headers = validate(identityHeaders, {
+    'X-Vertex-Nonce': req.headers['x-vertex-nonce'],
+    'X-Vertex-Identity': req.headers['x-vertex-identity'],
+  })
+  return { nonce: headers['X-Vertex-Nonce'], identity: headers['X-Vertex-Identity'] }
+}
+
+function send(res: Response, reply: Reply): void {
+  for (const [name, value] of Object.entries(reply.headers ?? {})) res.setHeader(name, value)
+  if ('json' in reply) {
+    res.status(reply.status ?? 200).json(reply.json)
+    return
+  }
+  res.setHeader('Content-Type', reply.type)
+  res.end(reply.text)
+}
+
+function methodsOf(routes: readonly Route[], path: string): string[] {
+  const heads = (route: Route): (Uppercase<Method> | 'HEAD')[] =>
+    route.method === 'get' && route.access === 'public'
+      ? ['GET', 'HEAD']
+      : [route.method.toUpperCase() as 'GET']
+  return [...routes.filter((route) => route.path === path).flatMap(heads), 'OPTIONS']
+}
