@@ -13,6 +13,74 @@ export const tags = {
   keyIdNotExists: 'vertex/v1/key-id-not-exists',
   /** One vault identity vouching for the next. docs/spec/key-hierarchy.md */
   vaultIdentitySuccessor: 'vertex/v1/vault-identity-successor',
+  /** Key of the hedged randomness of a run. docs/spec/sign.md, section 2 */
+  hedgeKey: 'vertex/v1/hedge/key',
+  /** One stream of hedged randomness. docs/spec/sign.md, section 2 */
+  hedgeStream: 'vertex/v1/hedge/stream',
+  /** Narrows a session id to one keygen. docs/spec/keygen.md, step 1.1 */
+  keygenRun: 'vertex/v1/keygen/run',
+  /** Commitment to a party's polynomial, proofs and chain-code share. docs/spec/keygen.md, step 1.5 */
+  keygenCommitment: 'vertex/v1/keygen/commitment',
+  /** Challenge of the proof for one coefficient. docs/spec/keygen.md, step 1.4 */
+  keygenCoefficientProof: 'vertex/v1/keygen/coefficient-proof',
+  /** The chain code from all parties' shares of it. docs/spec/keygen.md, step 3.4 */
+  keygenChainCode: 'vertex/v1/keygen/chain-code',
+  /** The aggregate polynomial as one party sees it. docs/spec/keygen.md, step 4.5 */
+  keygenAggregate: 'vertex/v1/keygen/aggregate',
+  /** Challenge of the final proof of a share. docs/spec/keygen.md, step 4.6 */
+  keygenShareProof: 'vertex/v1/keygen/share-proof',
+  /** Everything said in a keygen that all parties must have heard alike. docs/spec/keygen.md, step 5.4 */
+  keygenTranscript: 'vertex/v1/keygen/transcript',
+  /** A party's closing confirmation. docs/spec/keygen.md, step 5.5 */
+  keygenConfirmation: 'vertex/v1/keygen/confirmation',
+  /** A party's echo of all confirmations. docs/spec/keygen.md, step 6.2 */
+  keygenEcho: 'vertex/v1/keygen/echo',
+  /** Narrows a session id to one signature. docs/spec/sign.md, step 1.1 */
+  signRun: 'vertex/v1/sign/run',
+  /** Commitment to a nonce point. docs/spec/sign.md, step 1.4 */
+  signCommitment: 'vertex/v1/sign/commitment',
+  /** All first-round commitments as one signer sees them. docs/spec/sign.md, step 2.1 */
+  signView: 'vertex/v1/sign/view',
+  /** Names the pair, its order and the run of an OT setup. docs/spec/setup.md */
+  setupHeader: 'vertex/v1/setup/header',
+  /** Commits to one half of a zero-sharing seed. docs/spec/setup.md */
+  setupSeedCommitment: 'vertex/v1/setup/seed-commitment',
+  /** Joins the two halves of a zero-sharing seed. docs/spec/setup.md */
+  setupZeroSeed: 'vertex/v1/setup/zero-seed',
+  /** The id of an OT setup. docs/spec/setup.md */
+  setupId: 'vertex/v1/setup/id',
+  /** Confirms a finished OT setup. docs/spec/setup.md */
+  setupConfirm: 'vertex/v1/setup/confirm',
+  /** The session id of one direction of an OT setup. docs/spec/setup.md */
+  setupDirection: 'vertex/v1/setup/direction',
+  /** RFC 9380 domain tag of the base OT's hash to the curve. docs/spec/ot.md */
+  baseOtPoint: 'vertex/v1/base-ot/point/secp256k1_XMD:SHA-256_SSWU_RO_',
+  /** Key of one base OT branch. docs/spec/ot.md */
+  baseOtKey: 'vertex/v1/base-ot/key',
+  /** Children of a node of the all-but-one tree. docs/spec/ot.md */
+  pprfNode: 'vertex/v1/pprf/node',
+  /** Leaf key and leaf proof of the all-but-one tree. docs/spec/ot.md */
+  pprfLeaf: 'vertex/v1/pprf/leaf',
+  /** Digest of the leaf proofs of one tree. docs/spec/ot.md */
+  pprfProof: 'vertex/v1/pprf/proof',
+  /** Expands a leaf for one OT extension. docs/spec/ot.md */
+  otExpand: 'vertex/v1/ot/expand',
+  /** Challenge of the OT extension's consistency check. docs/spec/ot.md */
+  otChallenge: 'vertex/v1/ot/challenge',
+  /** Keys of the reverse direction's base OTs. docs/spec/setup.md */
+  otKey: 'vertex/v1/ot/key',
+  /** Pads of the multiplication. docs/spec/vole.md */
+  volePad: 'vertex/v1/vole/pad',
+  /** The session id of one direction of a multiplication. docs/spec/vole.md */
+  voleDirection: 'vertex/v1/vole/direction',
+  /** The public gadget of one direction. docs/spec/vole.md */
+  voleGadget: 'vertex/v1/vole/gadget',
+  /** Challenge of the multiplication check. docs/spec/vole.md */
+  voleTheta: 'vertex/v1/vole/theta',
+  /** Digest compared by the multiplication check. docs/spec/vole.md */
+  voleMu: 'vertex/v1/vole/mu',
+  /** One pair's contribution to a sharing of zero. docs/spec/setup.md */
+  zeroShare: 'vertex/v1/zero-share',
 } as const
 
 export type Tag = (typeof tags)[keyof typeof tags]
