@@ -366,19 +366,37 @@ export interface BackupSecretHint {
   readonly version: string
 }
 
-/** Makes and opens backup blobs. */
+/** A backup that passed every check. */
+export interface OpenedBackup {
+  readonly header: BackupHeader
+  /** Undefined for a plaintext blob. */
+  readonly secret: BackupSecretHint | undefined
+  /** The encoded KeyShare, checked against the header. The caller wipes it. */
+  readonly record: Uint8Array
+  /** 32 bytes that name these very blob bytes: the same for every import of one blob. */
+  readonly digest: Uint8Array
+}
+
+/** Makes and opens backup blobs in the one mode that the operator chose. Text is what travels as `key_share`. */
 export interface BackupSeal {
-  /** Seals an encoded KeyShare under the newest backup secret. */
-  seal(header: BackupHeader, record: Uint8Array): Uint8Array
+  readonly mode: 'encrypted' | 'plaintext'
   /**
-   * Opens a blob with the secret that its header names.
-   * @throws VaultError `backup_invalid` for every bad blob, `backup_key_unavailable` when the secret is missing
+   * Seals an encoded KeyShare, under the newest backup secret in encrypted mode. What the header says of the share is
+   * read from the share itself, which is checked once more on the way.
+   * @throws VaultError `backup_key_unavailable`
    */
-  open(blob: Uint8Array): {
-    readonly header: BackupHeader
-    readonly secret: BackupSecretHint
-    readonly record: Uint8Array
-  }
+  seal(
+    subject: { readonly userId: string; readonly keyId: string; readonly createdAt: number },
+    record: Uint8Array,
+  ): Promise<string>
+  /**
+   * Opens a blob with the secret that its header names and checks all of it: that it was made in a vault of this name
+   * for this user, that the share is the one in the header and lies on its key.
+   * @throws VaultError `backup_invalid` for every bad blob (the reason, for the log only, is the message of `cause`),
+   * `export_mode_refused` when the blob is sound but of the other mode, `backup_key_unavailable` (with `retry_after`
+   * seconds in the details where the key vault said so) when its secret cannot be had
+   */
+  open(text: string, userId: string): Promise<OpenedBackup>
 }
 
 /** The public half of the identity that survives the loss of the server. */
