@@ -1,0 +1,117 @@
+import { VertexError } from './errors.js'
+import { backupOf, type Backup, type PinnedIdentity } from './record.js'
+import type { Http, HttpRequest } from './http.js'
+
+/** Who a vault says it is, and with which database. */
+export interface VaultIdentity extends PinnedIdentity {
+  readonly generation: string
+}
+
+/** What the SDK reads of a Vertex's answers, checked, since nothing that arrives is trusted to have its type. */
+export class Answers {
+  constructor(readonly http: Http) {}
+
+  async createRoom(size: number, request: HttpRequest): Promise<string> {
+    const body = await this.#ask('POST', '/create-room', { ...request, body: { room_size: size } })
+    return form(body['room_uuid'], /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i)
+  }
+
+  async createKey(request: HttpRequest) {
+    const body = await this.#ask('GET', '/ecdsa/create', request)
+    return {
+      keyId: keyIdOf(body['key_id']),
+      keygenId: hex(body['keygen_id'], 33),
+      identity: identityOf(body['vault_identity']),
+    }
+  }
+
+  async keygen(request: HttpRequest) {
+    const body = await this.#ask('POST', '/ecdsa/keygen', request)
+    return {
+      publicKey: hex(body['pubkey'], 33),
+      chainCode: hex(body['chain_code'], 32),
+      identity: identityOf(body['vault_identity']),
+    }
+  }
+
+  async sign(request: HttpRequest): Promise<void> {
+    await this.#ask('POST', '/ecdsa/sign', request)
+  }
+
+  /** The key behind a handle: undefined members while it has no share. */
+  async getKey(keyId: string, request: HttpRequest) {
+    const body = await this.#ask('GET', `/ecdsa/keys/${encodeURIComponent(keyId)}`, request)
+    return {
+      publicKey: body['pubkey'] === undefined ? undefined : hex(body['pubkey'], 33),
+      keygenId: hex(body['keygen_id'], 33),
+      epoch: body['epoch'] === undefined ? undefined : count(body['epoch']),
+    }
+  }
+
+  async exportKeyShare(keyId: string, request: HttpRequest): Promise<Backup> {
+    const path = `/ecdsa/backup/export-key-share/${encodeURIComponent(keyId)}`
+    const body = await this.#ask('GET', path, request)
+    try {
+      return backupOf(body)
+    } catch {
+      throw unexpected()
+    }
+  }
+
+  async verifyKeyShare(backup: Backup, request: HttpRequest) {
+    const path = '/ecdsa/backup/verify-key-share'
+    const body = await this.#ask('POST', path, { ...request, body: backup })
+    const version = body['secret_version']
+    return {
+      keyId: keyIdOf(body['key_id']),
+      publicKey: hex(body['pubkey'], 33),
+      epoch: count(body['epoch']),
+      secretVersion: typeof version === 'string' ? version : null,
+    }
+  }
+
+  async importKeyShare(backup: Backup, request: HttpRequest): Promise<string> {
+    const path = '/ecdsa/backup/import-key-share'
+    return keyIdOf((await this.#ask('POST', path, { ...request, body: backup }))['key_id'])
+  }
+
+  async deleteKeyShare(keyId: string, request: HttpRequest): Promise<void> {
+    await this.http.json('DELETE', `/ecdsa/delete-key-share/${encodeURIComponent(keyId)}`, request)
+  }
+
+  async #ask(method: string, path: string, request: HttpRequest): Promise<Record<string, unknown>> {
+    const body = await this.http.json(method, path, request)
+    if (typeof body !== 'object' || body === null || Array.isArray(body)) throw unexpected()
+    return body as Record<string, unknown>
+  }
+}
+
+const unexpected = () => new VertexError('bad_response', 'the Vertex answered something unexpected')
+
+function form(value: unknown, pattern: RegExp): string {
+  if (typeof value !== 'string' || !pattern.test(value)) throw unexpected()
+  return value.toLowerCase()
+}
+
+const hex = (value: unknown, bytes: number) =>
+  form(value, new RegExp(`^[0-9a-f]{${2 * bytes}}$`, 'i'))
+
+const keyIdOf = (value: unknown) => form(value, /^[0-9a-z-]{1,64}$/i)
+
+function count(value: unknown): number {
+  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0) throw unexpected()
+  return value
+}
+
+function identityOf(value: unknown): VaultIdentity | null {
+  if (value === null || value === undefined) return null
+  if (typeof value !== 'object') throw unexpected()
+  const { public_key, fingerprint, vault_name, generation } = value as Record<string, unknown>
+  if (typeof vault_name !== 'string' || typeof generation !== 'string') throw unexpected()
+  return {
+    publicKey: hex(public_key, 32),
+    fingerprint: hex(fingerprint, 32),
+    vaultName: vault_name,
+    generation,
+  }
+}

@@ -1,0 +1,59 @@
+import { randomBytes } from '@noble/hashes/utils.js'
+import type { Context } from './context.js'
+import { BackupError, IdentityError } from './errors.js'
+import { vertexAt, type LiveKey } from './live-key.js'
+import type { Backup, KeyRecord } from './record.js'
+import { identityHeaders } from './signing.js'
+import type { VertexClient } from './vertex-client.js'
+
+/** What a Vertex says of a backup after all the checks of an import. */
+export interface VerifiedBackup {
+  /** The handle under which it was exported. */
+  readonly keyId: string
+  /** 33 bytes, compressed, hex. */
+  readonly publicKey: string
+  readonly epoch: number
+  /** Of the backup secret that opened it; null for a plaintext one. */
+  readonly secretVersion: string | null
+}
+
+/** Takes a fresh backup of a Vertex's share, has it verified, and stores it. Only verified backups are ever stored. */
+export async function backUp(
+  context: Context,
+  client: VertexClient,
+  key: LiveKey,
+  at: number,
+  signal: AbortSignal,
+): Promise<Backup> {
+  const record = await key.record()
+  const { keyId, identity } = vertexAt(record, at)
+  const headers = identityHeaders(randomBytes(32), identity?.fingerprint)
+  const backup = await client.answers.exportKeyShare(keyId, { signal, headers })
+  if (identity !== null && backup.export_type !== 'encrypted')
+    throw new IdentityError(
+      'identity_mismatch',
+      'the Vertex had encrypted backups when the key was made and now gives one in the clear',
+    )
+  const { epoch } = await verify(client, record, backup, signal)
+  await key.updateVertex(at, (vertex) => ({ ...vertex, backup }))
+  context.events.emit('backup', { id: key.id, url: client.url, keyId, epoch })
+  return backup
+}
+
+/** Has a backup checked as an import would, and compares what it holds with the pinned key. */
+export async function verify(
+  client: VertexClient,
+  record: KeyRecord,
+  backup: Backup,
+  signal: AbortSignal,
+): Promise<VerifiedBackup> {
+  const verified = await client.answers.verifyKeyShare(backup, { signal })
+  if (verified.publicKey !== record.publicKey)
+    throw new BackupError('backup_invalid', 'the backup is of another key')
+  if (verified.epoch !== record.epoch)
+    throw new BackupError(
+      'backup_invalid',
+      `the backup is of epoch ${verified.epoch}, the key of epoch ${record.epoch}`,
+    )
+  return verified
+}

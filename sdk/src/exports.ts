@@ -1,0 +1,24 @@
+export { VertexBase, type VertexOptions } from './vertex.js'
+export type { Recovery, RecoveryOffer } from './context.js'
+export {
+  Ecdsa,
+  type CreateKeyOptions,
+  type ImportedBackup,
+  type OpenKeyOptions,
+  type VertexAccess,
+} from './ecdsa.js'
+export { EcdsaKey, type AtVertex } from './key.js'
+export type { Backup } from './record.js'
+export type { VerifiedBackup } from './backups.js'
+export type { SignRequest, Signature } from './signing.js'
+export type { Listener, VertexEvents } from './events.js'
+export type { Fetch } from './http.js'
+export type { WebSocketConstructor, WebSocketLike } from './relay.js'
+export type { Rest, RestInput, RestOptions, RestOutput } from './rest/client.js'
+export type { RouteName } from './rest/routes.js'
+export type { components, operations, paths } from './generated/api.js'
+export type { ItemKind, ShareStore, StoredItem } from './store/share-store.js'
+export { MemoryShareStore } from './store/memory.js'
+export { exportAll, importAll, type ImportedArchive } from './store/archive.js'
+export * from './errors.js'
+export type { HashAlgo, Suite } from '@vertex/mpc'

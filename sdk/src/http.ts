@@ -1,0 +1,143 @@
+import { asError } from './deadline.js'
+import { RequestError, UnavailableError, VertexError } from './errors.js'
+import { errorOf } from './wire-error.js'
+
+export type Fetch = (input: string, init: RequestInit) => Promise<Response>
+
+/** Where a Vertex is, and with which key it is asked. */
+export interface Endpoint {
+  readonly url: string
+  readonly apiKey: string
+  readonly fetch: Fetch
+  readonly allowHttpOnLoopback: boolean
+}
+
+export interface HttpRequest {
+  readonly query?: Readonly<Record<string, string>> | undefined
+  readonly body?: unknown
+  readonly headers?: Readonly<Record<string, string>> | undefined
+  readonly signal?: AbortSignal | undefined
+  /** Instead of the endpoint's API key, such as the admin token. */
+  readonly authorization?: string | undefined
+}
+
+const MAX_ANSWER_BYTES = 4 * 1024 * 1024
+
+/** The only place of the SDK that calls fetch. Follows no redirects and speaks plain http only to this machine. */
+export class Http {
+  /** The Vertex's address without a slash at its end; names it in records and events. */
+  readonly url: string
+  /** `host:port`, as other Vertices are told to find the relay. */
+  readonly relayAddress: string
+  /** The address of the relay's WebSocket. */
+  readonly relayUrl: string
+  readonly #apiKey: string
+  readonly #fetch: Fetch
+
+  /** @throws RequestError for an address that is not https, or a key that cannot stand in a header */
+  constructor(endpoint: Endpoint) {
+    const url = parseUrl(endpoint.url, endpoint.allowHttpOnLoopback)
+    if (!/^[!-~]+$/.test(endpoint.apiKey))
+      throw new RequestError('bad_argument', 'the API key has characters that no API key has')
+    this.url = url.href.replace(/\/+$/, '')
+    this.relayAddress = `${url.hostname}:${url.port !== '' ? url.port : url.protocol === 'https:' ? '443' : '80'}`
+    this.relayUrl = `${this.url.replace(/^http/, 'ws')}/relay`
+    this.#apiKey = endpoint.apiKey
+    this.#fetch = endpoint.fetch
+  }
+
+  /** Sends and gives the answer, whatever its status. @throws UnavailableError when there is none */
+  async send(method: string, path: string, request: HttpRequest = {}): Promise<Response> {
+    const query = new URLSearchParams(request.query).toString()
+    const headers: Record<string, string> = {
+      accept: 'application/json',
+      authorization: request.authorization ?? this.#apiKey,
+      ...request.headers,
+    }
+    const init: RequestInit = {
+      method,
+      headers,
+      redirect: 'error',
+      cache: 'no-store',
+      credentials: 'omit',
+    }
+    if (request.body !== undefined) {
+      headers['content-type'] = 'application/json'
+      init.body = JSON.stringify(request.body)
+    }
+    if (request.signal !== undefined) init.signal = request.signal
+    try {
+      const call = this.#fetch
+      return await call(`${this.url}${path}${query === '' ? '' : `?${query}`}`, init)
+    } catch (error) {
+      throw this.#unreachable(error, request.signal)
+    }
+  }
+
+  /** Sends and gives the parsed body of a 2xx answer. @throws VertexError */
+  async json(method: string, path: string, request: HttpRequest = {}): Promise<unknown> {
+    const response = await this.send(method, path, request)
+    let text: string
+    try {
+      text = await bodyOf(response)
+    } catch (error) {
+      throw this.#unreachable(error, request.signal)
+    }
+    if (!response.ok) throw errorOf(response, text)
+    if (text === '') return undefined
+    try {
+      return JSON.parse(text) as unknown
+    } catch {
+      throw new VertexError('bad_response', `${this.url} answered something that is not JSON`, {
+        status: response.status,
+      })
+    }
+  }
+
+  #unreachable(error: unknown, signal: AbortSignal | undefined): Error {
+    if (signal?.aborted === true) return asError(signal.reason)
+    if (error instanceof VertexError) return error
+    return new UnavailableError('connection_failed', `${this.url} cannot be reached`, {
+      cause: error,
+    })
+  }
+}
+
+async function bodyOf(response: Response): Promise<string> {
+  if (response.body === null) return ''
+  const reader = response.body.getReader()
+  const decoder = new TextDecoder()
+  let text = ''
+  for (let size = 0; ;) {
+    const { done, value } = await reader.read()
+    if (done) return text + decoder.decode()
+    size += value.length
+    if (size > MAX_ANSWER_BYTES) {
+      await reader.cancel()
+      throw new VertexError('bad_response', 'the answer is too long', { status: response.status })
+    }
+    text += decoder.decode(value, { stream: true })
+  }
+}
+
+function parseUrl(text: string, allowHttpOnLoopback: boolean): URL {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  if (url === undefined || (url.protocol !== 'https:' && url.protocol !== 'http:'))
+    throw new RequestError('bad_argument', 'the url of a Vertex begins with https://')
+  if (url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '')
+    throw new RequestError(
+      'bad_argument',
+      'the url of a Vertex has no credentials, query or fragment',
+    )
+  if (url.protocol === 'http:') {
+    const loopback = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/.test(url.hostname)
+    if (!loopback || !allowHttpOnLoopback)
+      throw new RequestError(
+        'bad_argument',
+        loopback
+          ? 'plain http to this machine needs allowHttpOnLoopback: true'
+          : 'plain http is refused: use https',
+      )
+  }
+  return url
+}

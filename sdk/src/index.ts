@@ -1,0 +1,20 @@
+import { nobleChannelCrypto, nobleCurve, referenceKernel } from '@vertex/mpc'
+import type { WebSocketConstructor } from './relay.js'
+import { VertexBase, type VertexOptions } from './vertex.js'
+
+export * from './exports.js'
+
+/** A client of one Vertex, and the other party of its keys: for browsers, and anything else with a WebSocket. */
+export class Vertex extends VertexBase {
+  constructor(options: VertexOptions) {
+    super(options, {
+      suite: () => ({
+        curve: nobleCurve,
+        kernel: referenceKernel,
+        channel: nobleChannelCrypto,
+      }),
+      fetch: (input, init) => fetch(input, init),
+      WebSocket: (globalThis as { WebSocket?: WebSocketConstructor }).WebSocket,
+    })
+  }
+}

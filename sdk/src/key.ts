@@ -1,0 +1,161 @@
+import { derivePublicKey as derive, hexToBytes } from '@vertex/mpc'
+import { backUp, verify, type VerifiedBackup } from './backups.js'
+import type { Context } from './context.js'
+import { withDeadline } from './deadline.js'
+import { RequestError, VertexError } from './errors.js'
+import type { LiveKey } from './live-key.js'
+import type { Backup, KeyRecord } from './record.js'
+import {
+  checkPath,
+  joinSign,
+  sign,
+  type Clients,
+  type SignRequest,
+  type Signature,
+} from './signing.js'
+import type { VertexClient } from './vertex-client.js'
+
+/** Which Vertex of the key is meant; the client's own if absent. */
+export interface AtVertex {
+  readonly vertex?: string
+  readonly signal?: AbortSignal
+}
+
+/** A threshold ECDSA key of which this party holds a share. */
+export class EcdsaKey {
+  readonly #context: Context
+  readonly #clients: Clients
+  readonly #live: LiveKey
+  #record: KeyRecord
+
+  /** Made by `createKey` and `openKey` only. */
+  constructor(context: Context, clients: Clients, live: LiveKey, record: KeyRecord) {
+    this.#context = context
+    this.#clients = clients
+    this.#live = live
+    this.#record = record
+  }
+
+  /** This SDK's name for the key: stable for ever, whatever happens to the server. */
+  get id(): string {
+    return this.#live.id
+  }
+
+  /** The server's handle of its share as last seen; a recovery changes it. */
+  get keyId(): string {
+    return this.#record.vertices[0]!.keyId
+  }
+
+  /** 33 bytes, compressed. */
+  get publicKey(): Uint8Array {
+    return hexToBytes(this.#record.publicKey)
+  }
+
+  get threshold(): number {
+    return this.#record.threshold
+  }
+
+  get parties(): number {
+    return this.#record.parties
+  }
+
+  get epoch(): number {
+    return this.#record.epoch
+  }
+
+  /** Where the other shares are. */
+  get vertices(): readonly { readonly url: string; readonly keyId: string }[] {
+    return this.#record.vertices.map(({ url, keyId }) => ({ url, keyId }))
+  }
+
+  /**
+   * Signs together with the Vertex. A share that it has lost is recovered from the stored backup on the way, within
+   * the same deadline; a failed check is never tried again.
+   * @throws VertexError and its subclasses
+   */
+  async sign(request: SignRequest): Promise<Signature> {
+    const deadlineMs = request.deadlineMs ?? this.#context.deadlineMs
+    try {
+      return await withDeadline(deadlineMs, request.signal, (deadline) =>
+        sign(this.#context, this.#clients, this.#live, request, deadline),
+      )
+    } finally {
+      await this.#refresh()
+    }
+  }
+
+  /**
+   * Runs this party's side of a signature in a room that the app has opened with `rest.createRoom`, while the app sends
+   * the Vertex its `rest.sign`. For apps that do it all by hand: nothing is recovered.
+   */
+  joinSign(roomUuid: string, request: SignRequest): Promise<Signature> {
+    const deadlineMs = request.deadlineMs ?? this.#context.deadlineMs
+    return withDeadline(deadlineMs, request.signal, (deadline) =>
+      joinSign(this.#context, this.#live, roomUuid, request, deadline),
+    )
+  }
+
+  /** The public key at a non-hardened BIP-32 path, 33 bytes; computed here, no server is asked. */
+  derivePublicKey(path: readonly number[]): Uint8Array {
+    checkPath(path)
+    const { suite } = this.#context
+    const share = this.#live.share(suite, this.#record)
+    return derive(suite.curve, share.publicKey, share.chainCode, path).publicKey
+  }
+
+  /** Takes a fresh backup of the server's share, has it verified, stores it for recovery, and hands it out. */
+  async exportBackup(options: AtVertex = {}): Promise<Backup> {
+    const { at, client } = this.#vertex(options.vertex)
+    const backup = await withDeadline(this.#context.deadlineMs, options.signal, ({ signal }) =>
+      backUp(this.#context, client, this.#live, at, signal),
+    )
+    await this.#refresh()
+    return backup
+  }
+
+  /** Has the stored backup checked by the Vertex as an import would. Changes nothing. @throws BackupError */
+  async verifyBackup(options: AtVertex = {}): Promise<VerifiedBackup> {
+    const { at, client } = this.#vertex(options.vertex)
+    const record = await this.#live.record()
+    const backup = record.vertices[at]?.backup ?? null
+    if (backup === null) throw new VertexError('backup_missing', 'there is no backup of this share')
+    return withDeadline(this.#context.deadlineMs, options.signal, ({ signal }) =>
+      verify(client, record, backup, signal),
+    )
+  }
+
+  /** Deletes the handles at all Vertices, then this party's share with its backups. Not to be undone. */
+  async delete(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    const record = await this.#live.record()
+    await withDeadline(this.#context.deadlineMs, options.signal, async ({ signal }) => {
+      for (const [at, { keyId, url }] of record.vertices.entries()) {
+        const client = this.#clients[at]
+        if (client === undefined)
+          throw new RequestError('bad_argument', `deleting the share at ${url} needs access to it`)
+        try {
+          await client.answers.deleteKeyShare(keyId, { signal })
+        } catch (error) {
+          if (!(error instanceof VertexError) || error.errType !== 'key_id_not_exists') throw error
+        }
+      }
+    })
+    await this.#live.erase()
+  }
+
+  toJSON() {
+    return { id: this.id, keyId: this.keyId, publicKey: this.#record.publicKey }
+  }
+
+  async #refresh(): Promise<void> {
+    this.#record = await this.#live.record().catch(() => this.#record)
+  }
+
+  #vertex(url: string | undefined): { at: number; client: VertexClient } {
+    const wanted = url?.replace(/\/+$/, '')
+    const at = wanted === undefined ? 0 : this.#clients.findIndex((c) => c?.url === wanted)
+    const client = this.#clients[at]
+    if (client === undefined)
+      throw new RequestError('bad_argument', `the key has no share at ${url ?? 'this Vertex'}`)
+    return { at, client }
+  }
+}

@@ -1,0 +1,124 @@
+import { decodeKeyShare, type KeyShare, type Suite } from '@vertex/mpc'
+import { ShareStoreError, StoreConflictError, StoreCorruptError, VertexError } from './errors.js'
+import { decodeRecord, encodeRecord, type KeyRecord, type VertexRecord } from './record.js'
+import { Setups } from './setups.js'
+import type { ShareStore } from './store/share-store.js'
+
+const MAX_CONFLICTS = 20
+
+/**
+ * One key in this process. However often it is opened, and through however many clients, there is one of these for
+ * each store and id, so that recovery runs once and a retired setup is dead everywhere at once.
+ */
+export class LiveKey {
+  readonly setups: Setups
+  /** The recovery under way, by the Vertex's place in the record. */
+  readonly recovering = new Map<number, Promise<void>>()
+  #decoded: { bytes: Uint8Array; share: KeyShare } | undefined
+
+  private constructor(
+    readonly store: ShareStore,
+    readonly id: string,
+  ) {
+    this.setups = new Setups(this)
+  }
+
+  static of(store: ShareStore, id: string): LiveKey {
+    let keys = registry.get(store)
+    if (keys === undefined) registry.set(store, (keys = new Map()))
+    let key = keys.get(id)
+    if (key === undefined) keys.set(id, (key = new LiveKey(store, id)))
+    return key
+  }
+
+  /** The stored record. @throws VertexError `share_not_found` */
+  async record(): Promise<KeyRecord> {
+    return (await this.#load()).record
+  }
+
+  /** Whether there is a record. */
+  async exists(): Promise<boolean> {
+    return (await this.store.get('key', this.id)) !== undefined
+  }
+
+  /** Writes the first record of a new key. */
+  async create(record: KeyRecord): Promise<void> {
+    await this.store.put('key', this.id, encodeRecord(record), 0)
+  }
+
+  /** Changes the record; when another writer was faster, the change is made again on what it wrote. */
+  async update(change: (record: KeyRecord) => KeyRecord): Promise<KeyRecord> {
+    for (let attempt = 1; ; attempt++) {
+      const { record, version } = await this.#load()
+      const changed = change(record)
+      if (changed === record) return record
+      const bytes = encodeRecord(changed)
+      try {
+        await this.store.put('key', this.id, bytes, version)
+        return changed
+      } catch (error) {
+        if (!(error instanceof StoreConflictError) || attempt === MAX_CONFLICTS) throw error
+      } finally {
+        bytes.fill(0)
+      }
+    }
+  }
+
+  /** Changes what is recorded of one Vertex. */
+  updateVertex(at: number, change: (vertex: VertexRecord) => VertexRecord): Promise<KeyRecord> {
+    return this.update((record) => ({
+      ...record,
+      vertices: record.vertices.map((vertex, i) => (i === at ? change(vertex) : vertex)),
+    }))
+  }
+
+  /** The share in a record, checked once. @throws StoreCorruptError when its parts do not belong together */
+  share(suite: Suite, record: KeyRecord): KeyShare {
+    const decoded = this.#decoded
+    if (decoded !== undefined && equal(decoded.bytes, record.share)) return decoded.share
+    let share: KeyShare
+    try {
+      share = decodeKeyShare(suite, record.share)
+    } catch (cause) {
+      throw new StoreCorruptError(
+        `the stored share of key ${this.id} is not valid: ${String(cause)}`,
+      )
+    }
+    this.#decoded = { bytes: record.share.slice(), share }
+    return share
+  }
+
+  /** Deletes everything that this side keeps of the key. */
+  async erase(): Promise<void> {
+    await this.setups.erase()
+    await this.store.delete('key', this.id)
+    this.#decoded?.bytes.fill(0)
+    this.#decoded = undefined
+    registry.get(this.store)?.delete(this.id)
+  }
+
+  async #load(): Promise<{ record: KeyRecord; version: number }> {
+    const item = await this.store.get('key', this.id)
+    if (item === undefined)
+      throw new ShareStoreError('share_not_found', `there is no key ${this.id} in this store`)
+    const record = decodeRecord(item.value)
+    if (record.id !== this.id)
+      throw new StoreCorruptError(`the record of key ${this.id} is another key's`)
+    return { record, version: item.version }
+  }
+}
+
+const registry = new WeakMap<ShareStore, Map<string, LiveKey>>()
+
+function equal(a: Uint8Array, b: Uint8Array): boolean {
+  let difference = a.length ^ b.length
+  for (let i = 0; i < a.length; i++) difference |= a[i]! ^ (b[i] ?? 0)
+  return difference === 0
+}
+
+/** @throws VertexError for a Vertex that this key does not have */
+export function vertexAt(record: KeyRecord, at: number): VertexRecord {
+  const vertex = record.vertices[at]
+  if (vertex === undefined) throw new VertexError('bad_argument', 'the key has no share there')
+  return vertex
+}

@@ -1,0 +1,268 @@
+import {
+  bytesToHex,
+  hexToBytes,
+  vaultIdentityFingerprint,
+  verifyKeyIdNotExists,
+  verifySuccessor,
+} from '@vertex/mpc'
+import type { Context } from './context.js'
+import { withDeadline, withSignal } from './deadline.js'
+import {
+  IdentityError,
+  KeyNotFoundError,
+  RollbackDetectedError,
+  type RecoveryRefusal,
+  type RollbackReason,
+} from './errors.js'
+import { vertexAt, type LiveKey } from './live-key.js'
+import { partyOf } from './parties.js'
+import type { KeyRecord, PinnedIdentity, VertexRecord } from './record.js'
+import type { VertexClient } from './vertex-client.js'
+
+const MAX_FORMER_GENERATIONS = 1_000
+
+/** A request that a Vertex answered with key_id_not_exists. */
+export interface MissedKey {
+  /** The Vertex's place in the record. */
+  readonly at: number
+  readonly keyId: string
+  /** What the request carried as X-Vertex-Nonce. */
+  readonly nonce: Uint8Array
+  readonly error: KeyNotFoundError
+}
+
+/**
+ * Puts a lost share back, or throws with the reason why not. When it resolves, the record names a handle to sign with
+ * in a fresh room. However many calls miss the key at once, the backup is imported once.
+ */
+export async function recover(
+  context: Context,
+  client: VertexClient,
+  key: LiveKey,
+  missed: MissedKey,
+  signal: AbortSignal,
+): Promise<void> {
+  const record = await key.record()
+  const vertex = vertexAt(record, missed.at)
+  if (vertex.keyId !== missed.keyId) return // somebody else has recovered it meanwhile
+  const verdict = judge(vertex, missed)
+  if (verdict instanceof RollbackDetectedError) {
+    announceRollback(context, key, client, verdict.reason)
+    throw verdict
+  }
+  if (context.recovery === 'off') throw refused(missed.error, 'off')
+  let running = key.recovering.get(missed.at)
+  if (running === undefined) {
+    // Under a deadline of its own: the call that came first may give up earlier than those that wait with it.
+    running = withDeadline(context.deadlineMs, undefined, ({ signal: own }) =>
+      putBack(context, client, key, missed, verdict, own),
+    ).finally(() => key.recovering.delete(missed.at))
+    key.recovering.set(missed.at, running)
+  }
+  await withSignal(running, signal)
+}
+
+/** What a signed answer allows. */
+interface Verdict {
+  readonly generation: string
+  /** The identity to pin from now on. */
+  readonly identity: PinnedIdentity
+}
+
+/**
+ * Decides whether an answer may call for the backup: signed by the pinned identity over our nonce and our key_id, by a
+ * database that we have never seen.
+ * @throws KeyNotFoundError with the refusal
+ */
+function judge(vertex: VertexRecord, missed: MissedKey): Verdict | RollbackDetectedError {
+  const refuse = (why: RecoveryRefusal) => refused(missed.error, why)
+  const { identity: pinned, backup } = vertex
+  if (pinned === null) throw refuse('plaintext')
+  const said = statementOf(missed.error.details)
+  const signed =
+    said !== undefined &&
+    said.keyId === missed.keyId &&
+    said.nonce === bytesToHex(missed.nonce) &&
+    said.vaultName === pinned.vaultName &&
+    said.identity === pinned.publicKey &&
+    verifyKeyIdNotExists(
+      hexToBytes(pinned.publicKey),
+      { ...said, nonce: missed.nonce },
+      hexToBytes(said.signature),
+    )
+  if (!signed) throw refuse('unsigned')
+  const { generation, successor } = said
+  if (generation === vertex.generation) throw refuse('same_generation')
+  if (vertex.formerGenerations.includes(generation))
+    return new RollbackDetectedError(
+      'generation_returned',
+      'a database that was left behind answers again: the Vertex was put back to an older state',
+      { cause: missed.error },
+    )
+  if (backup === null) throw refuse('no_backup')
+  if (backup.export_type !== 'encrypted') throw refuse('plaintext')
+  if (successor === undefined) return { generation, identity: pinned }
+  const newer = hexToBytes(successor.publicKey)
+  const vouched = verifySuccessor(
+    { vaultName: pinned.vaultName, pinned: hexToBytes(pinned.publicKey), successor: newer },
+    hexToBytes(successor.signature),
+  )
+  if (!vouched) throw refuse('unsigned')
+  const identity = {
+    publicKey: successor.publicKey,
+    fingerprint: bytesToHex(vaultIdentityFingerprint(newer)),
+    vaultName: pinned.vaultName,
+  }
+  return { generation, identity }
+}
+
+async function putBack(
+  context: Context,
+  client: VertexClient,
+  key: LiveKey,
+  missed: MissedKey,
+  verdict: Verdict,
+  signal: AbortSignal,
+): Promise<void> {
+  const record = await key.record()
+  const vertex = vertexAt(record, missed.at)
+  if (vertex.keyId !== missed.keyId) return
+  if (vertex.backup === null) throw refused(missed.error, 'no_backup')
+  const { generation } = verdict
+  if (typeof context.recovery === 'function') {
+    const offer = { id: key.id, url: client.url, keyId: vertex.keyId, generation }
+    if (!(await context.recovery(offer))) throw refused(missed.error, 'off')
+  }
+  const keyId = await client.answers.importKeyShare(vertex.backup, { signal })
+  await adopt(context, client, key, missed.at, keyId, verdict, signal)
+  context.events.emit('recovered', {
+    id: key.id,
+    url: client.url,
+    keyId,
+    formerKeyId: missed.keyId,
+    generation,
+  })
+}
+
+/**
+ * Makes a handle the key's own, after checking that the pinned key is behind it.
+ * @param verdict the database and identity it lives under; undefined where they stay as they are
+ */
+export async function adopt(
+  context: Context,
+  client: VertexClient,
+  key: LiveKey,
+  at: number,
+  keyId: string,
+  verdict: Verdict | undefined,
+  signal: AbortSignal,
+): Promise<KeyRecord> {
+  const record = await key.record()
+  await checkHandle(context, client, key, record, at, keyId, signal)
+  // The other half of the setup went with the old database.
+  const share = key.share(context.suite, record)
+  await key.setups.forget(partyOf(share, vertexAt(record, at).keygenId))
+  return key.updateVertex(at, (vertex) => ({
+    ...vertex,
+    url: client.url,
+    keyId,
+    ...(verdict === undefined
+      ? {}
+      : {
+          identity: verdict.identity,
+          generation: verdict.generation,
+          formerGenerations: [
+            ...vertex.formerGenerations,
+            ...(vertex.generation === null ? [] : [vertex.generation]),
+          ].slice(-MAX_FORMER_GENERATIONS),
+        }),
+  }))
+}
+
+/**
+ * Compares what is behind a handle with what is pinned.
+ * @throws RollbackDetectedError when its epoch is older than ours
+ * @throws IdentityError when it is another key or another party
+ */
+export async function checkHandle(
+  context: Context,
+  client: VertexClient,
+  key: LiveKey,
+  record: KeyRecord,
+  at: number,
+  keyId: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const found = await client.answers.getKey(keyId, { signal })
+  if (found.publicKey !== record.publicKey || found.keygenId !== vertexAt(record, at).keygenId)
+    throw new IdentityError('key_mismatch', 'the Vertex has another key behind this key_id')
+  if (found.epoch !== undefined && found.epoch < record.epoch) {
+    announceRollback(context, key, client, 'epoch_fell')
+    throw new RollbackDetectedError(
+      'epoch_fell',
+      `the Vertex has the share of epoch ${found.epoch}, this side of epoch ${record.epoch}`,
+    )
+  }
+}
+
+/** Tells the app that a Vertex went back in time. */
+export function announceRollback(
+  context: Context,
+  key: LiveKey,
+  client: VertexClient,
+  reason: RollbackReason,
+): void {
+  context.events.emit('rollback-detected', { id: key.id, url: client.url, reason })
+}
+
+function refused(error: KeyNotFoundError, refusal: RecoveryRefusal): KeyNotFoundError {
+  const why: Record<RecoveryRefusal, string> = {
+    off: 'recovery is switched off',
+    unsigned: 'the answer is not signed by the pinned vault identity',
+    same_generation: 'the database is the same as before, so the key was deleted, not lost',
+    plaintext: 'backups in the clear are imported by hand',
+    no_backup: 'there is no backup of this share',
+    again: 'the key is missing again right after its recovery',
+  }
+  return new KeyNotFoundError(`${error.message}; not recovered: ${why[refusal]}`, {
+    status: error.status,
+    response: error.response,
+    details: error.details,
+    cause: error,
+    refusal,
+  })
+}
+
+/** The error of a key that is still missing after it was recovered. */
+export const missingAgain = (error: KeyNotFoundError) => refused(error, 'again')
+
+function statementOf(details: Readonly<Record<string, unknown>>) {
+  const vaultName = details['vault_name']
+  const generation = details['generation']
+  const apiKeyId = details['api_key_id']
+  const keyId = details['key_id']
+  if (typeof vaultName !== 'string' || typeof generation !== 'string') return undefined
+  if (typeof apiKeyId !== 'string' || typeof keyId !== 'string') return undefined
+  const nonce = hexDetail(details['nonce'], 32)
+  const identity = hexDetail(details['identity'], 32)
+  const signature = hexDetail(details['signature'], 64)
+  if (nonce === undefined || identity === undefined || signature === undefined) return undefined
+  const successor = successorOf(details['successor'])
+  if (successor === null) return undefined
+  return { vaultName, generation, apiKeyId, keyId, nonce, identity, signature, successor }
+}
+
+function successorOf(value: unknown) {
+  if (value === undefined || value === null) return undefined
+  const { public_key, signature } = value as Record<string, unknown>
+  const publicKey = hexDetail(public_key, 32)
+  const vouching = hexDetail(signature, 64)
+  if (publicKey === undefined || vouching === undefined) return null
+  return { publicKey, signature: vouching }
+}
+
+function hexDetail(value: unknown, bytes: number): string | undefined {
+  if (typeof value !== 'string' || value.length !== 2 * bytes || !/^[0-9a-f]*$/i.test(value))
+    return undefined
+  return value.toLowerCase()
+}

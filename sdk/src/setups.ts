@@ -1,0 +1,153 @@
+import {
+  bytesToHex,
+  decodePairSetup,
+  encodePairSetup,
+  type AbortCode,
+  type PairSetup,
+  type PartyIndex,
+  type SetupCache,
+} from '@vertex/mpc'
+import { withSignal } from './deadline.js'
+import { StoreConflictError } from './errors.js'
+import type { LiveKey } from './live-key.js'
+import type { KeyRecord } from './record.js'
+
+/** Failed checks with one party within {@link LOCK_WINDOW_MS} after which the key no longer signs with it. */
+export const LOCK_AFTER = 5
+export const LOCK_WINDOW_MS = 24 * 60 * 60 * 1000
+const REMEMBERED_RETIREMENTS = 256
+
+/**
+ * The OT setups of one key: a cache in the store, apart from the share. Losing one costs a slower signature; using one
+ * after a failed check could cost the key, so a retired id is dead in memory at once and remembered for ever.
+ */
+export class Setups implements SetupCache {
+  readonly #key: LiveKey
+  readonly #loaded = new Map<PartyIndex, PairSetup>()
+  readonly #retired = new Set<string>()
+  #known: Promise<void> | undefined
+  #settingUp: Promise<void> | undefined
+
+  constructor(key: LiveKey) {
+    this.#key = key
+  }
+
+  async load(peer: PartyIndex): Promise<PairSetup | undefined> {
+    await this.#rememberRetired()
+    const loaded = this.#loaded.get(peer)
+    if (loaded !== undefined) return loaded
+    const item = await this.#key.store.get('setup', this.#itemId(peer))
+    if (item === undefined) return undefined
+    let setup: PairSetup
+    try {
+      setup = decodePairSetup(item.value)
+    } catch {
+      return undefined // written by another version: made again
+    }
+    if (setup.peer !== peer || !this.alive(setup.id)) return undefined
+    // A run may have saved a newer one meanwhile.
+    const newer = this.#loaded.get(peer)
+    if (newer === undefined) this.#loaded.set(peer, setup)
+    return newer ?? setup
+  }
+
+  async save(peer: PartyIndex, setup: PairSetup): Promise<void> {
+    this.#loaded.set(peer, setup)
+    const bytes = encodePairSetup(setup)
+    const { store } = this.#key
+    for (let attempt = 1; ; attempt++) {
+      const version = (await store.get('setup', this.#itemId(peer)))?.version ?? 0
+      try {
+        await store.put('setup', this.#itemId(peer), bytes, version)
+        return
+      } catch (error) {
+        if (!(error instanceof StoreConflictError) || attempt === 5) throw error
+      }
+    }
+  }
+
+  async retire(setupId: Uint8Array, peer: PartyIndex, _code?: AbortCode): Promise<void> {
+    const id = bytesToHex(setupId)
+    this.#retired.add(id)
+    if (this.#loaded.has(peer) && bytesToHex(this.#loaded.get(peer)!.id) === id)
+      this.#loaded.delete(peer)
+    // The record first: should the process end between the two writes, the id is known as retired.
+    if (await this.#key.exists())
+      await this.#key.update((record) => ({
+        ...record,
+        retiredSetups: [...record.retiredSetups, id].slice(-REMEMBERED_RETIREMENTS),
+        failures: [...recentFailures(record), { party: peer, at: Date.now() }],
+      }))
+    await this.forget(peer)
+  }
+
+  alive(setupId: Uint8Array): boolean {
+    return !this.#retired.has(bytesToHex(setupId))
+  }
+
+  /** Drops the setup with a party whose other half is gone. */
+  async forget(peer: PartyIndex): Promise<void> {
+    this.#loaded.delete(peer)
+    await this.#key.store.delete('setup', this.#itemId(peer))
+  }
+
+  async erase(): Promise<void> {
+    this.#loaded.clear()
+    for (const id of await this.#key.store.list('setup'))
+      if (id.startsWith(`${this.#key.id}.`)) await this.#key.store.delete('setup', id)
+  }
+
+  /**
+   * Where a setup with one of these parties is missing, lets one run at a time make it; the others wait and find it.
+   * The returned function must be called when the run has saved it or ended.
+   */
+  async turn(peers: readonly PartyIndex[], signal: AbortSignal): Promise<() => void> {
+    for (;;) {
+      const found = await Promise.all(peers.map((peer) => this.load(peer)))
+      if (!found.includes(undefined)) return () => undefined
+      const before = this.#settingUp
+      if (before === undefined) {
+        let done: () => void = () => undefined
+        const mine = new Promise<void>((resolve) => (done = resolve))
+        this.#settingUp = mine
+        return () => {
+          if (this.#settingUp === mine) this.#settingUp = undefined
+          done()
+        }
+      }
+      await withSignal(before, signal)
+    }
+  }
+
+  #rememberRetired(): Promise<void> {
+    this.#known ??= (async () => {
+      if (!(await this.#key.exists())) return
+      for (const id of (await this.#key.record()).retiredSetups) this.#retired.add(id)
+    })()
+    this.#known.catch(() => (this.#known = undefined))
+    return this.#known
+  }
+
+  #itemId(peer: PartyIndex): string {
+    return `${this.#key.id}.${peer}`
+  }
+}
+
+/** The failures that still count. */
+export function recentFailures(record: KeyRecord): KeyRecord['failures'] {
+  const since = Date.now() - LOCK_WINDOW_MS
+  return record.failures.filter(({ at }) => at >= since)
+}
+
+/** The setups of a run: as the key's, and `saved` is told when a missing one has been made. */
+export function notifying(setups: Setups, saved: () => void): SetupCache {
+  return {
+    load: (peer) => setups.load(peer),
+    retire: (id, peer, code) => setups.retire(id, peer, code),
+    alive: (id) => setups.alive(id),
+    save: async (peer, setup) => {
+      await setups.save(peer, setup)
+      saved()
+    },
+  }
+}

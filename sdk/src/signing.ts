@@ -1,0 +1,294 @@
+import {
+  digestOf,
+  encodeDer,
+  hashAlgos,
+  bytesToHex,
+  joinLabel,
+  parseRoomUuid,
+  runSign,
+  type HashAlgo,
+  type KeyShare,
+} from '@vertex/mpc'
+import { randomBytes } from '@noble/hashes/utils.js'
+import type { Context } from './context.js'
+import type { Deadline } from './deadline.js'
+import {
+  KeyLockedError,
+  KeyNotFoundError,
+  ProtocolError,
+  RequestError,
+  UnavailableError,
+} from './errors.js'
+import { vertexAt, type LiveKey } from './live-key.js'
+import { partyOf } from './parties.js'
+import type { KeyRecord } from './record.js'
+import { checkHandle, missingAgain, recover } from './recovery.js'
+import { LOCK_AFTER, notifying, recentFailures } from './setups.js'
+import { bothSides, CallFailed } from './two-sided.js'
+import type { VertexClient } from './vertex-client.js'
+
+/** What is to be signed. */
+export interface SignRequest {
+  readonly message: Uint8Array
+  /** How the message becomes 32 bytes; with `none` it is these 32 bytes. */
+  readonly hashAlgo: HashAlgo
+  /** Non-hardened BIP-32 indices below 2^31; empty or absent for the key itself. */
+  readonly derivationPath?: readonly number[]
+  /** Opaque bytes for the Vertex, up to its limits. */
+  readonly extraData?: Uint8Array
+  /** The urls of the Vertices that sign with this party; as many as the threshold needs, in their order, if absent. */
+  readonly vertices?: readonly string[]
+  readonly signal?: AbortSignal
+  /** Milliseconds for everything, recovery included; the client's `deadlineMs` if absent. */
+  readonly deadlineMs?: number
+}
+
+/** A signature that was verified under the pinned key (its child at the path). */
+export interface Signature {
+  /** 32 bytes. */
+  readonly r: Uint8Array
+  /** 32 bytes, always the lower of the two. */
+  readonly s: Uint8Array
+  /** Recovery id, 0 to 3. */
+  readonly v: number
+  /** r and s as DER. */
+  readonly der: Uint8Array
+}
+
+/** The Vertices of a key, by their place in its record; undefined where this client has no access to one. */
+export type Clients = readonly (VertexClient | undefined)[]
+
+/** What a run signs, checked. */
+interface Work {
+  readonly digest: Uint8Array
+  readonly path: readonly number[]
+  readonly body: Readonly<Record<string, unknown>>
+}
+
+/** Signs; a share that the Vertex has lost is recovered on the way. @throws VertexError */
+export async function sign(
+  context: Context,
+  clients: Clients,
+  key: LiveKey,
+  request: SignRequest,
+  deadline: Deadline,
+): Promise<Signature> {
+  const work = workOf(request)
+  const recovered = new Set<number>()
+  for (;;) {
+    const record = await key.record()
+    const signers = signersOf(record, clients, request.vertices)
+    try {
+      return await attempt(context, clients, key, record, signers, work, deadline)
+    } catch (error) {
+      if (!(error instanceof MissedKeyError)) throw error
+      const { missed } = error
+      if (recovered.has(missed.at)) throw missingAgain(missed.error)
+      await recover(context, clients[missed.at]!, key, missed, deadline.signal)
+      recovered.add(missed.at)
+    }
+  }
+}
+
+/**
+ * This party's side of a signature alone, in a room that the app has opened, for apps that make the requests to the
+ * Vertices themselves. Nothing is recovered.
+ */
+export async function joinSign(
+  context: Context,
+  key: LiveKey,
+  roomUuid: string,
+  request: SignRequest,
+  deadline: Deadline,
+): Promise<Signature> {
+  const work = workOf(request)
+  const record = await key.record()
+  const share = key.share(context.suite, record)
+  const side = ownSide(context, key, share, roomUuid, work, () => undefined)
+  const { result } = await bothSides(deadline, side.join, side.run, [])
+  return result
+}
+
+class MissedKeyError extends Error {
+  constructor(
+    readonly missed: { at: number; keyId: string; nonce: Uint8Array; error: KeyNotFoundError },
+  ) {
+    super(missed.error.message)
+  }
+}
+
+async function attempt(
+  context: Context,
+  clients: Clients,
+  key: LiveKey,
+  record: KeyRecord,
+  signers: readonly number[],
+  work: Work,
+  deadline: Deadline,
+): Promise<Signature> {
+  const share = key.share(context.suite, record)
+  const vertices = signers.map((at) => vertexAt(record, at))
+  const peers = vertices.map((vertex) => partyOf(share, vertex.keygenId))
+  for (const peer of peers)
+    if (recentFailures(record).filter(({ party }) => party === peer).length >= LOCK_AFTER)
+      throw new KeyLockedError(
+        'key_locked',
+        `${LOCK_AFTER} checks with party ${peer} failed within 24 hours; the key does not sign with it meanwhile`,
+      )
+  const endTurn = await key.setups.turn(peers, deadline.signal)
+  const nonces = vertices.map(() => randomBytes(32))
+  try {
+    const roomUuid = await openRoom(context.main, signers.length + 1, deadline.signal)
+    const side = ownSide(context, key, share, roomUuid, work, endTurn)
+    const calls = vertices.map((vertex, i) => async (signal: AbortSignal) => {
+      const client = clients[signers[i]!]!
+      await client.answers.sign({
+        signal,
+        headers: identityHeaders(nonces[i]!, vertex.identity?.fingerprint),
+        body: {
+          key_id: vertex.keyId,
+          room_uuid: roomUuid,
+          ...work.body,
+          ...(client === context.main ? {} : { relay_address: context.main.http.relayAddress }),
+        },
+      })
+    })
+    const { result } = await bothSides(deadline, side.join, side.run, calls)
+    return result
+  } catch (error) {
+    if (error instanceof CallFailed) {
+      const vertex = vertices[error.at]!
+      if (!(error.error instanceof KeyNotFoundError)) throw await explained(error.error)
+      throw new MissedKeyError({
+        at: signers[error.at]!,
+        keyId: vertex.keyId,
+        nonce: nonces[error.at]!,
+        error: error.error,
+      })
+    }
+    throw await explained(error)
+  } finally {
+    endTurn()
+  }
+
+  /** Different epochs look like a mere mismatch; a look at the server's epoch tells whether it went back in time. */
+  async function explained(error: unknown): Promise<unknown> {
+    if (!(error instanceof ProtocolError) || error.code !== 'session_mismatch') return error
+    for (const at of signers) {
+      const { keyId } = vertexAt(record, at)
+      try {
+        await checkHandle(context, clients[at]!, key, record, at, keyId, deadline.signal)
+      } catch (reason) {
+        return reason
+      }
+    }
+    return error
+  }
+}
+
+/** Joins a room as this party and signs in it. */
+function ownSide(
+  context: Context,
+  key: LiveKey,
+  share: KeyShare,
+  roomUuid: string,
+  work: Work,
+  setupSaved: () => void,
+) {
+  const { suite, main } = context
+  const keygenId = share.keygenIds[share.index - 1]!
+  return {
+    join: (signal: AbortSignal) => main.relay.join(roomUuid, joinLabel('client', keygenId), signal),
+    run: async (link: Parameters<typeof runSign>[0]['link']): Promise<Signature> => {
+      const { r, s, v } = await runSign({
+        suite,
+        link,
+        room: parseRoomUuid(roomUuid),
+        role: 'client',
+        share,
+        digest: work.digest,
+        path: work.path,
+        setups: notifying(key.setups, setupSaved),
+      })
+      return { r, s, v, der: encodeDer(r, s) }
+    },
+  }
+}
+
+/** Opens a room; a connection that broke while idle is tried once more, since an unused room does no harm. */
+export async function openRoom(
+  client: VertexClient,
+  size: number,
+  signal: AbortSignal,
+): Promise<string> {
+  try {
+    return await client.answers.createRoom(size, { signal })
+  } catch (error) {
+    if (!(error instanceof UnavailableError) || error.errType !== 'connection_failed') throw error
+    return client.answers.createRoom(size, { signal })
+  }
+}
+
+/** The headers that make a key_id_not_exists a signed one. */
+export function identityHeaders(
+  nonce: Uint8Array,
+  fingerprint: string | undefined,
+): Record<string, string> {
+  if (fingerprint === undefined) return {}
+  return { 'x-vertex-nonce': bytesToHex(nonce), 'x-vertex-identity': fingerprint }
+}
+
+function workOf(request: SignRequest): Work {
+  const { message, hashAlgo, derivationPath: path = [], extraData } = request
+  if (!(message instanceof Uint8Array))
+    throw new RequestError('bad_argument', 'the message is a Uint8Array')
+  if (!hashAlgos.includes(hashAlgo))
+    throw new RequestError('bad_argument', `hashAlgo is one of ${hashAlgos.join(', ')}`)
+  if (hashAlgo === 'none' && message.length !== 32)
+    throw new RequestError('bad_argument', 'with hashAlgo none the message has 32 bytes')
+  checkPath(path)
+  return {
+    digest: digestOf(message, hashAlgo),
+    path: [...path],
+    body: {
+      msg: bytesToHex(message),
+      hash_algo: hashAlgo,
+      derivation_path: [...path],
+      ...(extraData === undefined ? {} : { extra_data: bytesToHex(extraData) }),
+    },
+  }
+}
+
+/** @throws RequestError for a path that non-hardened BIP-32 does not have */
+export function checkPath(path: readonly number[]): void {
+  if (!path.every((index) => Number.isInteger(index) && index >= 0 && index < 2 ** 31))
+    throw new RequestError('bad_argument', 'a derivation path has whole numbers from 0 to 2^31 - 1')
+}
+
+/** Which Vertices sign: the named ones, or the first that are within reach, as many as the threshold needs. */
+function signersOf(
+  record: KeyRecord,
+  clients: Clients,
+  urls: readonly string[] | undefined,
+): readonly number[] {
+  const needed = record.threshold - 1
+  const reachable = record.vertices.flatMap((_, at) => (clients[at] === undefined ? [] : [at]))
+  const signers =
+    urls === undefined
+      ? reachable.slice(0, needed)
+      : [...new Set(urls)].map((url) => {
+          const at = reachable.find((i) => clients[i]!.url === url.replace(/\/+$/, ''))
+          if (at === undefined)
+            throw new RequestError(
+              'bad_argument',
+              `the key has no share at ${url}, or no access to it`,
+            )
+          return at
+        })
+  if (signers.length < needed)
+    throw new RequestError(
+      'bad_argument',
+      `${needed} Vertices must sign with this party, and ${signers.length} are given`,
+    )
+  return signers
+}

@@ -1,0 +1,76 @@
+import type { RoomLink } from '@vertex/mpc'
+import { Deadline } from './deadline.js'
+import { DeadlineError, KeyNotFoundError, VertexError } from './errors.js'
+import { runError } from './run-error.js'
+
+/** How long the other side's answer is waited for when this side has failed: it often knows the reason. */
+const GRACE_MS = 2_000
+/** The room is given up this long before the deadline, so that there is time to say who was missing. */
+const MARGIN_MS = 250
+
+/** A request to one Vertex failed; `at` is the Vertex's place in the list. */
+export class CallFailed extends Error {
+  override readonly name = 'CallFailed'
+  constructor(
+    readonly at: number,
+    readonly error: Error,
+  ) {
+    super(error.message)
+  }
+}
+
+/**
+ * Runs both sides of an operation: this party in the room, and one HTTP request to each Vertex that joins it. A request
+ * that fails ends the room at once.
+ * @param calls starts the requests; each is given the signal of the deadline
+ * @throws CallFailed with the first request's error, or the error of this side
+ */
+export async function bothSides<Result>(
+  deadline: Deadline,
+  join: (signal: AbortSignal) => Promise<RoomLink>,
+  run: (link: RoomLink) => Promise<Result>,
+  calls: readonly ((signal: AbortSignal) => Promise<unknown>)[],
+): Promise<{ result: Result; answers: Promise<unknown[]> }> {
+  const room = new Deadline(Math.max(1, deadline.remaining - MARGIN_MS), deadline.signal)
+  const failed: CallFailed[] = []
+  const endRoom = new AbortController()
+  const stop = () => endRoom.abort(room.signal.reason)
+  room.signal.addEventListener('abort', stop, { once: true })
+  const answers = calls.map((call, at) =>
+    call(deadline.signal).catch((error: unknown) => {
+      const failure = new CallFailed(at, error instanceof Error ? error : new Error(String(error)))
+      failed.push(failure)
+      endRoom.abort(failure)
+      throw failure
+    }),
+  )
+  const settled = Promise.allSettled(answers)
+  try {
+    const link = await join(endRoom.signal)
+    try {
+      return { result: await run(link), answers: Promise.all(answers) }
+    } finally {
+      link.leave()
+    }
+  } catch (error) {
+    endRoom.abort(error)
+    await Promise.race([settled, new Promise((resolve) => setTimeout(resolve, GRACE_MS))])
+    throw reasonOf(error, failed)
+  } finally {
+    room.clear()
+    Promise.all(answers).catch(() => undefined)
+  }
+}
+
+/** Of the errors of both sides the one that says why. What this side's checks found always wins. */
+function reasonOf(error: unknown, failed: readonly CallFailed[]): Error {
+  const own = error instanceof CallFailed ? error : runError(error)
+  if (
+    own instanceof VertexError &&
+    (own.errType === 'protocol_abort' || own.errType === 'rollback_detected')
+  )
+    return own
+  const told = failed.find(({ error: e }) => e instanceof KeyNotFoundError) ?? failed[0]
+  if (told !== undefined && !(told.error instanceof DeadlineError)) return told
+  return own
+}
