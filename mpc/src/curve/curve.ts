@@ -37,6 +37,8 @@ export interface Curve {
   decode(bytes: Uint8Array): Point
   /** RFC 9380, secp256k1_XMD:SHA-256_SSWU_RO_ under the given domain tag. */
   hashToCurve(message: Uint8Array, dst: Uint8Array): Point
+  /** As {@link hashToCurve} for each message in turn; a backend may share work between them. */
+  hashManyToCurve(messages: readonly Uint8Array[], dst: Uint8Array): Point[]
   /** Plain ECDSA over a 32-byte digest; r and s 32 bytes each; refuses high s. */
   verify(signature: { r: Uint8Array; s: Uint8Array }, digest: Uint8Array, publicKey: Point): boolean
   /** The affine x coordinate, 32 bytes, and whether y is odd. */

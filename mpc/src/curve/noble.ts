@@ -1,0 +1,63 @@
+import { secp256k1, secp256k1_hasher } from '@noble/curves/secp256k1.js'
+import { concatBytes } from '../bytes.js'
+import { ORDER } from '../math/scalar.js'
+import { InvalidPoint, type Curve, type Point } from './curve.js'
+
+type NoblePoint = InstanceType<typeof secp256k1.Point>
+
+const inside = (P: Point): NoblePoint => P as unknown as NoblePoint
+const outside = (P: NoblePoint): Point => P as unknown as Point
+
+const { BASE, ZERO } = secp256k1.Point
+
+/**
+ * The reference backend, for browsers and for platforms without libsecp256k1. Secret scalars only ever meet
+ * noble's `multiply` (fixed sequence of operations, blinded scalar); bigints are not constant time all the same.
+ */
+export const nobleCurve: Curve = Object.freeze<Curve>({
+  name: 'noble',
+  order: ORDER,
+  mulBase: (k) => outside(BASE.multiply(k)),
+  mul: (P, k) => outside(inside(P).multiply(k)),
+  mulPublic: (P, k) => outside(inside(P).multiplyUnsafe(k)),
+  add: (P, Q) => outside(inside(P).add(inside(Q))),
+  sum: (points) => outside(points.reduce((total, P) => total.add(inside(P)), ZERO)),
+  negate: (P) => outside(inside(P).negate()),
+  equals: (P, Q) => inside(P).equals(inside(Q)),
+  isIdentity: (P) => inside(P).is0(),
+  encode(P) {
+    if (inside(P).is0()) throw new InvalidPoint('the identity has no encoding')
+    return inside(P).toBytes(true)
+  },
+  decode(bytes) {
+    if (bytes.length !== 33 || (bytes[0] !== 2 && bytes[0] !== 3))
+      throw new InvalidPoint('a point is 33 bytes, the first 02 or 03')
+    try {
+      return outside(secp256k1.Point.fromBytes(bytes))
+    } catch {
+      throw new InvalidPoint('the bytes are no point of the curve')
+    }
+  },
+  hashToCurve: (message, dst) => outside(secp256k1_hasher.hashToCurve(message, { DST: dst })),
+  hashManyToCurve: (messages, dst) =>
+    messages.map((message) => outside(secp256k1_hasher.hashToCurve(message, { DST: dst }))),
+  verify(signature, digest, publicKey) {
+    if (signature.r.length !== 32 || signature.s.length !== 32 || digest.length !== 32) return false
+    if (inside(publicKey).is0()) return false
+    try {
+      return secp256k1.verify(
+        concatBytes(signature.r, signature.s),
+        digest,
+        inside(publicKey).toBytes(true),
+        { prehash: false, lowS: true, format: 'compact' },
+      )
+    } catch {
+      return false
+    }
+  },
+  coordinates(P) {
+    if (inside(P).is0()) throw new InvalidPoint('the identity has no coordinates')
+    const bytes = inside(P).toBytes(true)
+    return { x: bytes.slice(1), yIsOdd: bytes[0] === 3 }
+  },
+})

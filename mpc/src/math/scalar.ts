@@ -1,0 +1,91 @@
+import type { Scalar } from '../curve/curve.js'
+
+/** The order n of secp256k1 (SEC 2, section 2.4.1). */
+export const ORDER = 0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141n
+
+/** Bytes of an encoded scalar. */
+export const SCALAR_BYTES = 32
+
+/** Bytes that are reduced to one scalar: 384 bits, so the result is within 2⁻¹²⁸ of uniform (rule A6). */
+export const WIDE_BYTES = 48
+
+/** Bytes that are not a scalar in the one accepted encoding. */
+export class InvalidScalar extends Error {
+  override readonly name = 'InvalidScalar'
+}
+
+/** x mod n in 0..n-1, for any integer x. */
+export function mod(x: bigint): Scalar {
+  const remainder = x % ORDER
+  return remainder < 0n ? remainder + ORDER : remainder
+}
+
+/** 1/x mod n by Fermat, so that the sequence of operations does not depend on x. @throws RangeError for 0 */
+export function invert(x: Scalar): Scalar {
+  if (mod(x) === 0n) throw new RangeError('zero has no inverse')
+  let result = 1n
+  let square = mod(x)
+  // The exponent n-2 is public: branching on its bits tells nothing.
+  for (let e = ORDER - 2n; e > 0n; e >>= 1n) {
+    if ((e & 1n) === 1n) result = (result * square) % ORDER
+    square = (square * square) % ORDER
+  }
+  return result
+}
+
+/** Big-endian bytes as an integer; whole 8-byte words. */
+export function readUint(bytes: Uint8Array, offset: number, length: number): bigint {
+  const view = new DataView(bytes.buffer, bytes.byteOffset + offset, length)
+  let value = 0n
+  for (let at = 0; at < length; at += 8) value = (value << 64n) | view.getBigUint64(at)
+  return value
+}
+
+/** Writes 0 ≤ value < 2²⁵⁶ as 32 big-endian bytes. */
+export function writeUint256(value: bigint, out: Uint8Array, offset: number): void {
+  const view = new DataView(out.buffer, out.byteOffset + offset, 32)
+  view.setBigUint64(0, value >> 192n)
+  view.setBigUint64(8, value >> 128n)
+  view.setBigUint64(16, value >> 64n)
+  view.setBigUint64(24, value)
+}
+
+/** 32 bytes, big-endian. @throws RangeError unless 0 ≤ s < n */
+export function encodeScalar(s: Scalar): Uint8Array {
+  if (s < 0n || s >= ORDER) throw new RangeError('a scalar is 0 to n-1')
+  const out = new Uint8Array(SCALAR_BYTES)
+  writeUint256(s, out, 0)
+  return out
+}
+
+/** Exactly 32 bytes, big-endian, 0..n-1. @throws InvalidScalar */
+export function decodeScalar(bytes: Uint8Array): Scalar {
+  if (bytes.length !== SCALAR_BYTES) throw new InvalidScalar('a scalar is 32 bytes')
+  const value = readUint(bytes, 0, SCALAR_BYTES)
+  if (value >= ORDER) throw new InvalidScalar('a scalar is less than the group order')
+  return value
+}
+
+/** Exactly 32 bytes, big-endian, 1..n-1. @throws InvalidScalar */
+export function decodeNonZeroScalar(bytes: Uint8Array): Scalar {
+  const value = decodeScalar(bytes)
+  if (value === 0n) throw new InvalidScalar('a scalar is not zero here')
+  return value
+}
+
+/** Reduces at least 48 uniform bytes mod n. @throws RangeError for fewer, or no multiple of 8 */
+export function reduceWide(bytes: Uint8Array): Scalar {
+  if (bytes.length < WIDE_BYTES || bytes.length % 8 !== 0)
+    throw new RangeError('a scalar is reduced from at least 48 bytes, in whole words')
+  return readUint(bytes, 0, bytes.length) % ORDER
+}
+
+/** A scalar in 1..n-1 from 48 random bytes; the chance that it must draw again is 2⁻²⁵⁶. */
+export function randomScalar(rng: (length: number) => Uint8Array): Scalar {
+  for (;;) {
+    const bytes = rng(WIDE_BYTES)
+    const value = reduceWide(bytes)
+    bytes.fill(0)
+    if (value !== 0n) return value
+  }
+}

@@ -1,0 +1,226 @@
+import { concatBytes, equalBytes, u8 } from '../bytes.js'
+import type { Scalar } from '../curve/curve.js'
+import type { Kernel } from '../kernel/kernel.js'
+import { ProtocolAbort } from '../abort.js'
+import {
+  ORDER,
+  SCALAR_BYTES,
+  WIDE_BYTES,
+  decodeScalar,
+  encodeScalar,
+  mod,
+  reduceWide,
+} from '../math/scalar.js'
+import {
+  OtCheckFailed,
+  addDelta,
+  extendReceiver,
+  extendSender,
+  extensionBytes,
+} from '../ot/extension.js'
+import { MASK_BYTES, XI } from '../ot/parameters.js'
+import { sessionKey } from '../ot/session-key.js'
+import type { PartyIndex } from '../party.js'
+import type { Rng } from '../rng.js'
+import type { PairSetup } from '../setup/pair-setup.js'
+import type { Suite } from '../suite.js'
+import { tags } from '../tags.js'
+import { Transcript } from '../transcript.js'
+
+const CHOICE_BYTES = XI / 8
+
+/** Inputs of one multiplication, ℓ = 2, and one random input that carries the check, ρ = 1. */
+const WIDTH = 3
+
+/** The receiver's message: u, x̂, t̂ of the OT extension. */
+export const VOLE_MESSAGE_BYTES = extensionBytes(CHOICE_BYTES)
+
+/** The sender's answer: ã (416 rows of three scalars), η, μ. */
+export const VOLE_ANSWER_BYTES = XI * WIDTH * SCALAR_BYTES + SCALAR_BYTES + 32
+
+/** What one direction of a multiplication needs. */
+export interface VoleContext {
+  readonly suite: Suite
+  /** The run's session id, 32 bytes, agreed on before any message of this protocol is sent. */
+  readonly sid: Uint8Array
+  /** Alive when the message leaves; after a failed check retired for ever. */
+  readonly setup: PairSetup
+  /** The run's hedged source. */
+  readonly rng: Rng
+  /** The number that aborts name. */
+  readonly round: number
+}
+
+/** The receiver's side, waiting for the answer. */
+export interface VoleReceiver {
+  /** {@link VOLE_MESSAGE_BYTES} bytes for the sender. */
+  readonly message: Uint8Array
+  /** χ, the receiver's random input: b in DKLs23's protocol 5.2. */
+  readonly chi: Scalar
+  /**
+   * Single-use. Gives d_u, d_v with c_i + d_i = a_i·χ.
+   * @throws ProtocolAbort `message_invalid`, `vole_check_failed`
+   */
+  finish(answer: Uint8Array): [d_u: Scalar, d_v: Scalar]
+}
+
+/** Separates the two directions and the setups that one run may use. docs/spec/vole.md, step 2. */
+const directionId = (ctx: VoleContext, receiver: PartyIndex, sender: PartyIndex): Uint8Array =>
+  new Transcript(tags.voleDirection, ctx.suite.kernel.hash)
+    .add(ctx.sid, ctx.setup.id, u8(receiver), u8(sender))
+    .digest()
+
+/** Three scalars for each of 416 columns of 16 bytes. */
+function padsOf(kernel: Kernel, sid: Uint8Array, columns: Uint8Array): Uint8Array {
+  const wide = kernel.hashRows(
+    sessionKey(kernel, sid, tags.volePad),
+    columns,
+    columns.length / XI,
+    WIDTH * WIDE_BYTES,
+  )
+  const pads = kernel.reduceScalars(wide)
+  wide.fill(0)
+  return pads
+}
+
+/** θ_0, θ_1, from the OT message and all of ã. docs/spec/vole.md, steps 4.5 and 5.3. */
+function challenge(
+  kernel: Kernel,
+  sid: Uint8Array,
+  message: Uint8Array,
+  masked: Uint8Array,
+): Uint8Array {
+  const key = sessionKey(kernel, sid, tags.voleTheta)
+  return kernel.reduceScalars(kernel.hash(key, concatBytes(message, masked), 2 * WIDE_BYTES))
+}
+
+const checkDigest = (kernel: Kernel, sid: Uint8Array, rows: Uint8Array): Uint8Array =>
+  kernel.hash(sessionKey(kernel, sid, tags.voleMu), rows, 32)
+
+/**
+ * Starts one multiplication as its receiver (Bob), with a fresh random χ. docs/spec/vole.md, steps 3 and 5.
+ */
+export function voleReceive(ctx: VoleContext): VoleReceiver {
+  const { setup } = ctx
+  const { kernel } = ctx.suite
+  const sid = directionId(ctx, setup.me, setup.peer)
+  const gadget = setup.gadget(kernel, setup.me)
+  const beta = ctx.rng(CHOICE_BYTES) // 3.1
+  const mask = ctx.rng(MASK_BYTES)
+  const { message, v } = extendReceiver(kernel, sid, setup.leaves, beta, mask) // 3.2
+  mask.fill(0)
+  const chi = decodeScalar(kernel.selectedSum(beta, gadget)) // 3.3  χ ← Σ β_j·g_j
+  const gamma = padsOf(kernel, sid, v) // 3.4
+  v.fill(0)
+  let used = false
+  const finish = (answer: Uint8Array): [Scalar, Scalar] => {
+    if (used) throw new Error('this multiplication has been finished already')
+    used = true
+    try {
+      if (answer.length !== VOLE_ANSWER_BYTES) throw invalid(ctx) // 5.1
+      const masked = answer.subarray(0, XI * WIDTH * SCALAR_BYTES)
+      const eta = answer.subarray(masked.length, masked.length + SCALAR_BYTES)
+      const mu = answer.subarray(masked.length + SCALAR_BYTES)
+      if (!allScalars(masked) || !allScalars(eta)) throw invalid(ctx) // 5.2
+      const theta = challenge(kernel, sid, message, masked) // 5.3
+      // 5.4  Row j: γ̂_j + Σ θ_i·γ_{j,i}, and for β_j = 1 also â~_j + Σ θ_i·ã_{j,i} − η
+      const alone = kernel.combineRows(gamma, theta)
+      const more = kernel.maskInputs(
+        kernel.combineRows(masked, theta),
+        new Uint8Array(XI * SCALAR_BYTES),
+        encodeScalar(mod(ORDER - decodeScalar(eta))),
+      )
+      const rows = kernel.addSelected(beta, alone, more)
+      alone.fill(0)
+      const holds = equalBytes(checkDigest(kernel, sid, rows), mu) // 5.5
+      rows.fill(0)
+      if (!holds) throw new ProtocolAbort('vole_check_failed', ctx.round, [setup.peer])
+      // 5.6  d_i ← Σ_j g_j·(γ_{j,i} + β_j·ã_{j,i}), the second sum over public products by secret bits
+      const pads = kernel.gadgetSums(gadget, gamma)
+      const products = kernel.gadgetProducts(gadget, masked)
+      const half = products.length / 2
+      const d_u =
+        decodeScalar(pads.subarray(0, SCALAR_BYTES)) +
+        decodeScalar(kernel.selectedSum(beta, products.subarray(0, half)))
+      const d_v =
+        decodeScalar(pads.subarray(SCALAR_BYTES)) +
+        decodeScalar(kernel.selectedSum(beta, products.subarray(half)))
+      pads.fill(0)
+      return [mod(d_u), mod(d_v)]
+    } finally {
+      beta.fill(0)
+      gamma.fill(0)
+    }
+  }
+  return { message, chi, finish }
+}
+
+/**
+ * Answers one multiplication as its sender (Alice), with inputs a. docs/spec/vole.md, step 4.
+ * @throws ProtocolAbort `message_invalid`, `ot_check_failed`
+ */
+export function voleSend(
+  ctx: VoleContext,
+  message: Uint8Array,
+  a: readonly [Scalar, Scalar],
+): { answer: Uint8Array; c: [c_u: Scalar, c_v: Scalar] } {
+  const { setup } = ctx
+  const { kernel } = ctx.suite
+  if (message.length !== VOLE_MESSAGE_BYTES) throw invalid(ctx) // 4.1
+  const sid = directionId(ctx, setup.peer, setup.me)
+  const gadget = setup.gadget(kernel, setup.peer)
+  const w = receiveExtension(ctx, sid, message) // 4.2
+  const shifted = addDelta(w, setup.delta)
+  const alpha0 = padsOf(kernel, sid, w) // 4.3
+  const alpha1 = padsOf(kernel, sid, shifted)
+  const random = ctx.rng(WIDE_BYTES)
+  const aHat = reduceWide(random) // 4.4
+  const inputs = concatBytes(encodeScalar(a[0]), encodeScalar(a[1]), encodeScalar(aHat))
+  const masked = kernel.maskInputs(alpha0, alpha1, inputs) // 4.4  ã_{j,i} ← α0 − α1 + a_i
+  const theta = challenge(kernel, sid, message, masked) // 4.5
+  const eta = mod(
+    aHat +
+      decodeScalar(theta.subarray(0, SCALAR_BYTES)) * a[0] +
+      decodeScalar(theta.subarray(SCALAR_BYTES)) * a[1],
+  ) // 4.6
+  const rows = kernel.combineRows(alpha0, theta) // 4.7
+  const mu = checkDigest(kernel, sid, rows)
+  const sums = kernel.gadgetSums(gadget, alpha0) // 4.8  c_i ← −Σ g_j·α0_{j,i}
+  const c_u = mod(ORDER - decodeScalar(sums.subarray(0, SCALAR_BYTES)))
+  const c_v = mod(ORDER - decodeScalar(sums.subarray(SCALAR_BYTES)))
+  const answer = concatBytes(masked, encodeScalar(eta), mu)
+  for (const secret of [w, shifted, alpha0, alpha1, random, inputs, rows, sums]) secret.fill(0)
+  return { answer, c: [c_u, c_v] }
+}
+
+function receiveExtension(ctx: VoleContext, sid: Uint8Array, message: Uint8Array): Uint8Array {
+  const { puncturedLeaves, delta, peer } = ctx.setup
+  try {
+    return extendSender(ctx.suite.kernel, sid, puncturedLeaves, delta, CHOICE_BYTES, message)
+  } catch (error) {
+    if (error instanceof OtCheckFailed)
+      throw new ProtocolAbort('ot_check_failed', ctx.round, [peer])
+    throw error
+  }
+}
+
+const invalid = (ctx: VoleContext): ProtocolAbort =>
+  new ProtocolAbort('message_invalid', ctx.round, [ctx.setup.peer])
+
+/** Whether every 32 bytes are a scalar below n. Public data only. */
+function allScalars(bytes: Uint8Array): boolean {
+  for (let at = 0; at < bytes.length; at += SCALAR_BYTES) {
+    // n begins with ff, so only such bytes need the long way.
+    if (bytes[at] === 0xff && !isScalar(bytes.subarray(at, at + SCALAR_BYTES))) return false
+  }
+  return true
+}
+
+function isScalar(bytes: Uint8Array): boolean {
+  try {
+    decodeScalar(bytes)
+    return true
+  } catch {
+    return false
+  }
+}
