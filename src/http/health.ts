@@ -14,7 +14,8 @@ export function healthRoutes(
   return [
     open('get', '/livez', () => Promise.resolve<Reply>({ json: { status: 'ok' } })),
     open('get', '/readyz', async () => {
-      const checks = { ...(await vaultChecks(vault)), accepting: !drain.draining }
+      const found = await vaultChecks(vault)
+      const checks = { ...found, draining: found['draining'] !== false && !drain.draining }
       const ready = Object.values(checks).every(Boolean)
       const json = {
         ready,
@@ -31,16 +32,13 @@ export function healthRoutes(
 async function vaultChecks(
   vault: Pick<Vault, 'readiness'>,
 ): Promise<Readonly<Record<string, boolean>>> {
-  const unknown = { vault: false }
+  const unknown: Readonly<Record<string, boolean>> = { vault: false }
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<typeof unknown>((resolve) => {
     timer = setTimeout(() => resolve(unknown), PATIENCE_MS)
   })
   try {
-    return await Promise.race([
-      vault.readiness().then(({ ok, checks }) => ({ ...checks, vault: ok })),
-      late,
-    ])
+    return await Promise.race([vault.readiness().then(({ checks }) => checks), late])
   } catch {
     return unknown
   } finally {

@@ -53,7 +53,7 @@ function adopt<T extends object>(target: object, source: T): T {
     layer = Object.getPrototypeOf(layer) as object | null
   }
   for (const each of layers) {
-    const members = Object.getOwnPropertyDescriptors(each) as PropertyDescriptorMap
+    const members: PropertyDescriptorMap = Object.getOwnPropertyDescriptors<object>(each)
     Reflect.deleteProperty(members, 'constructor')
     Object.defineProperties(target, members)
   }

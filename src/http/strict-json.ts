@@ -45,12 +45,13 @@ function inspect(text: string): void {
   const levels: Level[] = []
   for (let i = 0; i < text.length; i++) {
     const level = levels.at(-1)
-    switch (text[i]) {
+    const sign = text.charAt(i)
+    switch (sign) {
       case '{':
       case '[':
         if (levels.length === MAX_DEPTH) throw bad(`the body nests deeper than ${MAX_DEPTH} levels`)
         levels.push(
-          text[i] === '{'
+          sign === '{'
             ? { names: new Set(), nameExpected: true }
             : { names: null, nameExpected: false },
         )
@@ -72,6 +73,7 @@ function inspect(text: string): void {
         break
       }
       default:
+        break
     }
   }
 }

@@ -1,0 +1,179 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { builtinModules } from 'node:module'
+import { dirname, join, relative, resolve } from 'node:path'
+import { describe, expect, it } from 'vitest'
+
+const root = resolve(import.meta.dirname, '..')
+
+/** What the files of a place may import besides each other. `node:` stands for every module of Node. */
+interface Place {
+  readonly files: string
+  readonly except?: readonly string[]
+  readonly mayImport: readonly string[]
+}
+
+const places: readonly Place[] = [
+  { files: 'mpc/src', mayImport: ['@noble'] },
+  { files: 'mpc/native', mayImport: ['@noble', 'mpc/src', '@vertex/mpc', 'node:', 'secp256k1'] },
+  { files: 'src/vault', mayImport: ['@vertex/mpc', 'node:crypto'] },
+  {
+    files: 'src/store',
+    mayImport: ['src/vault', 'typeorm', 'better-sqlite3', 'pg', 'reflect-metadata', 'node:'],
+  },
+  {
+    files: 'src/seal',
+    mayImport: [
+      'src/vault',
+      '@vertex/mpc',
+      '@noble',
+      '@azure/identity',
+      '@azure/keyvault-secrets',
+      'node:',
+    ],
+  },
+  { files: 'src/relay', mayImport: ['src/vault', '@vertex/mpc', 'ws', 'node:'] },
+  {
+    files: 'src/http',
+    mayImport: ['src/vault', 'express', 'helmet', 'zod', 'yaml', 'pino', 'node:'],
+  },
+  { files: 'src/config.ts', mayImport: ['zod', 'src/http/host-and-port.ts', 'node:'] },
+  {
+    files: 'sdk/src',
+    except: ['sdk/src/index.node.ts', 'sdk/src/node.ts', 'sdk/src/node'],
+    mayImport: ['@vertex/mpc', '@noble'],
+  },
+  {
+    files: 'sdk/src/index.node.ts',
+    mayImport: ['sdk/src', '@vertex/mpc', '@noble', 'ws', 'node:'],
+  },
+  { files: 'sdk/src/node.ts', mayImport: ['sdk/src', '@vertex/mpc', '@noble', 'ws', 'node:'] },
+]
+
+/** Words that must not stand in the code of a place (comments do not count). */
+const forbidden: readonly { files: string; words: RegExp; unless?: RegExp; why: string }[] = [
+  {
+    files: 'mpc/src',
+    words:
+      /\b(?:Date|Math\.random|console|setTimeout|setInterval|setImmediate|queueMicrotask|process|Buffer|fetch)\b(?!['"]?:)/,
+    why: 'the protocol has no clock, log, timer or I/O',
+  },
+  { files: 'mpc/src', words: /\bWebAssembly\b/, why: 'only the kernel package may name it' },
+  { files: 'mpc/src', words: /\bJSON\.stringify\b/, why: 'hashes go over the transcript encoder' },
+  {
+    files: 'mpc',
+    words: /\bmultiplyUnsafe\b/,
+    unless: /^\s*mulPublic:/,
+    why: 'secret scalars need the blinded multiplication',
+  },
+  {
+    files: 'src/seal',
+    words: /\bJSON\.stringify\b/,
+    why: 'what is authenticated has one binary form',
+  },
+  ...['vault', 'seal', 'relay', 'http'].map((folder) => ({
+    files: `src/${folder}`,
+    words: /\bMath\.random\b/,
+    why: 'ids and secrets come from the system',
+  })),
+  {
+    files: 'src/vault',
+    words: /\bDate\.now\b|\bprocess\.env\b|\bconsole\b/,
+    why: 'the domain is given its clock',
+  },
+  {
+    files: 'src/http',
+    words: /\bprocess\.env\b|\bconsole\b/,
+    why: 'settings are read in config.ts',
+  },
+  { files: 'src/store', words: /\bprocess\.env\b|\.save\(/, why: 'save overwrites what is there' },
+  { files: 'sdk/src', words: /\bMath\.random\b/, why: 'ids and secrets come from the system' },
+]
+
+/** Where objects are built; everyone else takes what it needs. */
+const composers = ['src/compose.ts', 'src/main.ts', 'src/restored.ts']
+
+function sourcesOf(place: string): string[] {
+  const path = join(root, place)
+  if (!existsSync(path)) return []
+  if (place.endsWith('.ts')) return [path]
+  return readdirSync(path, { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.ts') && !file.endsWith('.d.ts'))
+    .filter((file) => !/(?:^|\/)(?:dist|node_modules|test|generated)\//.test(file))
+    .map((file) => join(path, file))
+}
+
+/** The code without its comments. */
+function codeOf(file: string): string {
+  return readFileSync(file, 'utf8')
+    .replace(/\/\*[\s\S]*?\*\//g, '')
+    .replace(/(^|\s)\/\/.*$/gm, '$1')
+}
+
+function importsOf(file: string): string[] {
+  const code = codeOf(file)
+  const found = [
+    ...code.matchAll(/^\s*(?:import|export)\b[^'"`;=]*\bfrom\s*['"]([^'"]+)['"]/gm),
+    ...code.matchAll(/^\s*import\s*['"]([^'"]+)['"]/gm),
+    ...code.matchAll(/\bimport\s*\(\s*['"]([^'"]+)['"]/g),
+    ...code.matchAll(/\brequire(?:\.resolve)?\s*\(\s*['"]([^'"]+)['"]/g),
+  ]
+  return found.map(([, name = '']) => {
+    if (name.startsWith('.'))
+      return relative(root, resolve(dirname(file), name)).replace(/\.js$/, '.ts')
+    return builtinModules.includes(name) ? `node:${name}` : name
+  })
+}
+
+const within = (target: string, allowed: string): boolean =>
+  target === allowed || target.startsWith(allowed.endsWith(':') ? allowed : `${allowed}/`)
+
+const shown = (file: string) => relative(root, file)
+
+describe('imports point one way', () => {
+  it.each(places)('$files imports only $mayImport', ({ files, except = [], mayImport }) => {
+    const sources = sourcesOf(files).filter(
+      (file) => !except.some((place) => within(shown(file), place)),
+    )
+    expect(sources, 'a rule that saw no file proves nothing').not.toEqual([])
+    const wrong = sources.flatMap((file) =>
+      importsOf(file)
+        .filter((target) => ![files, ...mayImport].some((allowed) => within(target, allowed)))
+        .map((target) => `${shown(file)} imports ${target}`),
+    )
+    expect(wrong).toEqual([])
+  })
+
+  it('has a rule for every folder of the service', () => {
+    const folders = readdirSync(join(root, 'src'), { withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .map((entry) => `src/${entry.name}`)
+    expect(folders.length).toBeGreaterThan(0)
+    expect(folders.filter((folder) => !places.some(({ files }) => files === folder))).toEqual([])
+  })
+
+  it('lets only the composition see everything', () => {
+    const sources = sourcesOf('src').map(shown)
+    expect(sources).toEqual(expect.arrayContaining(composers))
+    const loose = sources.filter((file) => !file.slice('src/'.length).includes('/'))
+    expect(loose.filter((file) => ![...composers, 'src/config.ts'].includes(file))).toEqual([])
+    const wrong = sources
+      .filter((file) => !composers.includes(file))
+      .flatMap((file) => importsOf(join(root, file)).map((target) => ({ file, target })))
+      .filter(({ target }) => composers.includes(target))
+    expect(wrong).toEqual([])
+  })
+})
+
+describe('some words stay out', () => {
+  it.each(forbidden)('$files is without $words', ({ files, words, unless, why }) => {
+    const sources = sourcesOf(files)
+    expect(sources, 'a rule that saw no file proves nothing').not.toEqual([])
+    const wrong = sources.flatMap((file) =>
+      codeOf(file)
+        .split('\n')
+        .filter((line) => words.test(line) && unless?.test(line) !== true)
+        .map((line) => `${shown(file)}: ${line.trim()}`),
+    )
+    expect(wrong, why).toEqual([])
+  })
+})
