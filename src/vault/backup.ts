@@ -1,0 +1,178 @@
+import { bytesToHex, decodeKeyShare, equalBytes, wipe, type Suite } from '@vertex/mpc'
+import { VaultError } from './errors.js'
+import type { Backup, BackupSummary, Caller, IdentityContext } from './facade.js'
+import { newShareId, newUuid } from './ids.js'
+import type { Keys } from './key.js'
+import type { HourlyLimit } from './limits.js'
+import type { VaultLog } from './log.js'
+import type { BackupSeal, Clock, OpenedBackup, UnitOfWork } from './ports.js'
+import type { Units } from './units.js'
+
+/** Hands shares out as backups and takes them back. */
+export class Backups {
+  constructor(
+    private readonly units: Units,
+    private readonly keys: Keys,
+    private readonly suite: Suite,
+    private readonly seal: BackupSeal,
+    private readonly exports: HourlyLimit,
+    private readonly imports: HourlyLimit,
+    private readonly clock: Clock,
+    private readonly log: VaultLog,
+  ) {}
+
+  async export(caller: Caller, wanted: string, context: IdentityContext = {}): Promise<Backup> {
+    this.exports.take(caller.userId)
+    const key = await this.keys.findReady(caller, wanted, context)
+    if (this.seal.mode === 'plaintext' && key.share.provenance === 'encrypted')
+      throw new VaultError(
+        'export_mode_refused',
+        'this share came here encrypted and never leaves in the clear',
+      )
+    const { userId } = caller
+    const { keyId } = key.handle
+    const record = await this.keys.openRecord(key, caller, context)
+    try {
+      const keyShare = await this.seal.seal({ userId, keyId, createdAt: this.clock.now() }, record)
+      this.log({ event: 'backup_exported', user_id: userId, key_id: keyId })
+      return { exportType: this.seal.mode, keyShare }
+    } finally {
+      wipe(record)
+    }
+  }
+
+  /**
+   * Gives the backup a key_id. The same blob gets the same one whenever it comes; a share that is here already gets
+   * one more handle and stays as it is, with its locks and counters.
+   */
+  async import(caller: Caller, backup: Backup): Promise<{ keyId: string }> {
+    this.imports.take(caller.userId)
+    const opened = await this.#open(caller, backup)
+    try {
+      const { keyId, first } = await this.units.runAgainOnConflict((uow) =>
+        this.#take(uow, caller, opened),
+      )
+      this.log({ event: 'backup_imported', user_id: caller.userId, key_id: keyId, first })
+      return { keyId }
+    } finally {
+      wipe(opened.record)
+    }
+  }
+
+  /** All that an import checks; changes nothing. */
+  async verify(caller: Caller, backup: Backup): Promise<BackupSummary> {
+    this.imports.take(caller.userId)
+    const opened = await this.#open(caller, backup)
+    try {
+      await this.units.run((uow) => this.#agree(uow, caller, opened))
+      const { header, secret } = opened
+      return {
+        keyId: header.keyId,
+        pubkey: bytesToHex(header.publicKey),
+        epoch: header.epoch,
+        secretVersion: secret?.version ?? null,
+      }
+    } finally {
+      wipe(opened.record)
+    }
+  }
+
+  /** Everything that is checked without the database. */
+  async #open(caller: Caller, backup: Backup): Promise<OpenedBackup> {
+    const { mode } = this.seal
+    if (backup.exportType !== mode)
+      throw new VaultError(
+        'export_mode_refused',
+        `this server takes ${mode} backups only, and this one says it is ${backup.exportType}`,
+      )
+    try {
+      return await this.seal.open(backup.keyShare, caller.userId)
+    } catch (e) {
+      if (!(e instanceof VaultError) || e.errType !== 'backup_invalid') throw e
+      throw this.#refused(caller, e.cause instanceof Error ? e.cause.message : 'unknown')
+    }
+  }
+
+  async #take(
+    uow: UnitOfWork,
+    caller: Caller,
+    opened: OpenedBackup,
+  ): Promise<{ keyId: string; first: boolean }> {
+    const { userId } = caller
+    const before = await uow.handles.findByDigest(userId, opened.digest)
+    if (before !== undefined) return { keyId: before.handle.keyId, first: false }
+    const createdAt = this.clock.now()
+    let shareId = await this.#agree(uow, caller, opened)
+    if (shareId === undefined) {
+      shareId = newShareId()
+      await this.#insert(uow, userId, shareId, opened, createdAt)
+    } else if (this.seal.mode === 'encrypted') {
+      await uow.shares.markEncrypted(userId, shareId)
+    }
+    const keyId = newUuid()
+    const sourceDigest = opened.digest
+    await uow.handles.insert({ keyId, userId, shareId, sourceDigest, createdAt })
+    return { keyId, first: true }
+  }
+
+  async #insert(
+    uow: UnitOfWork,
+    userId: string,
+    shareId: string,
+    { record }: OpenedBackup,
+    createdAt: number,
+  ): Promise<void> {
+    const share = decodeKeyShare(this.suite, record)
+    await uow.shares.insert(
+      {
+        shareId,
+        userId,
+        publicKey: share.publicKey,
+        party: share.index,
+        epoch: share.epoch,
+        threshold: share.quorum.threshold,
+        parties: share.quorum.parties,
+        keygenId: share.keygenIds[share.index - 1]!,
+        provenance: this.seal.mode,
+        createdAt,
+        // Its first run proves that the caller has the other side: rule C7.
+        confirmedAt: null,
+      },
+      record,
+    )
+  }
+
+  /**
+   * Checks a backup against what is here: a tombstone refuses it, and every share of this user and key must be the
+   * very same. Answers that share's id.
+   */
+  async #agree(
+    uow: UnitOfWork,
+    caller: Caller,
+    { header, record }: OpenedBackup,
+  ): Promise<string | undefined> {
+    const { userId } = caller
+    const { publicKey, party } = header
+    if (await uow.tombstones.has({ kind: 'share', userId, publicKey, party }))
+      throw new VaultError(
+        'share_tombstoned',
+        'this share was deleted; an administrator can lift its tombstone',
+      )
+    let same: string | undefined
+    for (const { shareId } of await uow.shares.findForUser(userId, publicKey)) {
+      const held = await uow.shares.open(userId, shareId)
+      // The encoding is canonical and has epoch, share, chain code, identities and public shares in it.
+      const agrees = held !== undefined && equalBytes(held, record)
+      if (held !== undefined) wipe(held)
+      if (!agrees) throw this.#refused(caller, 'contradicts the share that is here')
+      same = shareId
+    }
+    return same
+  }
+
+  /** One answer for everything that can be wrong with a backup; the reason is the operator's to know (rule C9). */
+  #refused(caller: Caller, reason: string): VaultError {
+    this.log({ event: 'backup_refused', user_id: caller.userId, reason })
+    return new VaultError('backup_invalid', 'this is no backup that this server can take')
+  }
+}

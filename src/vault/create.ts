@@ -1,0 +1,44 @@
+import { bytesToHex, createIdentity, wipe, type Suite } from '@vertex/mpc'
+import type { Caller, VaultIdentityInfo } from './facade.js'
+import { newUuid } from './ids.js'
+import type { HourlyLimit } from './limits.js'
+import type { VaultLog } from './log.js'
+import type { NotExists } from './not-exists.js'
+import type { Clock } from './ports.js'
+import type { Units } from './units.js'
+
+/** Begins a key: draws this party's identity for it, which the other parties must know before keygen. */
+export class Create {
+  constructor(
+    private readonly units: Units,
+    private readonly suite: Suite,
+    private readonly notExists: NotExists,
+    private readonly limit: HourlyLimit,
+    private readonly clock: Clock,
+    private readonly log: VaultLog,
+  ) {}
+
+  async create(
+    caller: Caller,
+  ): Promise<{ keyId: string; keygenId: string; vaultIdentity: VaultIdentityInfo | null }> {
+    this.limit.take(caller.userId)
+    const vaultIdentity = await this.notExists.identityInfo()
+    const keyId = newUuid()
+    const { secret, keygenId } = createIdentity(this.suite.channel)
+    try {
+      await this.units.run((uow) =>
+        uow.pendingKeys.insert({
+          keyId,
+          userId: caller.userId,
+          keygenId,
+          createdAt: this.clock.now(),
+          identitySecret: secret,
+        }),
+      )
+    } finally {
+      wipe(secret)
+    }
+    this.log({ event: 'key_created', user_id: caller.userId, key_id: keyId })
+    return { keyId, keygenId: bytesToHex(keygenId), vaultIdentity }
+  }
+}

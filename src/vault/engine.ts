@@ -1,0 +1,23 @@
+import {
+  runKeygen,
+  runSign,
+  type KeygenRun,
+  type KeyShare,
+  type Signature,
+  type SignRun,
+  type Suite,
+} from '@vertex/mpc'
+
+/**
+ * Where protocol runs are computed: here, in the thread that asks. Everything else only knows these two functions, so
+ * that the work can move to other threads.
+ */
+export interface Engine {
+  keygen(run: Omit<KeygenRun, 'suite'>): Promise<KeyShare>
+  sign(run: Omit<SignRun, 'suite'>): Promise<Signature>
+}
+
+export const localEngine = (suite: Suite): Engine => ({
+  keygen: (run) => runKeygen({ ...run, suite }),
+  sign: (run) => runSign({ ...run, suite }),
+})

@@ -1,0 +1,45 @@
+/**
+ * What the vault tells its operator. Each event lists what may be in it: ids and codes, never a secret, a message or
+ * a body.
+ */
+export type VaultEvent =
+  /** A user or an API key of the time before this database came back by a valid API key. */
+  | { readonly event: 'recovered'; readonly user_id: string; readonly api_key_id: string }
+  | { readonly event: 'user_created' | 'user_deleted'; readonly user_id: string }
+  | {
+      readonly event: 'api_key_issued' | 'api_key_revoked'
+      readonly user_id: string
+      readonly api_key_id: string
+    }
+  | { readonly event: 'tombstone_lifted'; readonly kind: string }
+  | {
+      readonly event: 'key_created' | 'key_generated' | 'key_deleted' | 'backup_exported'
+      readonly user_id: string
+      readonly key_id: string
+    }
+  | {
+      readonly event: 'backup_imported'
+      readonly user_id: string
+      readonly key_id: string
+      /** False when this backup had been imported before. */
+      readonly first: boolean
+    }
+  /** Details that the caller of an import is not told. */
+  | { readonly event: 'backup_refused'; readonly user_id: string; readonly reason: string }
+  | {
+      readonly event: 'setup_retired' | 'setup_retirement_unwritten'
+      readonly share_id: string
+      readonly peer: number
+      readonly code: string
+    }
+  | { readonly event: 'setup_unreadable'; readonly share_id: string; readonly peer: number }
+  | { readonly event: 'key_locked'; readonly share_id: string }
+  | {
+      readonly event: 'run_aborted'
+      readonly share_id: string
+      readonly code: string
+      readonly round: number
+    }
+  | { readonly event: 'database_restored'; readonly generation: string }
+
+export type VaultLog = (event: VaultEvent) => void

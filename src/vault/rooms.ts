@@ -1,0 +1,74 @@
+import { joinLabel, type RoomLink } from '@vertex/mpc'
+import { VaultError } from './errors.js'
+import { badRequest, roomBytes } from './ids.js'
+import type { Clock, RoomPort } from './ports.js'
+import type { Run } from './runs.js'
+
+/** The most parties a room takes. */
+const ROOM_SIZE = 32
+
+/** Where a run takes place, checked. */
+export interface Place {
+  readonly roomUuid: string
+  /** The 16 bytes behind it. */
+  readonly room: Uint8Array
+  readonly relayAddress: string | undefined
+  /** When the run must be over. Milliseconds since 1970. */
+  readonly deadline: number
+}
+
+/** Opens rooms for callers, and joins those that requests name. */
+export class RoomAccess {
+  constructor(
+    private readonly rooms: RoomPort,
+    private readonly clock: Clock,
+    private readonly runDeadlineMs: number,
+    /** host:port of foreign relays that requests may name, lower case. */
+    private readonly relayAllow: readonly string[],
+  ) {}
+
+  async create(size: number): Promise<{ roomUuid: string }> {
+    if (!Number.isInteger(size) || size < 1) throw badRequest('room_size must be at least 1')
+    if (size < 2 || size > ROOM_SIZE)
+      throw new VaultError('room_creation_problem', `a room takes 2 to ${ROOM_SIZE} parties`)
+    try {
+      return { roomUuid: await this.rooms.create(size) }
+    } catch (e) {
+      throw new VaultError(
+        'room_creation_problem',
+        'the relay has no room now; try again',
+        {},
+        { cause: e },
+      )
+    }
+  }
+
+  /** @throws VaultError `bad_request_params` */
+  place(roomUuid: string, relayAddress: string | undefined, deadline = this.newDeadline()): Place {
+    const relay = relayAddress?.toLowerCase()
+    if (relay !== undefined && !this.relayAllow.includes(relay))
+      throw badRequest('relay_address is not on the list of this server (VERTEX_RELAY_ALLOW)')
+    return {
+      roomUuid: roomUuid.toLowerCase(),
+      room: roomBytes(roomUuid),
+      relayAddress: relay,
+      deadline,
+    }
+  }
+
+  newDeadline(): number {
+    return this.clock.now() + this.runDeadlineMs
+  }
+
+  /** Joins as this vault's party of the key. The run leaves the room at its end. @throws RoomClosed */
+  async join(run: Run, place: Place, keygenId: Uint8Array): Promise<RoomLink> {
+    const { roomUuid, relayAddress, deadline } = place
+    const deadlineMs = Math.max(1, deadline - this.clock.now())
+    const link = await this.rooms.join(roomUuid, joinLabel('vertex', keygenId), {
+      deadlineMs,
+      ...(relayAddress !== undefined && { relayAddress }),
+    })
+    run.joined(link)
+    return link
+  }
+}

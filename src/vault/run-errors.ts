@@ -1,0 +1,60 @@
+import {
+  bytesToHex,
+  NoSuchChild,
+  ProtocolAbort,
+  RoomClosed,
+  RunFailed,
+  SessionMismatch,
+} from '@vertex/mpc'
+import { VaultError, type VaultErrorType } from './errors.js'
+
+/** What a run's end says to the caller. Anything unknown is a bug of ours and stays what it is. */
+export function asRunError(e: unknown): unknown {
+  if (e instanceof ProtocolAbort) return fromAbort(e)
+  if (e instanceof RunFailed) return fromFailure(e)
+  if (e instanceof RoomClosed) return new VaultError(roomTypes[e.reason], e.message)
+  if (e instanceof NoSuchChild) return new VaultError('bad_request_params', e.message)
+  return e
+}
+
+function fromAbort(abort: ProtocolAbort): VaultError {
+  const { code, round, culprits, reaction, message } = abort
+  const details = { code, round, culprits: [...culprits], reaction }
+  if (abort instanceof SessionMismatch)
+    return new VaultError('session_mismatch', message, { ...details, field: abort.field })
+  const errType = code === 'session_mismatch' ? 'session_mismatch' : 'protocol_abort'
+  return new VaultError(errType, message, details)
+}
+
+function fromFailure(failure: RunFailed): VaultError {
+  const { reason, missing, abort, message } = failure
+  if (abort !== undefined) {
+    const { code, round, by } = abort
+    return new VaultError('protocol_abort', message, {
+      code: code ?? 'peer_aborted',
+      round,
+      culprits: [],
+      reaction: 'restart',
+      reported_by: by,
+    })
+  }
+  return new VaultError(roomTypes[reason], message, {
+    missing: missing.map(({ index, keygenId }) => ({ index, keygen_id: bytesToHex(keygenId) })),
+  })
+}
+
+const roomTypes: Record<RunFailed['reason'], VaultErrorType> = {
+  room_unknown: 'room_not_found',
+  room_full: 'room_used',
+  room_used: 'room_used',
+  room_expired: 'room_timeout',
+  room_timeout: 'room_timeout',
+  room_abandoned: 'room_problem',
+  message_too_large: 'room_problem',
+  buffer_full: 'room_problem',
+  bad_frame: 'room_problem',
+  left: 'room_problem',
+  connection_lost: 'room_problem',
+  link_broken: 'room_problem',
+  peer_aborted: 'room_problem',
+}

@@ -1,0 +1,163 @@
+import type { RoomLink } from '@vertex/mpc'
+import { VaultError } from './errors.js'
+import { limits } from './limits.js'
+
+/** One protocol run of this process: what it works on, and the way to end it from outside. */
+export class Run {
+  #link: RoomLink | undefined
+  #killedBy: VaultError | undefined
+
+  /** @param subject the share, or the key_id before there is one */
+  constructor(readonly subject: string) {}
+
+  /** Why the run was ended from outside; whatever it computed must not be answered. */
+  get killedBy(): VaultError | undefined {
+    return this.#killedBy
+  }
+
+  isKilled(): boolean {
+    return this.#killedBy !== undefined
+  }
+
+  /** @throws VaultError when the run was ended while it was joining */
+  joined(link: RoomLink): void {
+    if (this.#killedBy !== undefined) {
+      link.leave()
+      throw this.#killedBy
+    }
+    this.#link = link
+  }
+
+  /** Ends the run: its room is left, so nothing more is sent. The first reason stays. */
+  kill(reason: VaultError): void {
+    this.#killedBy ??= reason
+    this.#link?.leave()
+  }
+
+  /** The room is left, whatever happened. */
+  end(): void {
+    this.#link?.leave()
+  }
+}
+
+interface Subject {
+  active: number
+  readonly waiting: (() => void)[]
+}
+
+/**
+ * The runs of this process. Caps how many work on one share at a time (each may observe one failed check before it is
+ * stopped), and drains.
+ */
+export class Runs {
+  readonly #running = new Set<Run>()
+  readonly #subjects = new Map<string, Subject>()
+  #count = 0
+  #closing: Promise<void> | undefined
+  #idle: (() => void) | undefined
+
+  get draining(): boolean {
+    return this.#closing !== undefined
+  }
+
+  /**
+   * Runs `work` as soon as the subject has a free slot.
+   * @throws VaultError `rate_limited` when too many runs want this subject, `too_busy` when the process is full or
+   * stopping, the reason for which the run was killed, and whatever `work` throws
+   */
+  async within<T>(subject: string, work: (run: Run) => Promise<T>): Promise<T> {
+    if (this.draining) throw stopping()
+    if (this.#count >= limits.runs)
+      throw new VaultError('too_busy', 'the server has as many runs as it can take; try again')
+    this.#count++
+    try {
+      await this.#enter(subject)
+      const run = new Run(subject)
+      this.#running.add(run)
+      try {
+        const result = await work(run)
+        if (run.killedBy !== undefined) throw run.killedBy
+        return result
+      } catch (e) {
+        throw run.killedBy ?? e
+      } finally {
+        run.end()
+        this.#running.delete(run)
+        this.#leave(subject)
+      }
+    } finally {
+      this.#count--
+      if (this.#count === 0) this.#idle?.()
+    }
+  }
+
+  /** Ends all runs on a subject. */
+  killAll(subject: string, reason: VaultError): void {
+    for (const run of this.#running) if (run.subject === subject) run.kill(reason)
+  }
+
+  /** Takes no more runs, waits for those under way for at most `graceMs`, then ends them. Idempotent. */
+  close(graceMs: number = limits.drainMs): Promise<void> {
+    this.#closing ??= this.#drain(graceMs)
+    return this.#closing
+  }
+
+  async #drain(graceMs: number): Promise<void> {
+    // Those that wait for a slot find out when they get it.
+    for (const subject of this.#subjects.values())
+      for (const wake of subject.waiting.splice(0)) wake()
+    if (this.#count === 0) return
+    const idle = new Promise<void>((resolve) => (this.#idle = resolve))
+    const timer = setTimeout(() => {
+      for (const run of this.#running) run.kill(stopping())
+    }, graceMs)
+    await idle
+    clearTimeout(timer)
+  }
+
+  async #enter(name: string): Promise<void> {
+    let subject = this.#subjects.get(name)
+    if (subject === undefined) this.#subjects.set(name, (subject = { active: 0, waiting: [] }))
+    if (subject.active < limits.runsPerShare) {
+      subject.active++
+      return
+    }
+    if (subject.waiting.length >= limits.waitingPerShare) throw tooMany()
+    await waitTurn(subject)
+    if (this.draining) throw stopping()
+  }
+
+  #leave(name: string): void {
+    const subject = this.#subjects.get(name)!
+    const next = subject.waiting.shift()
+    if (next !== undefined) {
+      next() // the slot goes over to the next one
+      return
+    }
+    subject.active--
+    if (subject.active === 0) this.#subjects.delete(name)
+  }
+}
+
+/** Resolves when a slot was handed over (or the process stops). */
+function waitTurn(subject: Subject): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const wake = () => {
+      clearTimeout(timer)
+      resolve()
+    }
+    const timer = setTimeout(() => {
+      subject.waiting.splice(subject.waiting.indexOf(wake), 1)
+      reject(tooMany())
+    }, limits.waitMs)
+    subject.waiting.push(wake)
+  })
+}
+
+const stopping = () => new VaultError('too_busy', 'the server is stopping; try again')
+
+const tooMany = () =>
+  new VaultError(
+    'rate_limited',
+    `at most ${limits.runsPerShare} runs work on one key at a time; try again`,
+  )

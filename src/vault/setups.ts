@@ -1,0 +1,200 @@
+import {
+  bytesToHex,
+  decodePairSetup,
+  encodePairSetup,
+  equalBytes,
+  wipe,
+  type AbortCode,
+  type PairSetup,
+  type PartyIndex,
+  type SetupCache,
+} from '@vertex/mpc'
+import { VaultError } from './errors.js'
+import { limits } from './limits.js'
+import type { VaultLog } from './log.js'
+import type { Clock, UnitOfWork } from './ports.js'
+import type { Run } from './runs.js'
+import type { Units } from './units.js'
+
+/** A retirement that is not in the database yet. */
+interface Retirement {
+  readonly peer: PartyIndex
+  readonly setupId: Uint8Array
+  readonly at: number
+  readonly counts: boolean
+  readonly code: AbortCode
+}
+
+/** What a run's setup cache must know of the run. */
+export interface SetupUse {
+  readonly shareId: string
+  readonly run: Run
+  /** Whether a failed check with this code proves that the peer did it. */
+  provesPeer(code: AbortCode): boolean
+}
+
+/**
+ * The OT setups of all shares, in the database and, for those that died, in memory as well. One failed check ends a
+ * setup for ever together with every run on it; what the failed check showed must not be answered before that is on
+ * disk (rule A3).
+ */
+export class Setups {
+  /** Setups that are dead although the database may not say so yet, by hex id. */
+  readonly #dead = new Set<string>()
+  readonly #runs = new Map<string, Set<Run>>()
+  readonly #unwritten = new Map<string, Retirement[]>()
+
+  constructor(
+    private readonly units: Units,
+    private readonly clock: Clock,
+    private readonly log: VaultLog,
+  ) {}
+
+  /** The cache that one run uses. */
+  cacheFor(use: SetupUse): SetupCache {
+    return {
+      load: (peer) => this.#load(use, peer),
+      save: (peer, setup) => this.#save(use, peer, setup),
+      retire: (setupId, peer, code) => this.#retire(use, setupId, peer, code),
+      alive: (setupId) => this.#alive(use, setupId),
+    }
+  }
+
+  /** Forgets which setups a run uses. */
+  release(run: Run): void {
+    for (const [id, runs] of this.#runs)
+      if (runs.delete(run) && runs.size === 0) this.#runs.delete(id)
+  }
+
+  /**
+   * Writes what could not be written before. A share with a retirement that only this process remembers does nothing
+   * else.
+   * @throws VaultError `storage_unavailable`
+   */
+  async settle(shareId: string): Promise<void> {
+    const unwritten = this.#unwritten.get(shareId)
+    if (unwritten === undefined) return
+    await this.#write(shareId, [...unwritten])
+  }
+
+  /** Whether this peer's failed checks have locked the share. */
+  async isLocked(uow: UnitOfWork, shareId: string, peer: number): Promise<boolean> {
+    const since = this.clock.now() - limits.failureWindowMs
+    return (await uow.failures.countSince(shareId, peer, since)) >= limits.failures
+  }
+
+  async #load({ shareId, run }: SetupUse, peer: PartyIndex): Promise<PairSetup | undefined> {
+    await this.settle(shareId)
+    const stored = await this.units.run(async (uow) => {
+      if (await this.isLocked(uow, shareId, peer)) throw locked()
+      return uow.setups.load(shareId, peer)
+    })
+    if (stored === undefined || this.#dead.has(bytesToHex(stored.setupId))) return undefined
+    const setup = this.#decode(shareId, peer, stored)
+    if (setup !== undefined) this.#hold(setup.id, run)
+    return setup
+  }
+
+  /** A cache that cannot be read is as good as none: the parties make a new setup. */
+  #decode(
+    shareId: string,
+    peer: PartyIndex,
+    stored: { readonly setupId: Uint8Array; readonly record: Uint8Array },
+  ): PairSetup | undefined {
+    try {
+      const setup = decodePairSetup(stored.record)
+      if (setup.peer === peer && equalBytes(setup.id, stored.setupId)) return setup
+    } catch {
+      // told below
+    } finally {
+      wipe(stored.record)
+    }
+    this.log({ event: 'setup_unreadable', share_id: shareId, peer })
+    return undefined
+  }
+
+  async #save({ shareId, run }: SetupUse, peer: PartyIndex, setup: PairSetup): Promise<void> {
+    const record = encodePairSetup(setup)
+    try {
+      await this.units.run((uow) =>
+        uow.setups.save(shareId, peer, { setupId: setup.id, record }, this.clock.now()),
+      )
+    } finally {
+      wipe(record)
+    }
+    this.#hold(setup.id, run)
+  }
+
+  async #retire(use: SetupUse, setupId: Uint8Array, peer: PartyIndex, code: AbortCode) {
+    const { shareId, run } = use
+    const id = bytesToHex(setupId)
+    // From here on, before anything is awaited, no message of any run on it leaves this process.
+    this.#dead.add(id)
+    for (const other of this.#runs.get(id) ?? []) if (other !== run) other.kill(diedMeanwhile())
+    const retirement = {
+      peer,
+      setupId: setupId.slice(),
+      at: this.clock.now(),
+      counts: use.provesPeer(code),
+      code,
+    }
+    const unwritten = this.#unwritten.get(shareId) ?? []
+    this.#unwritten.set(shareId, [...unwritten, retirement])
+    await this.settle(shareId)
+  }
+
+  async #write(shareId: string, retirements: readonly Retirement[]): Promise<void> {
+    try {
+      await this.units.runAgainOnConflict(async (uow) => {
+        for (const { peer, setupId, at, counts } of retirements) {
+          await uow.setups.retire(shareId, peer, setupId, at)
+          if (counts) await uow.failures.add(shareId, peer, at)
+        }
+      })
+    } catch (e) {
+      for (const { peer, code } of retirements)
+        this.log({ event: 'setup_retirement_unwritten', share_id: shareId, peer, code })
+      if (e instanceof VaultError) throw e
+      throw new VaultError(
+        'storage_unavailable',
+        'the database refuses; try again',
+        {},
+        { cause: e },
+      )
+    }
+    const left = (this.#unwritten.get(shareId) ?? []).filter((r) => !retirements.includes(r))
+    if (left.length > 0) this.#unwritten.set(shareId, left)
+    else this.#unwritten.delete(shareId)
+    for (const { peer, setupId, code } of retirements) {
+      this.#dead.delete(bytesToHex(setupId))
+      this.log({ event: 'setup_retired', share_id: shareId, peer, code })
+    }
+  }
+
+  async #alive({ shareId, run }: SetupUse, setupId: Uint8Array): Promise<boolean> {
+    if (run.isKilled() || this.#unwritten.has(shareId)) return false
+    if (!(await this.units.run((uow) => uow.setups.isAlive(setupId)))) return false
+    // It may have died while the database was asked.
+    return !this.#dead.has(bytesToHex(setupId)) && !run.isKilled()
+  }
+
+  #hold(setupId: Uint8Array, run: Run): void {
+    const id = bytesToHex(setupId)
+    const runs = this.#runs.get(id)
+    if (runs === undefined) this.#runs.set(id, new Set([run]))
+    else runs.add(run)
+  }
+}
+
+export const locked = () =>
+  new VaultError(
+    'key_locked',
+    'too many failed checks by the other party within 24 hours; the key is locked until they are older',
+  )
+
+const diedMeanwhile = () =>
+  new VaultError(
+    'session_mismatch',
+    'another run on this key found its OT setup broken; start again in a new room',
+    { code: 'setup_retired', round: 0, culprits: [], reaction: 'restart' },
+  )

@@ -1,0 +1,77 @@
+import type { BackupMode } from './facade.js'
+import type { VaultLog } from './log.js'
+import type { Clock, SecretKind, UnitOfWork, VaultStore } from './ports.js'
+
+/** One version of a secret that the server was started with. Never the secret itself. */
+export interface LoadedSecret {
+  /** Lower-case hex. */
+  readonly fingerprint: string
+  /** Where it was found, for people. */
+  readonly name: string
+  readonly version: string
+}
+
+/** All enabled versions of one secret, oldest first, and the setting that names it. */
+export interface LoadedSecrets {
+  readonly setting: string
+  readonly versions: readonly LoadedSecret[]
+}
+
+/** The server must not start like this; the message names the setting to mend. */
+export class StartRefused extends Error {
+  override readonly name = 'StartRefused'
+}
+
+/**
+ * Compares the secrets with those that this database has been used with, and remembers new ones. A server with the
+ * wrong storage key could read nothing, one with the wrong backup secret would make backups that nobody can open and
+ * call itself another vault: neither may start.
+ * @throws StartRefused
+ */
+export async function checkSecrets(
+  store: VaultStore,
+  clock: Clock,
+  mode: BackupMode,
+  secrets: { readonly storage: LoadedSecrets; readonly backup: LoadedSecrets | undefined },
+): Promise<void> {
+  await store.run(async (uow) => {
+    await compare(uow, clock, 'storage', secrets.storage)
+    // In plaintext mode no backup secret is used, whether there is one or not.
+    if (mode === 'plaintext') return
+    if (secrets.backup === undefined || secrets.backup.versions.length === 0)
+      throw new StartRefused('encrypted backups need a backup secret')
+    await compare(uow, clock, 'backup', secrets.backup)
+  })
+}
+
+async function compare(
+  uow: UnitOfWork,
+  clock: Clock,
+  kind: SecretKind,
+  { setting, versions }: LoadedSecrets,
+): Promise<void> {
+  const recorded = await uow.secrets.list(kind)
+  const newest = recorded.at(-1)
+  if (newest !== undefined && !versions.some((v) => v.fingerprint === newest.fingerprint))
+    throw new StartRefused(
+      `${setting}: this is not the ${kind === 'storage' ? 'storage key' : 'backup secret'} that the ` +
+        `database was last used with (${newest.name}, version ${newest.version}); put that one back`,
+    )
+  const recordedAt = clock.now()
+  for (const { fingerprint, name, version } of versions)
+    await uow.secrets.record({ kind, fingerprint, name, version, recordedAt })
+}
+
+/**
+ * To be done once after a database was put back from an older copy: it becomes another generation, so that clients
+ * notice, and every OT setup in it is forgotten, because some of them may have been retired since.
+ */
+export async function markRestored(
+  store: VaultStore,
+  clock: Clock,
+  log: VaultLog,
+): Promise<{ readonly generation: string }> {
+  const { generation } = await store.run((uow) => uow.meta.restored(clock.now()))
+  log({ event: 'database_restored', generation })
+  return { generation }
+}
