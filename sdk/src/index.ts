@@ -1,4 +1,4 @@
-import { nobleChannelCrypto, nobleCurve, referenceKernel } from '@vertex/mpc'
+import { nobleSuite } from '@vertex/mpc'
 import type { WebSocketConstructor } from './relay.js'
 import { VertexBase, type VertexOptions } from './vertex.js'
 
@@ -8,11 +8,7 @@ export * from './exports.js'
 export class Vertex extends VertexBase {
   constructor(options: VertexOptions) {
     super(options, {
-      suite: () => ({
-        curve: nobleCurve,
-        kernel: referenceKernel,
-        channel: nobleChannelCrypto,
-      }),
+      suite: nobleSuite,
       fetch: (input, init) => fetch(input, init),
       WebSocket: (globalThis as { WebSocket?: WebSocketConstructor }).WebSocket,
     })

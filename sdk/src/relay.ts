@@ -1,4 +1,10 @@
-import { parseRoomUuid, RelayConnection, type FrameSocket, type RoomLink } from '@vertex/mpc'
+import {
+  parseRoomUuid,
+  RelayConnection,
+  RoomClosed,
+  type FrameSocket,
+  type RoomLink,
+} from '@vertex/mpc'
 import { withSignal } from './deadline.js'
 import { UnavailableError } from './errors.js'
 
@@ -43,6 +49,18 @@ export class Relay {
    * @throws UnavailableError when the relay cannot be reached
    */
   async join(roomUuid: string, label: Uint8Array, signal: AbortSignal): Promise<RoomLink> {
+    const reused = this.#current !== undefined
+    try {
+      return await this.#joinOnce(roomUuid, label, signal)
+    } catch (error) {
+      // A connection may have died unnoticed while it was idle; nothing has been sent in the room yet.
+      const died = error instanceof RoomClosed && error.reason === 'connection_lost'
+      if (!died || !reused) throw error
+      return this.#joinOnce(roomUuid, label, signal)
+    }
+  }
+
+  async #joinOnce(roomUuid: string, label: Uint8Array, signal: AbortSignal): Promise<RoomLink> {
     const pipe = await withSignal(this.#pipe(), signal)
     pipe.hold()
     try {
