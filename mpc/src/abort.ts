@@ -43,6 +43,9 @@ const reactions = {
 
 export type AbortCode = keyof typeof reactions
 
+/** What a reason demands of those who learn of it. */
+export const reactionTo = (code: AbortCode): Reaction => reactions[code]
+
 /** A run ended because of what a party sent. Names the check's round, the culprits it proves, and the reaction. */
 export class ProtocolAbort extends Error {
   override readonly name = 'ProtocolAbort'

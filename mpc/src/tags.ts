@@ -35,9 +35,9 @@ export const tags = {
   keygenConfirmation: 'vertex/v1/keygen/confirmation',
   /** A party's echo of all confirmations. docs/spec/keygen.md, step 6.2 */
   keygenEcho: 'vertex/v1/keygen/echo',
-  /** Narrows a session id to one signature. docs/spec/sign.md, step 1.1 */
+  /** Narrows a session id to one signature. docs/spec/sign.md, step 0.3 */
   signRun: 'vertex/v1/sign/run',
-  /** Commitment to a nonce point. docs/spec/sign.md, step 1.4 */
+  /** Commitment to a nonce point. docs/spec/sign.md, step 1.3 */
   signCommitment: 'vertex/v1/sign/commitment',
   /** All first-round commitments as one signer sees them. docs/spec/sign.md, step 2.1 */
   signView: 'vertex/v1/sign/view',
@@ -81,6 +81,12 @@ export const tags = {
   voleMu: 'vertex/v1/vole/mu',
   /** One pair's contribution to a sharing of zero. docs/spec/setup.md */
   zeroShare: 'vertex/v1/zero-share',
+  /** What both sides of a channel must mean. docs/spec/run.md */
+  channelPrologue: 'vertex/v1/channel-prologue',
+  /** A derivation path in an offer. docs/spec/run.md */
+  offerPath: 'vertex/v1/offer-path',
+  /** All hellos of a run of three and more. docs/spec/run.md */
+  runView: 'vertex/v1/run-view',
 } as const
 
 export type Tag = (typeof tags)[keyof typeof tags]

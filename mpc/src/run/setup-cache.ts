@@ -12,11 +12,12 @@ export interface SetupCache {
   /** Keeps a new setup that both sides have confirmed; it is offered to this peer from now on. */
   save(peer: PartyIndex, setup: PairSetup): Promise<void>
   /**
-   * Retires a setup for ever, destroys its secrets and counts one failure of this peer, in one transaction. Awaited
-   * before anything is answered: if it throws, that error leaves the run, and `alive` must say no all the same.
-   * `setupId` is unknown to the cache when the failed check belongs to a setup that was still being made.
+   * Retires a setup for ever, destroys its secrets and, if the peer is blamed, counts one failure of it, in one
+   * transaction. Awaited before anything is answered: if it throws, that error leaves the run, and `alive` must say no
+   * all the same. `setupId` is unknown to the cache when the failed check belongs to a setup still being made.
+   * @param blamed whether the check proves this peer guilty; if not, nothing may be counted against it
    */
-  retire(setupId: Uint8Array, peer: PartyIndex, code: AbortCode): Promise<void>
+  retire(setupId: Uint8Array, peer: PartyIndex, code: AbortCode, blamed: boolean): Promise<void>
   /**
    * Whether a setup may still be used; asked right before each message that depends on it. A setup that a newer one
    * has replaced stays alive for the runs under way: only retirement kills it.

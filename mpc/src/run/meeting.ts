@@ -1,0 +1,281 @@
+import { ProtocolAbort } from '../abort.js'
+import { equalBytes, u8 } from '../bytes.js'
+import { ChannelError } from '../channel/channel-error.js'
+import type { ChannelCrypto } from '../channel/crypto.js'
+import { channelKey } from '../channel/identity.js'
+import {
+  HANDSHAKE_OVERHEAD,
+  initiate,
+  respond,
+  type Established,
+  type HandshakeInput,
+  type Initiator,
+} from '../channel/noise.js'
+import { partyIndex, type PartyIndex } from '../party.js'
+import { RoomClosed, type RoomEvent, type RoomLink } from '../room/link.js'
+import { tags } from '../tags.js'
+import { Transcript } from '../transcript.js'
+import { RunFailed, type MissingParty } from './failures.js'
+import { parseLabel, roleByte, type Role } from './label.js'
+import { compareOffers, OFFER_BYTES } from './offer.js'
+import { Peer } from './peer.js'
+import { encodeAbort } from './wire.js'
+
+/** How many unauthenticated messages of one slot are looked at; each costs a few curve multiplications. */
+const MOST_TRIES = 16
+/** How many handshakes one slot may have open with us: a replayed first message must not shut out the true one. */
+const MOST_CANDIDATES = 4
+
+const nothing = new Uint8Array(0)
+
+export interface MeetingInput {
+  readonly crypto: ChannelCrypto
+  readonly link: RoomLink
+  readonly room: Uint8Array
+  readonly operation: 'keygen' | 'sign'
+  readonly role: Role
+  readonly me: PartyIndex
+  /** The X25519 secret behind the own keygen_id. */
+  readonly secret: Uint8Array
+  /** All parties', ascending. */
+  readonly keygenIds: readonly Uint8Array[]
+  /** The encoded offer for a peer. */
+  readonly offerFor: (peer: PartyIndex) => Uint8Array
+}
+
+/** A slot whose label names a party; whether it is that party the handshake tells. */
+interface Guest {
+  readonly party: MissingParty
+  readonly handshake: HandshakeInput
+  readonly initiator: Initiator | undefined
+  candidates: Established[]
+  tries: number
+  peer: Peer | undefined
+}
+
+/**
+ * Meets the other parties of a room: a Noise handshake with each, then the comparison of what both sides think the
+ * run is about. What comes from a slot before it has authenticated is dropped unless it decrypts: it changes nothing
+ * and blames nobody. docs/spec/run.md, steps 1 to 4
+ */
+export class Meeting {
+  /** Resolves when everybody has come. @throws RunFailed, SessionMismatch, ProtocolAbort */
+  readonly complete: Promise<void>
+  readonly #input: MeetingInput
+  readonly #guests = new Map<number, Guest>()
+  readonly #peers = new Map<PartyIndex, Peer>()
+  #settle!: { resolve(): void; reject(error: unknown): void }
+  #failed = false
+
+  constructor(input: MeetingInput) {
+    this.#input = input
+    this.complete = new Promise((resolve, reject) => {
+      this.#settle = { resolve, reject }
+    })
+    this.complete.catch(() => undefined)
+    void this.#listen()
+  }
+
+  /** The other parties of the run, ascending. */
+  get peers(): readonly Peer[] {
+    return [...this.#peers.values()].sort((a, b) => a.index - b.index)
+  }
+
+  /** All parties of the run, this one included, ascending. */
+  get present(): readonly PartyIndex[] {
+    return [this.#input.me, ...this.#peers.keys()].sort((a, b) => a - b)
+  }
+
+  /** Tells everybody who has authenticated that this party gives up, with the code of the failed check if there is one. */
+  giveUp(error: unknown): void {
+    const notice = encodeAbort(error instanceof ProtocolAbort ? error : undefined)
+    for (const peer of this.#peers.values()) {
+      try {
+        peer.sendRaw(notice)
+      } catch {
+        // The room has ended for us: nobody can be told any more.
+      }
+    }
+  }
+
+  /** Leaves the room and destroys the channels' keys. Idempotent. */
+  leave(): void {
+    this.#input.link.leave()
+    for (const peer of this.#peers.values()) peer.close()
+    for (const guest of this.#guests.values())
+      for (const candidate of guest.candidates) candidate.transport.close()
+  }
+
+  async #listen(): Promise<void> {
+    try {
+      for (;;) this.#take(await this.#input.link.receive())
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
+  #take(event: RoomEvent): void {
+    if (event.type === 'peer') this.#welcome(event.slot, event.label)
+    else this.#hear(event.from, event.bytes)
+  }
+
+  #welcome(slot: number, label: Uint8Array): void {
+    const { link, keygenIds, me, role, crypto, secret } = this.#input
+    if (slot === link.slot || slot < 1 || slot > link.size || this.#guests.has(slot)) return
+    const claim = parseLabel(label)
+    if (claim === undefined) return
+    const rank = keygenIds.findIndex((id) => equalBytes(id, claim.keygenId))
+    if (rank < 0 || rank + 1 === me) return
+    const party = { index: partyIndex(rank + 1), keygenId: keygenIds[rank]! }
+    const iMoveFirst = movesFirst({ index: me, role }, { index: party.index, role: claim.role })
+    const handshake = {
+      crypto,
+      prologue: this.#prologue(iMoveFirst ? [role, claim.role] : [claim.role, role]),
+      secret,
+      peer: channelKey(party.keygenId),
+    }
+    const initiator = iMoveFirst ? initiate(handshake) : undefined
+    this.#guests.set(slot, {
+      party,
+      handshake,
+      initiator,
+      candidates: [],
+      tries: 0,
+      peer: undefined,
+    })
+    if (initiator !== undefined) link.send(slot, initiator.message)
+  }
+
+  #hear(slot: number, bytes: Uint8Array): void {
+    const guest = this.#guests.get(slot)
+    if (guest === undefined) return
+    if (guest.peer !== undefined) {
+      this.#deliver(guest.peer, bytes)
+      return
+    }
+    if (this.#peers.has(guest.party.index) || guest.tries++ >= MOST_TRIES) return
+    try {
+      if (guest.initiator !== undefined) this.#finish(slot, guest, guest.initiator, bytes)
+      else if (bytes.length === HANDSHAKE_OVERHEAD) this.#answer(slot, guest, bytes)
+      else this.#admit(slot, guest, bytes)
+    } catch (error) {
+      if (!(error instanceof ChannelError)) throw error
+      // Whoever sent this is not the party it claims to be, or not in this run: as if it had never come.
+    }
+  }
+
+  /** As the initiator: the responder's message carries its offer. */
+  #finish(slot: number, guest: Guest, initiator: Initiator, bytes: Uint8Array): void {
+    const { payload, ...channel } = initiator.finish(bytes)
+    this.#sitDown(slot, guest, channel, payload, true)
+  }
+
+  /** As the responder: answer with the own offer, and wait for the initiator to prove itself. */
+  #answer(slot: number, guest: Guest, bytes: Uint8Array): void {
+    if (guest.candidates.length >= MOST_CANDIDATES) return
+    const { payload, reply } = respond(guest.handshake, bytes)
+    if (payload.length > 0) return
+    const { message, ...channel } = reply(this.#input.offerFor(guest.party.index))
+    guest.candidates.push(channel)
+    this.#input.link.send(slot, message)
+  }
+
+  /** As the responder: the first transport message carries the initiator's offer and proves who it is. */
+  #admit(slot: number, guest: Guest, bytes: Uint8Array): void {
+    for (const channel of guest.candidates) {
+      let message: Uint8Array
+      try {
+        message = channel.transport.open(bytes)
+      } catch {
+        continue
+      }
+      for (const other of guest.candidates) if (other !== channel) other.transport.close()
+      guest.candidates = []
+      const peer = this.#sitDown(slot, guest, channel, message.subarray(0, OFFER_BYTES), false)
+      if (message.length > OFFER_BYTES) peer.queue(message.subarray(OFFER_BYTES))
+      return
+    }
+  }
+
+  #sitDown(
+    slot: number,
+    guest: Guest,
+    channel: Established,
+    offer: Uint8Array,
+    iMoveFirst: boolean,
+  ): Peer {
+    const { link, offerFor } = this.#input
+    const { party } = guest
+    const mine = offerFor(party.index)
+    const transmit = (bytes: Uint8Array) => {
+      link.send(slot, bytes)
+    }
+    const sit = (setupAgreed: boolean) => {
+      const unsent = iMoveFirst ? mine : nothing
+      const peer = new Peer(party, iMoveFirst, setupAgreed, channel, unsent, transmit)
+      guest.peer = peer
+      this.#peers.set(party.index, peer)
+      return peer
+    }
+    let agreed: boolean
+    try {
+      agreed = compareOffers(mine, offer, party.index)
+    } catch (error) {
+      sit(false) // so that it is told, and can see for itself where the offers differ
+      throw error
+    }
+    const peer = sit(agreed)
+    // With two parties the offer rides on the first flight; with more it goes ahead.
+    if (iMoveFirst && link.size > 2) peer.sendOffer()
+    if (this.#peers.size === link.size - 1) this.#settle.resolve()
+    return peer
+  }
+
+  #deliver(peer: Peer, bytes: Uint8Array): void {
+    try {
+      peer.deliver(bytes)
+    } catch (error) {
+      // The peer cannot have sent this: it was disturbed on its way, and says nothing about the peer.
+      if (error instanceof ChannelError) throw new RunFailed('link_broken')
+      throw error
+    }
+  }
+
+  #fail(cause: unknown): void {
+    if (this.#failed) return
+    this.#failed = true
+    const waitingFor = this.#waitingFor()
+    const reason = cause instanceof RoomClosed ? cause.reason : undefined
+    const error = reason === undefined ? cause : new RunFailed(reason, { missing: waitingFor })
+    this.#settle.reject(error)
+    for (const peer of this.#peers.values()) peer.end(error)
+  }
+
+  /** Before everybody has come: who has not. Afterwards: whose message is being waited for. */
+  #waitingFor(): MissingParty[] {
+    const { keygenIds, me, link } = this.#input
+    if (this.#peers.size >= link.size - 1)
+      return this.peers.filter((peer) => peer.awaited).map((peer) => peer.party)
+    return keygenIds
+      .map((keygenId, at) => ({ index: partyIndex(at + 1), keygenId }))
+      .filter(({ index }) => index !== me && !this.#peers.has(index))
+  }
+
+  /** What both sides must mean before a single byte decrypts. docs/spec/run.md, step 2 */
+  #prologue([initiator, responder]: readonly [Role, Role]): Uint8Array {
+    const { room, operation, keygenIds } = this.#input
+    return new Transcript(tags.channelPrologue)
+      .add(room, u8(operation === 'keygen' ? 1 : 2), roleByte(initiator), roleByte(responder))
+      .list(keygenIds)
+      .digest()
+  }
+}
+
+/** With exactly one client among two it moves first, so that a Vertex derives its nonce last; else the lower index. */
+function movesFirst(
+  mine: { index: PartyIndex; role: Role },
+  theirs: { index: PartyIndex; role: Role },
+): boolean {
+  if (mine.role !== theirs.role) return mine.role === 'client'
+  return mine.index < theirs.index
+}

@@ -1,0 +1,52 @@
+import type { PartyIndex, Quorum } from '../party.js'
+import { sessionId } from '../session.js'
+import { startPairSetup } from '../setup/index.js'
+import type { PairSetup } from '../setup/pair-setup.js'
+import type { Suite } from '../suite.js'
+import type { Peer } from './peer.js'
+import { retiring } from './retire.js'
+import { playRounds } from './rounds.js'
+import type { SetupCache } from './setup-cache.js'
+
+export interface PairSetupInput {
+  readonly suite: Suite
+  readonly room: Uint8Array
+  readonly quorum: Quorum
+  /** All parties', ascending. */
+  readonly keygenIds: readonly Uint8Array[]
+  readonly me: PartyIndex
+  /** Of the key, 32 bytes. */
+  readonly fingerprint: Uint8Array
+  readonly epoch: number
+  readonly setups: SetupCache
+}
+
+/**
+ * Makes a setup with one peer over its channel, under a session id of its own, from nothing that was there before, and
+ * saves it once both sides have confirmed it. docs/spec/run.md, step 4
+ */
+export async function makePairSetup(input: PairSetupInput, peer: Peer): Promise<PairSetup> {
+  const { suite, room, quorum, keygenIds, me, fingerprint, epoch, setups } = input
+  const { mine, theirs } = peer.contributions
+  const iAmLower = me < peer.index
+  const sid = sessionId({
+    operation: 'setup',
+    room,
+    quorum,
+    keygenIds,
+    present: iAmLower ? [me, peer.index] : [peer.index, me],
+    contributions: iAmLower ? [mine, theirs] : [theirs, mine],
+    handshakes: [peer.handshakeHash],
+    fingerprint,
+    epoch,
+  })
+  // A setup that is still being made has no id; its session id stands for it when its failure is recorded.
+  const setup = await retiring(setups, new Map([[peer.index, sid]]), () =>
+    playRounds(startPairSetup({ suite, sid, me, peer: peer.index, first: peer.iMoveFirst }), {
+      protocol: 'setup',
+      peers: [peer],
+    }),
+  )
+  await setups.save(peer.index, setup)
+  return setup
+}

@@ -1,0 +1,140 @@
+import { ProtocolAbort } from '../abort.js'
+import { concatBytes } from '../bytes.js'
+import type { Established } from '../channel/noise.js'
+import type { PartyIndex } from '../party.js'
+import { RoomClosed } from '../room/link.js'
+import { RunFailed, type MissingParty } from './failures.js'
+import { decodeAbort, decodeMessage, encodeMessage, protocols, type Protocol } from './wire.js'
+
+/** More than any honest party can be ahead of us. */
+const MOST_WAITING = 16
+const nothing = new Uint8Array(0)
+
+/** The other end of an established channel. Messages come out in the order in which the peer sent them. */
+export class Peer {
+  readonly #channel: Established
+  readonly #transmit: (bytes: Uint8Array) => void
+  readonly #waiting: Uint8Array[] = []
+  #waiter: { resolve(bytes: Uint8Array): void; reject(error: unknown): void } | undefined
+  #end: { error: unknown } | undefined
+  #offer: Uint8Array
+
+  /**
+   * @param offer what goes in front of the first message to this peer: the own offer, if the peer has not seen it
+   * @param setupAgreed whether both sides offered the same setup
+   */
+  constructor(
+    readonly party: MissingParty,
+    /** Whether this side sent the first handshake message; it also moves first. */
+    readonly iMoveFirst: boolean,
+    readonly setupAgreed: boolean,
+    channel: Established,
+    offer: Uint8Array,
+    transmit: (bytes: Uint8Array) => void,
+  ) {
+    this.#channel = channel
+    this.#offer = offer
+    this.#transmit = transmit
+  }
+
+  get index(): PartyIndex {
+    return this.party.index
+  }
+
+  get handshakeHash(): Uint8Array {
+    return this.#channel.handshakeHash
+  }
+
+  /** What the two sides contributed freshly to this channel, 32 bytes each. */
+  get contributions(): { readonly mine: Uint8Array; readonly theirs: Uint8Array } {
+    const { initiator, responder } = this.#channel.contributions
+    return this.iMoveFirst
+      ? { mine: initiator, theirs: responder }
+      : { mine: responder, theirs: initiator }
+  }
+
+  /** Whether the run is waiting for this peer now. */
+  get awaited(): boolean {
+    return this.#waiter !== undefined
+  }
+
+  /** @throws RunFailed when the room has ended */
+  send(protocol: Protocol, number: number, payload: Uint8Array): void {
+    this.sendRaw(encodeMessage(protocol, number, payload))
+  }
+
+  /** Sends the offer by itself, if it has not gone out yet. */
+  sendOffer(): void {
+    if (this.#offer.length > 0) this.sendRaw(nothing)
+  }
+
+  sendRaw(message: Uint8Array): void {
+    const offer = this.#offer
+    this.#offer = nothing
+    try {
+      this.#transmit(this.#channel.transport.seal(concatBytes(offer, message)))
+    } catch (error) {
+      if (error instanceof RoomClosed) throw new RunFailed(error.reason)
+      throw error
+    }
+  }
+
+  /**
+   * The payload of this peer's next message, which must be number `number` of `protocol`.
+   * @param round named in an abort
+   * @throws ProtocolAbort `message_invalid` for any other message
+   * @throws RunFailed when the peer gave up or the room ended
+   */
+  async receive(protocol: Protocol, number: number, round: number): Promise<Uint8Array> {
+    const message = decodeMessage(await this.#next())
+    if (message?.protocol === protocols.abort) {
+      const abort = { by: this.index, ...decodeAbort(message.payload) }
+      throw new RunFailed('peer_aborted', { abort })
+    }
+    if (message?.protocol !== protocols[protocol] || message.number !== number)
+      throw new ProtocolAbort('message_invalid', round, [this.index])
+    return message.payload
+  }
+
+  /** Decrypts and queues what came from this peer's slot. @throws ChannelError when it does not decrypt */
+  deliver(bytes: Uint8Array): void {
+    this.queue(this.#channel.transport.open(bytes))
+  }
+
+  /** Queues a decrypted message. */
+  queue(message: Uint8Array): void {
+    const waiter = this.#waiter
+    this.#waiter = undefined
+    if (waiter !== undefined) waiter.resolve(message)
+    else if (this.#waiting.length < MOST_WAITING) this.#waiting.push(message)
+    else this.end(new ProtocolAbort('message_invalid', 0, [this.index]))
+  }
+
+  /** No more messages will come, for this reason; what has come is still read. */
+  end(error: unknown): void {
+    this.#end ??= { error }
+    this.#waiter?.reject(error)
+    this.#waiter = undefined
+  }
+
+  /** Destroys the channel's keys. */
+  close(): void {
+    this.#channel.transport.close()
+  }
+
+  #next(): Promise<Uint8Array> {
+    const message = this.#waiting.shift()
+    if (message !== undefined) return Promise.resolve(message)
+    if (this.#end !== undefined) return Promise.reject(this.#failure(this.#end.error))
+    return new Promise((resolve, reject) => {
+      this.#waiter = { resolve, reject }
+    })
+  }
+
+  /** Nobody was being waited for when the room ended; now it is this peer. */
+  #failure(error: unknown): Error {
+    if (error instanceof RunFailed && error.missing.length === 0)
+      return new RunFailed(error.reason, { missing: [this.party] })
+    return error instanceof Error ? error : new Error(String(error))
+  }
+}
