@@ -126,7 +126,7 @@ export function receivePprf(
       const child = at(own, y & 1)
       for (let k = 0; k < KEY_BYTES; k++) node[k] = (isOwn & child[k]!) | (isSibling & sibling[k]!)
     }
-    const missing = at(from, 2).slice() // 2.2.6  the missing proof: the sum less the three known ones
+    const missing = Uint8Array.from(at(from, 2)) // 2.2.6  the missing proof: the sum less the three known ones
     for (let y = 0; y < LEAVES; y++) {
       const present = 0xff ^ equalMask(y, 2 * high + low)
       const both = finishLeaf(kernel, keys, g, y, at(nodes, y)) // 2.2.5

@@ -132,9 +132,10 @@ class Pair {
   /** Takes the peer's message of exactly the length of `flight` (1 to 5), or aborts. */
   read(inbox: Inbox, flight: number): Uint8Array {
     const message = inbox.get(this.peer)
-    if (message?.length !== SETUP_FLIGHT_BYTES[flight - 1])
+    if (message === undefined || message.length !== SETUP_FLIGHT_BYTES[flight - 1])
       throw this.abort('message_invalid', flight)
-    return message
+    // A copy, and a plain array even where the caller's is Node's Buffer, whose slice() shares memory.
+    return Uint8Array.from(message)
   }
 
   /** 1.1 and 2.1: the session is compared before anything else, and a difference blames nobody. */

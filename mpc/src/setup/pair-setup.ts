@@ -112,7 +112,7 @@ export function decodePairSetup(bytes: Uint8Array): PairSetup {
     throw new RangeError('an encoded OT setup has another length')
   if (bytes[0] !== VERSION) throw new RangeError(`OT setup version ${bytes[0]!} is not known`)
   let at = 1
-  const next = (length: number): Uint8Array => bytes.slice(at, (at += length))
+  const next = (length: number): Uint8Array => Uint8Array.from(bytes.subarray(at, (at += length)))
   return new PairSetup({
     id: next(32),
     me: partyIndex(next(1)[0]!),

@@ -1,0 +1,118 @@
+import { randomBytes } from 'node:crypto'
+import { equalBytes } from '../src/bytes.js'
+import { InvalidPoint, type Curve, type Point, type Scalar } from '../src/curve/curve.js'
+import { ORDER, encodeScalar } from '../src/math/scalar.js'
+import { loadBindings, type Bindings } from './bindings.js'
+import { hashMany } from './hash-to-curve.js'
+
+// A point is its 65 bytes 04 ‖ x ‖ y, the library's cheapest form; 65 zeros are the identity.
+const inside = (P: Point): Uint8Array => P as unknown as Uint8Array
+const outside = (bytes: Uint8Array): Point => bytes as unknown as Point
+
+const IDENTITY = new Uint8Array(65)
+const isIdentity = (bytes: Uint8Array): boolean => bytes[0] === 0
+
+/** Stands for ECDH's hash: the coordinates are wanted as they are, and stay in the buffers given for them. */
+const both = (): Uint8Array => new Uint8Array(1)
+
+/** Half the order, floor: s above it is the other of two valid signatures. */
+const HALF_ORDER = encodeScalar(ORDER >> 1n)
+
+/**
+ * libsecp256k1 as a backend, or undefined where there is no prebuilt binding for this platform: the caller then
+ * takes the noble backend and says so. There is no silent stand-in.
+ */
+export function loadNativeCurve(): Curve | undefined {
+  const lib = loadBindings()
+  if (lib === undefined) return undefined
+  lib.contextRandomize(randomBytes(32))
+  return nativeCurve(lib)
+}
+
+function nativeCurve(lib: Bindings): Curve {
+  const addBytes = (p: Uint8Array, q: Uint8Array): Uint8Array => {
+    if (isIdentity(p)) return q
+    if (isIdentity(q)) return p
+    // The library refuses a sum that is the identity: p and −p have the same x and differ in y.
+    if (equalBytes(p.subarray(0, 33), q.subarray(0, 33)) && !equalBytes(p, q)) return IDENTITY
+    return lib.publicKeyCombine([p, q], false)
+  }
+  const secret = (k: Scalar): Uint8Array => {
+    if (k <= 0n || k >= ORDER) throw new RangeError('a secret scalar is 1 to n-1')
+    return encodeScalar(k)
+  }
+  const hashManyToCurve = (messages: readonly Uint8Array[], dst: Uint8Array): Point[] =>
+    hashMany(lib, addBytes, messages, dst).map(outside)
+
+  return Object.freeze<Curve>({
+    name: 'libsecp256k1',
+    order: ORDER,
+    mulBase(k) {
+      const bytes = secret(k)
+      const R = lib.publicKeyCreate(bytes, false)
+      bytes.fill(0)
+      return outside(R)
+    },
+    mul(P, k) {
+      const bytes = secret(k)
+      if (isIdentity(inside(P))) return P
+      // ECDH is the library's constant-time multiplication; its hash is left out.
+      const R = new Uint8Array(65)
+      const x = R.subarray(1, 33)
+      const y = R.subarray(33)
+      lib.ecdh(inside(P), bytes, { hashfn: both, xbuf: x, ybuf: y }, new Uint8Array(1))
+      R[0] = 4
+      bytes.fill(0)
+      return outside(R)
+    },
+    mulPublic(P, k) {
+      if (k < 0n || k >= ORDER) throw new RangeError('a public scalar is 0 to n-1')
+      if (k === 0n || isIdentity(inside(P))) return outside(IDENTITY)
+      return outside(lib.publicKeyTweakMul(inside(P), encodeScalar(k), false))
+    },
+    add: (P, Q) => outside(addBytes(inside(P), inside(Q))),
+    sum: (points) => outside(points.map(inside).reduce(addBytes, IDENTITY)),
+    negate: (P) => (isIdentity(inside(P)) ? P : outside(lib.publicKeyNegate(inside(P), false))),
+    equals: (P, Q) => equalBytes(inside(P), inside(Q)),
+    isIdentity: (P) => isIdentity(inside(P)),
+    encode(P) {
+      if (isIdentity(inside(P))) throw new InvalidPoint('the identity has no encoding')
+      const out = inside(P).slice(0, 33)
+      out[0] = 2 | (inside(P)[64]! & 1)
+      return out
+    },
+    decode(bytes) {
+      if (bytes.length !== 33 || (bytes[0] !== 2 && bytes[0] !== 3))
+        throw new InvalidPoint('a point is 33 bytes, the first 02 or 03')
+      try {
+        return outside(lib.publicKeyConvert(bytes, false))
+      } catch {
+        throw new InvalidPoint('the bytes are no point of the curve')
+      }
+    },
+    hashToCurve: (message, dst) => hashManyToCurve([message], dst)[0]!,
+    hashManyToCurve,
+    verify({ r, s }, digest, publicKey) {
+      if (r.length !== 32 || s.length !== 32 || digest.length !== 32) return false
+      if (isIdentity(inside(publicKey)) || isHigh(s)) return false
+      const signature = new Uint8Array(64)
+      signature.set(r)
+      signature.set(s, 32)
+      try {
+        return lib.ecdsaVerify(signature, digest, inside(publicKey))
+      } catch {
+        return false // r or s is not below n
+      }
+    },
+    coordinates(P) {
+      if (isIdentity(inside(P))) throw new InvalidPoint('the identity has no coordinates')
+      return { x: inside(P).slice(1, 33), yIsOdd: (inside(P)[64]! & 1) === 1 }
+    },
+  })
+}
+
+/** s > n/2, for public s. */
+function isHigh(s: Uint8Array): boolean {
+  for (let i = 0; i < 32; i++) if (s[i] !== HALF_ORDER[i]) return s[i]! > HALF_ORDER[i]!
+  return false
+}

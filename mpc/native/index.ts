@@ -1,0 +1,20 @@
+import { nobleCurve } from '../src/curve/noble.js'
+import { referenceKernel } from '../src/kernel/reference.js'
+import type { Suite } from '../src/suite.js'
+import { nodeChannelCrypto } from './channel.js'
+import { loadNativeCurve } from './curve.js'
+
+export { loadNativeCurve } from './curve.js'
+export { nodeChannelCrypto } from './channel.js'
+
+/**
+ * What a Node process should use: libsecp256k1 where its binding loads, else noble's curve (`suite.curve.name` tells
+ * which, so that the caller can say so), the reference kernel, and Node's own channel ciphers.
+ */
+export function nativeSuite(): Suite {
+  return {
+    curve: loadNativeCurve() ?? nobleCurve,
+    kernel: referenceKernel,
+    channel: nodeChannelCrypto,
+  }
+}
