@@ -1,6 +1,15 @@
-import { EntitySchema } from 'typeorm'
 import type { ApiKeyRecord, ApiKeyVerbs } from '../vault/ports.js'
-import { flag, fromHex, hexText, isStorable, primaryText, text, time, toHex } from './columns.js'
+import {
+  flag,
+  fromHex,
+  hexText,
+  isStorable,
+  primaryText,
+  table,
+  text,
+  time,
+  toHex,
+} from './columns.js'
 import { addTombstone } from './tombstones.js'
 import type { Unit } from './unit.js'
 
@@ -16,9 +25,7 @@ interface ApiKeyRow {
 const TABLE = 'api_keys'
 
 export const apiKeysTable = () =>
-  new EntitySchema<ApiKeyRow>({
-    name: TABLE,
-    tableName: TABLE,
+  table<ApiKeyRow>(TABLE, {
     columns: {
       apiKeyId: primaryText('api_key_id', 'pk_api_keys'),
       userId: text('user_id'),

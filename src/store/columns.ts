@@ -1,9 +1,18 @@
-import type { EntitySchemaColumnOptions } from 'typeorm'
+import { EntitySchema, EntitySchemaOptions, type EntitySchemaColumnOptions } from 'typeorm'
 
 export type Engine = 'sqlite' | 'postgres'
 
 /** The one type whose name differs between the engines. */
 export const bytesType = (engine: Engine) => (engine === 'postgres' ? 'bytea' : 'blob')
+
+/** One table: its rows' fields, and what keeps them apart and together. */
+export function table<Row extends object>(
+  name: string,
+  options: Omit<EntitySchemaOptions<Row>, 'name' | 'tableName'>,
+): EntitySchema<Row> {
+  const all = Object.assign(new EntitySchemaOptions<Row>(), { name, tableName: name }, options)
+  return new EntitySchema(all)
+}
 
 /** Options of one column; `name` is what SQL calls it. */
 type Column = EntitySchemaColumnOptions
@@ -43,8 +52,6 @@ export const hexText = (name: string, more: Partial<Column> = {}): Column => tex
 export const sealed = (engine: Engine, name: string, more: Partial<Column> = {}): Column => ({
   type: bytesType(engine),
   name,
-  // A list that forgets to leave this column out would carry it around.
-  select: true,
   ...more,
 })
 

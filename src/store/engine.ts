@@ -1,4 +1,4 @@
-import type { DataSource } from 'typeorm'
+import type { DataSource, QueryRunner } from 'typeorm'
 import type { Engine } from './columns.js'
 
 /** What differs between the databases, once they are connected. */
@@ -13,5 +13,7 @@ export interface DatabaseEngine {
   migrate(): Promise<void>
   /** That what is acknowledged will be durable, here and now. @throws StoreRefused */
   assertDurable(): Promise<void>
+  /** Lets go of a connection that did not end its transaction. */
+  discard(runner: QueryRunner): Promise<void>
   close(): Promise<void>
 }

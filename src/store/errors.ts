@@ -1,4 +1,4 @@
-import { QueryFailedError, TypeORMError } from 'typeorm'
+import { QueryFailedError, QueryRunnerAlreadyReleasedError, TypeORMError } from 'typeorm'
 import {
   SealedValueInvalid,
   StorageUnavailable,
@@ -54,6 +54,8 @@ export function classify(thrown: unknown): Failure {
   const message = cause instanceof Error ? cause.message : ''
   if (code?.startsWith('SQLITE_') === true) return classifySqlite(code, message)
   if (code !== undefined && /^[0-9A-Z]{5}$/.test(code)) return classifyPostgres(code, cause)
+  // TypeORM lets go of a connection as soon as it breaks; the next statement finds that out.
+  if (thrown instanceof QueryRunnerAlreadyReleasedError) return unavailable('connection')
   if (thrown instanceof SealedValueInvalid || thrown instanceof TypeORMError) {
     if (!(thrown instanceof QueryFailedError)) return { kind: 'bug', error: thrown }
   }

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import { EntitySchema, MoreThan } from 'typeorm'
+import { MoreThan } from 'typeorm'
 import type { FailureVerbs } from '../vault/ports.js'
-import { integer, primaryText, text, time } from './columns.js'
+import { integer, primaryText, table, text, time } from './columns.js'
 import type { Unit } from './unit.js'
 
 interface FailureRow {
@@ -15,9 +15,7 @@ const TABLE = 'crypto_failures'
 
 /** No foreign key to the share: a share that is erased and comes back under the same id keeps its count. */
 export const failuresTable = () =>
-  new EntitySchema<FailureRow>({
-    name: TABLE,
-    tableName: TABLE,
+  table<FailureRow>(TABLE, {
     columns: {
       failureId: primaryText('failure_id', 'pk_crypto_failures'),
       shareId: text('share_id'),

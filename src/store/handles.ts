@@ -1,6 +1,6 @@
-import { EntitySchema, type EntityManager } from 'typeorm'
+import type { EntityManager } from 'typeorm'
 import type { HandleRecord, HandleVerbs, KeyRecord, ShareRecord } from '../vault/ports.js'
-import { fromHex, hexText, isStorable, primaryText, text, time, toHex } from './columns.js'
+import { fromHex, hexText, isStorable, primaryText, table, text, time, toHex } from './columns.js'
 import { toShareRecord, type ShareRow } from './shares.js'
 import type { Unit } from './unit.js'
 
@@ -15,9 +15,7 @@ interface HandleRow {
 const TABLE = 'key_handles'
 
 export const handlesTable = () =>
-  new EntitySchema<HandleRow>({
-    name: TABLE,
-    tableName: TABLE,
+  table<HandleRow>(TABLE, {
     columns: {
       keyId: primaryText('key_id', 'pk_key_handles'),
       userId: text('user_id'),

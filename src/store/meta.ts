@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { EntitySchema } from 'typeorm'
 import { StorageUnavailable, type MetaVerbs, type VaultMeta } from '../vault/ports.js'
-import { integer, sealed, text, time, toHex, type Engine } from './columns.js'
+import { integer, sealed, table, text, time, toHex, type Engine } from './columns.js'
 import { StoreRefused } from './errors.js'
 import type { Unit } from './unit.js'
 
@@ -15,9 +14,7 @@ interface MetaRow {
 const TABLE = 'meta'
 
 export const metaTable = (engine: Engine) =>
-  new EntitySchema<MetaRow>({
-    name: TABLE,
-    tableName: TABLE,
+  table<MetaRow>(TABLE, {
     columns: {
       id: integer('id', { primary: true, primaryKeyConstraintName: 'pk_meta' }),
       generation: text('generation'),

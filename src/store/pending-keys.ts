@@ -1,4 +1,4 @@
-import { EntitySchema, type EntityManager } from 'typeorm'
+import type { EntityManager } from 'typeorm'
 import type { PendingKey, PendingKeyRecord, PendingKeyVerbs } from '../vault/ports.js'
 import {
   fromHex,
@@ -6,6 +6,7 @@ import {
   isStorable,
   primaryText,
   sealed,
+  table,
   text,
   time,
   toHex,
@@ -24,9 +25,7 @@ interface PendingKeyRow {
 const TABLE = 'pending_keys'
 
 export const pendingKeysTable = (engine: Engine) =>
-  new EntitySchema<PendingKeyRow>({
-    name: TABLE,
-    tableName: TABLE,
+  table<PendingKeyRow>(TABLE, {
     columns: {
       keyId: primaryText('key_id', 'pk_pending_keys'),
       userId: text('user_id'),

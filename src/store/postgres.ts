@@ -1,4 +1,4 @@
-import { DataSource, MigrationExecutor } from 'typeorm'
+import { DataSource, MigrationExecutor, type QueryRunner } from 'typeorm'
 import pg from 'pg'
 import { StorageUnavailable } from '../vault/ports.js'
 import { classify, codeOf, StoreRefused } from './errors.js'
@@ -60,8 +60,20 @@ export async function openPostgres(url: string, poolSize = 10): Promise<Database
     oneConnection: false,
     migrate: () => migrate(dataSource),
     assertDurable: () => assertDurable(dataSource),
+    discard,
     close: () => dataSource.destroy(),
   }
+}
+
+/** Breaks the connection before letting go: with a statement that never ended it must not serve another unit. */
+async function discard(runner: QueryRunner): Promise<void> {
+  try {
+    const client = (await runner.connect()) as pg.PoolClient & pg.Client
+    void client.end().catch(() => undefined)
+  } catch {
+    // There never was a connection.
+  }
+  await runner.release()
 }
 
 /** All pending migrations in one transaction, under a lock that ends with it: the second process finds them done. */
@@ -134,7 +146,7 @@ export function withTls(url: string): string {
   }
   if (parsed.protocol !== 'postgres:' && parsed.protocol !== 'postgresql:')
     throw new StoreRefused('DATABASE_URL must begin with postgres://')
-  const host = parsed.searchParams.get('host') ?? parsed.hostname
+  const host = decodeURIComponent(parsed.searchParams.get('host') ?? parsed.hostname)
   const decided = ['sslmode', 'ssl', 'sslrootcert'].some((name) => parsed.searchParams.has(name))
   if (!decided && !loopback.has(host) && !host.startsWith('/'))
     parsed.searchParams.set('sslmode', 'verify-full')

@@ -1,6 +1,5 @@
-import { EntitySchema } from 'typeorm'
 import type { RecordedSecret, SecretKind, SecretVerbs } from '../vault/ports.js'
-import { text, time, primaryText } from './columns.js'
+import { primaryText, table, text, time } from './columns.js'
 import type { Unit } from './unit.js'
 
 interface SecretRow {
@@ -14,9 +13,7 @@ interface SecretRow {
 const TABLE = 'recorded_secrets'
 
 export const secretsTable = () =>
-  new EntitySchema<SecretRow>({
-    name: TABLE,
-    tableName: TABLE,
+  table<SecretRow>(TABLE, {
     columns: {
       kind: primaryText('kind', 'pk_recorded_secrets'),
       fingerprint: primaryText('fingerprint', 'pk_recorded_secrets'),
@@ -35,7 +32,7 @@ export class Secrets implements SecretVerbs {
       if (await manager.existsBy<SecretRow>(TABLE, { kind, fingerprint })) return false
       const last = await manager.maximum<SecretRow>(TABLE, 'recordedAt', { kind })
       // Strictly increasing, so that "the newest" is the last recorded one even if a clock went back.
-      const recordedAt = Math.max(secret.recordedAt, last === null ? 0 : Number(last) + 1)
+      const recordedAt = Math.max(secret.recordedAt, last === null ? 0 : last + 1)
       await manager.insert<SecretRow>(TABLE, { kind, fingerprint, name, version, recordedAt })
       return true
     })

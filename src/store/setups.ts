@@ -1,6 +1,16 @@
-import { EntitySchema, IsNull, LessThan, Not, type EntityManager } from 'typeorm'
+import { IsNull, LessThan, Not, type EntityManager } from 'typeorm'
 import type { SetupVerbs, StoredSetup } from '../vault/ports.js'
-import { fromHex, integer, primaryText, sealed, text, time, toHex, type Engine } from './columns.js'
+import {
+  fromHex,
+  integer,
+  primaryText,
+  sealed,
+  table,
+  text,
+  time,
+  toHex,
+  type Engine,
+} from './columns.js'
 import type { Unit } from './unit.js'
 
 /** Three states: current (record), superseded (no record, not retired: alive for runs that hold it), retired. */
@@ -19,9 +29,7 @@ const TABLE = 'ot_setups'
 const SUPERSEDED_KEPT_MS = 3_600_000
 
 export const setupsTable = (engine: Engine) =>
-  new EntitySchema<SetupRow>({
-    name: TABLE,
-    tableName: TABLE,
+  table<SetupRow>(TABLE, {
     columns: {
       setupId: primaryText('setup_id', 'pk_ot_setups'),
       shareId: text('share_id'),

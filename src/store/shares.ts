@@ -1,4 +1,3 @@
-import { EntitySchema } from 'typeorm'
 import type { Provenance, ShareRecord, ShareVerbs } from '../vault/ports.js'
 import {
   fromHex,
@@ -6,6 +5,7 @@ import {
   integer,
   primaryText,
   sealed,
+  table,
   text,
   time,
   toHex,
@@ -37,9 +37,7 @@ interface SealedShareRow extends ShareRow {
 const TABLE = 'shares'
 
 export const sharesTable = (engine: Engine) =>
-  new EntitySchema<SealedShareRow>({
-    name: TABLE,
-    tableName: TABLE,
+  table<SealedShareRow>(TABLE, {
     columns: {
       shareId: primaryText('share_id', 'pk_shares'),
       userId: text('user_id'),

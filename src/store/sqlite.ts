@@ -11,8 +11,8 @@ import { tables } from './tables.js'
 const DATABASE_FILE = 'vertex.db'
 const LOCK_FILE = 'vertex.lock'
 
-/** Another process of ours never holds the database; an operator's copy (`VACUUM INTO`) may for a moment. */
-const BUSY_TIMEOUT_MS = 5_000
+/** No other server holds the database; an operator may for a moment. Short, because waiting stops the whole process. */
+const BUSY_TIMEOUT_MS = 1_000
 
 /** Whether there is a database in this data directory already. */
 export function sqliteDatabaseExists(dataDir: string): boolean {
@@ -69,6 +69,7 @@ export async function openSqlite(dataDir: string): Promise<DatabaseEngine> {
       if (mode?.journal_mode !== 'wal' || sync?.synchronous !== 2)
         throw new StoreRefused('the data directory is on a file system without shared memory (WAL)')
     },
+    discard: (runner) => runner.release(),
     close,
   }
 }

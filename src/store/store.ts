@@ -90,19 +90,19 @@ export class TypeormStore implements VaultStore {
 
   async #once<T>(work: (uow: StoreUnitOfWork) => Promise<T>): Promise<Outcome<T>> {
     const runner = this.engine.dataSource.createQueryRunner()
-    try {
-      return await this.#transaction(runner, work)
-    } finally {
-      // Never throws for a connection that is gone: the pool drops it.
-      await runner.release().catch(() => undefined)
-    }
+    const unit = new Unit(runner.manager, this.sealer)
+    const outcome = await this.#transaction(runner, unit, work)
+    // Neither throws for a connection that is gone: the pool drops it.
+    const done = unit.isSettled ? runner.release() : this.engine.discard(runner)
+    await done.catch(() => undefined)
+    return outcome
   }
 
   async #transaction<T>(
     runner: QueryRunner,
+    unit: Unit,
     work: (uow: StoreUnitOfWork) => Promise<T>,
   ): Promise<Outcome<T>> {
-    const unit = new Unit(runner.manager, this.sealer)
     try {
       await runner.query(this.engine.begin)
     } catch (thrown) {
@@ -122,14 +122,15 @@ export class TypeormStore implements VaultStore {
       unit.failure ??
       ('thrown' in result ? { kind: 'bug', error: asError(result.thrown) } : undefined)
     if (failure !== undefined || 'thrown' in result) {
-      await rollback(runner)
+      await rollback(runner, unit)
       return { failure: failure! }
     }
     try {
       await runner.query('COMMIT')
+      unit.isSettled = true
       return result
     } catch (thrown) {
-      await rollback(runner)
+      await rollback(runner, unit)
       return { failure: classify(thrown) }
     }
   }
@@ -157,9 +158,10 @@ async function join<T>(
   }
 }
 
-async function rollback(runner: QueryRunner): Promise<void> {
+async function rollback(runner: QueryRunner, unit: Unit): Promise<void> {
   try {
     await runner.query('ROLLBACK')
+    unit.isSettled = true
   } catch {
     // The connection is gone, or the database has rolled back by itself.
   }

@@ -1,6 +1,6 @@
-import { EntitySchema, type EntityManager } from 'typeorm'
+import type { EntityManager } from 'typeorm'
 import type { TombstoneSubject, TombstoneVerbs } from '../vault/ports.js'
-import { isStorable, primaryText, time, toHex } from './columns.js'
+import { isStorable, primaryText, table, time, toHex } from './columns.js'
 import type { Unit } from './unit.js'
 
 interface TombstoneRow {
@@ -14,9 +14,7 @@ interface TombstoneRow {
 const TABLE = 'tombstones'
 
 export const tombstonesTable = () =>
-  new EntitySchema<TombstoneRow>({
-    name: TABLE,
-    tableName: TABLE,
+  table<TombstoneRow>(TABLE, {
     columns: {
       kind: primaryText('kind', 'pk_tombstones'),
       userId: primaryText('user_id', 'pk_tombstones'),

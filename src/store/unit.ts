@@ -9,6 +9,8 @@ import { classify, type Failure } from './errors.js'
  */
 export class Unit {
   #open = true
+  /** The database has confirmed the end of the transaction, one way or the other. */
+  isSettled = false
   #failure: Failure | undefined
   readonly #running = new Set<Promise<unknown>>()
 

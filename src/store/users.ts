@@ -1,6 +1,5 @@
-import { EntitySchema } from 'typeorm'
 import type { UserRecord, UserVerbs } from '../vault/ports.js'
-import { flag, isStorable, primaryText, text, time } from './columns.js'
+import { flag, isStorable, primaryText, table, text, time } from './columns.js'
 import { addTombstone } from './tombstones.js'
 import { conflict, type Unit } from './unit.js'
 
@@ -14,9 +13,7 @@ interface UserRow {
 const TABLE = 'users'
 
 export const usersTable = () =>
-  new EntitySchema<UserRow>({
-    name: TABLE,
-    tableName: TABLE,
+  table<UserRow>(TABLE, {
     columns: {
       userId: primaryText('user_id', 'pk_users'),
       name: text('name'),

@@ -2,6 +2,8 @@ import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:cr
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import BetterSqlite3 from 'better-sqlite3'
+import pg from 'pg'
 import type { Database } from '../../src/store/index.js'
 import type { RowIdentity, RowSeal } from '../../src/vault/ports.js'
 import { missingPostgres, startPostgres, type TestPostgres } from '../support/postgres.js'
@@ -46,6 +48,7 @@ const postgres = (): TestEngine => {
     },
     async cleanUp() {
       await (await server)?.stop()
+      server = undefined
     },
   }
 }
@@ -78,3 +81,28 @@ export function testSeal(storageKey: Uint8Array): RowSeal {
 
 export const storageKey = new Uint8Array(32).fill(7)
 export const clock = { now: () => 1_700_000_000_000 }
+
+/** Runs SQL behind the store's back, as somebody with access to the database could. */
+export async function sql(
+  database: Database,
+  statement: string,
+): Promise<Record<string, unknown>[]> {
+  if (database.kind === 'sqlite') {
+    const connection = new BetterSqlite3(join(database.dataDir, 'vertex.db'))
+    try {
+      const prepared = connection.prepare(statement)
+      if (prepared.reader) return prepared.all() as Record<string, unknown>[]
+      prepared.run()
+      return []
+    } finally {
+      connection.close()
+    }
+  }
+  const client = new pg.Client({ connectionString: database.url })
+  await client.connect()
+  try {
+    return (await client.query<Record<string, unknown>>(statement)).rows
+  } finally {
+    await client.end()
+  }
+}
