@@ -93,7 +93,7 @@ export class Keygen {
           await this.#keep(pending, shareId, made)
           kept.share = true
         },
-        setups: this.setups.cacheFor({ shareId, run, provesPeer: () => true }),
+        setups: this.setups.cacheFor({ shareId, run }),
       })
       await this.units.run((uow) => uow.shares.confirm(userId, shareId, this.clock.now()))
       return share

@@ -21,7 +21,8 @@ interface Retirement {
   readonly peer: PartyIndex
   readonly setupId: Uint8Array
   readonly at: number
-  readonly counts: boolean
+  /** Whether the failed check proves that the peer did it. */
+  readonly blamed: boolean
   readonly code: AbortCode
 }
 
@@ -29,8 +30,6 @@ interface Retirement {
 export interface SetupUse {
   readonly shareId: string
   readonly run: Run
-  /** Whether a failed check with this code proves that the peer did it. */
-  provesPeer(code: AbortCode): boolean
 }
 
 /**
@@ -55,7 +54,7 @@ export class Setups {
     return {
       load: (peer) => this.#load(use, peer),
       save: (peer, setup) => this.#save(use, peer, setup),
-      retire: (setupId, peer, code) => this.#retire(use, setupId, peer, code),
+      retire: (setupId, peer, code, blamed) => this.#retire(use, { setupId, peer, code, blamed }),
       alive: (setupId) => this.#alive(use, setupId),
     }
   }
@@ -86,7 +85,8 @@ export class Setups {
   async #load({ shareId, run }: SetupUse, peer: PartyIndex): Promise<PairSetup | undefined> {
     await this.settle(shareId)
     const stored = await this.units.run(async (uow) => {
-      if (await this.isLocked(uow, shareId, peer)) throw locked()
+      // A run asks for the setups with all parties before it knows who has come; see #save for those locked out.
+      if (await this.isLocked(uow, shareId, peer)) return undefined
       return uow.setups.load(shareId, peer)
     })
     if (stored === undefined || this.#dead.has(bytesToHex(stored.setupId))) return undefined
@@ -116,39 +116,34 @@ export class Setups {
   async #save({ shareId, run }: SetupUse, peer: PartyIndex, setup: PairSetup): Promise<void> {
     const record = encodePairSetup(setup)
     try {
-      await this.units.run((uow) =>
-        uow.setups.save(shareId, peer, { setupId: setup.id, record }, this.clock.now()),
-      )
+      await this.units.run(async (uow) => {
+        // Nothing is signed with a peer that is locked out, and signing begins with a setup.
+        if (await this.isLocked(uow, shareId, peer)) throw locked()
+        await uow.setups.save(shareId, peer, { setupId: setup.id, record }, this.clock.now())
+      })
     } finally {
       wipe(record)
     }
     this.#hold(setup.id, run)
   }
 
-  async #retire(use: SetupUse, setupId: Uint8Array, peer: PartyIndex, code: AbortCode) {
-    const { shareId, run } = use
+  async #retire({ shareId, run }: SetupUse, failed: Omit<Retirement, 'at'>): Promise<void> {
+    const setupId = failed.setupId.slice()
     const id = bytesToHex(setupId)
     // From here on, before anything is awaited, no message of any run on it leaves this process.
     this.#dead.add(id)
     for (const other of this.#runs.get(id) ?? []) if (other !== run) other.kill(diedMeanwhile())
-    const retirement = {
-      peer,
-      setupId: setupId.slice(),
-      at: this.clock.now(),
-      counts: use.provesPeer(code),
-      code,
-    }
     const unwritten = this.#unwritten.get(shareId) ?? []
-    this.#unwritten.set(shareId, [...unwritten, retirement])
+    this.#unwritten.set(shareId, [...unwritten, { ...failed, setupId, at: this.clock.now() }])
     await this.settle(shareId)
   }
 
   async #write(shareId: string, retirements: readonly Retirement[]): Promise<void> {
     try {
       await this.units.runAgainOnConflict(async (uow) => {
-        for (const { peer, setupId, at, counts } of retirements) {
+        for (const { peer, setupId, at, blamed } of retirements) {
           await uow.setups.retire(shareId, peer, setupId, at)
-          if (counts) await uow.failures.add(shareId, peer, at)
+          if (blamed) await uow.failures.add(shareId, peer, at)
         }
       })
     } catch (e) {
