@@ -1,0 +1,5 @@
+export { Rooms, RelayBusy } from './rooms.js'
+export { joinRemote, relayUrl } from './remote.js'
+export { roomPort } from './port.js'
+export { RELAY_PATH } from './gate.js'
+export { defaultRelayLimits, type RelayLimits } from './limits.js'

@@ -1,0 +1,162 @@
+import { randomBytes } from 'node:crypto'
+import type { Server } from 'node:http'
+import type { Server as SecureServer } from 'node:https'
+import { MAX_ROOM_SIZE, MIN_ROOM_SIZE, parseRoomUuid, RoomClosed, roomUuid } from '@vertex/mpc'
+import type { RoomCloseReason, RoomLink } from '@vertex/mpc'
+import { Gate } from './gate.js'
+import { defaultRelayLimits, type RelayLimits } from './limits.js'
+import { LocalLink } from './local-link.js'
+import { Room, type Meter } from './room.js'
+
+/** The relay holds as much as it may; try again later. */
+export class RelayBusy extends Error {
+  override readonly name = 'RelayBusy'
+  constructor() {
+    super('too many rooms are open')
+  }
+}
+
+interface Open {
+  readonly room: Room
+  readonly meter: Meter
+  readonly timer: NodeJS.Timeout
+}
+
+/**
+ * The rooms of this process, with both their entrances: `join` for the Vertex itself and a WebSocket for everybody
+ * else. It carries sealed messages and knows no protocol. docs/spec/relay.md
+ */
+export class Rooms {
+  readonly #limits: RelayLimits
+  readonly #open = new Map<string, Open>()
+  /** Rooms that were, oldest first. */
+  readonly #gone = new Map<string, { reason: RoomCloseReason; until: number }>()
+  readonly #gates: Gate[] = []
+  #bufferedBytes = 0
+  #closing = false
+  #onEmpty: (() => void) | undefined
+
+  constructor(limits: Partial<RelayLimits> = {}) {
+    this.#limits = { ...defaultRelayLimits, ...limits }
+  }
+
+  /** How much the relay holds now, for metrics and tests. */
+  get usage(): { rooms: number; tombstones: number; bufferedBytes: number; sockets: number } {
+    return {
+      rooms: this.#open.size,
+      tombstones: this.#gone.size,
+      bufferedBytes: this.#bufferedBytes,
+      sockets: this.#gates.reduce((sum, gate) => sum + gate.sockets, 0),
+    }
+  }
+
+  /**
+   * Opens a one-time room for exactly `size` parties.
+   * @throws RangeError unless 2 ≤ size ≤ 32
+   * @throws RelayBusy when too many rooms are open, or the relay is about to close
+   */
+  create(size: number): { roomUuid: string } {
+    if (!Number.isInteger(size) || size < MIN_ROOM_SIZE || size > MAX_ROOM_SIZE)
+      throw new RangeError(`a room takes ${MIN_ROOM_SIZE} to ${MAX_ROOM_SIZE} parties`)
+    if (this.#closing || this.#open.size >= this.#limits.rooms) throw new RelayBusy()
+    const name = roomUuid(randomBytes(16))
+    const meter = this.#meter()
+    const room = new Room(size, meter, ({ complete, reason }) => {
+      this.#end(name, reason === 'room_expired' && !complete ? 'room_expired' : 'room_used')
+    })
+    const timer = setTimeout(() => {
+      room.end('room_expired')
+    }, this.#limits.roomLifetimeMs)
+    timer.unref()
+    this.#open.set(name, { room, meter, timer })
+    return { roomUuid: name }
+  }
+
+  /**
+   * Joins a room from within the process.
+   * @param deadlineMs how long from now the link lives; then it ends with `room_timeout`
+   * @throws RoomClosed with the reason why it cannot be joined
+   */
+  join(name: string, label: Uint8Array, deadlineMs: number): RoomLink {
+    const { room, meter } = this.find(name)
+    return new LocalLink(room, meter, deadlineMs).join(label)
+  }
+
+  /** The open room of a name. @throws RoomClosed `room_unknown`, `room_used` or `room_expired` */
+  find(name: string): { room: Room; meter: Meter } {
+    const key = canonical(name)
+    const open = this.#open.get(key)
+    if (open !== undefined) return open
+    this.#forget()
+    throw new RoomClosed(this.#gone.get(key)?.reason ?? 'room_unknown')
+  }
+
+  /** Answers WebSockets at `/relay` of this server; every other upgrade is refused. */
+  attach(server: Server | SecureServer): void {
+    this.#gates.push(new Gate(server, this, this.#limits))
+  }
+
+  /**
+   * Opens no further rooms, waits up to `graceMs` for the open ones to end, then ends them with `connection_lost` and
+   * closes the WebSockets. Idempotent.
+   */
+  async close(graceMs = 0): Promise<void> {
+    this.#closing = true
+    if (this.#open.size > 0 && graceMs > 0)
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, graceMs)
+        this.#onEmpty = () => {
+          clearTimeout(timer)
+          resolve()
+        }
+      })
+    for (const { room } of [...this.#open.values()]) room.end('connection_lost')
+    await Promise.all(this.#gates.map((gate) => gate.close()))
+  }
+
+  #end(name: string, reason: RoomCloseReason): void {
+    const open = this.#open.get(name)
+    if (open === undefined) return
+    clearTimeout(open.timer)
+    this.#open.delete(name)
+    this.#gone.set(name, { reason, until: Date.now() + this.#limits.tombstoneMs })
+    this.#forget()
+    if (this.#open.size === 0) this.#onEmpty?.()
+  }
+
+  #forget(): void {
+    const now = Date.now()
+    for (const [name, { until }] of this.#gone) {
+      if (this.#gone.size <= this.#limits.tombstones && until > now) return
+      this.#gone.delete(name)
+    }
+  }
+
+  /** One for each room, under the limit of the room and of the relay. */
+  #meter(): Meter {
+    let held = 0
+    const { roomBufferBytes, bufferBytes } = this.#limits
+    return {
+      take: (bytes) => {
+        if (held + bytes > roomBufferBytes || this.#bufferedBytes + bytes > bufferBytes)
+          return false
+        held += bytes
+        this.#bufferedBytes += bytes
+        return true
+      },
+      give: (bytes) => {
+        held -= bytes
+        this.#bufferedBytes -= bytes
+      },
+    }
+  }
+}
+
+/** The name in the one form under which it is kept. */
+function canonical(name: string): string {
+  try {
+    return roomUuid(parseRoomUuid(name))
+  } catch {
+    throw new RoomClosed('room_unknown')
+  }
+}
