@@ -1,5 +1,5 @@
 import { isIP } from 'node:net'
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { z } from 'zod'
 import { hostAndPort } from './http/host-and-port.js'
 
@@ -11,6 +11,8 @@ export type KeySourceSetting =
       readonly setting: string
       readonly vaultUrl: string
       readonly name: string
+      /** Of a user-assigned managed identity. */
+      readonly clientId?: string
     }
   /** The embedded default: read from this file, which is made when neither it nor a database exists. */
   | { readonly kind: 'embedded'; readonly setting: string; readonly path: string }
@@ -207,17 +209,17 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
   }
   if (problems.length > 0) throw new ConfigError(problems)
 
-  const config = combine(values as unknown as Settings, problems)
+  const config = combine(values as unknown as Settings, env['AZURE_CLIENT_ID'], problems)
   if (problems.length > 0) throw new ConfigError(problems)
   return deepFreeze(config)
 }
 
 /** The rules between settings. */
-function combine(s: Settings, problems: string[]): Config {
+function combine(s: Settings, clientId: string | undefined, problems: string[]): Config {
   const embedded = s.DATABASE_URL === undefined
   const transport = transportOf(s, problems)
 
-  const backupSource = keySource(problems, {
+  const backupSource = keySource(problems, clientId, {
     file: ['VERTEX_BACKUP_SECRET_FILE', s.VERTEX_BACKUP_SECRET_FILE],
     name: ['VERTEX_BACKUP_SECRET_NAME', s.VERTEX_BACKUP_SECRET_NAME],
     vaultName: ['VERTEX_BACKUP_SECRET_VAULT_NAME', s.VERTEX_BACKUP_SECRET_VAULT_NAME],
@@ -227,7 +229,7 @@ function combine(s: Settings, problems: string[]): Config {
     s.VERTEX_STORAGE_SECRET_VAULT_NAME !== undefined ||
     s.VERTEX_STORAGE_SECRET_VAULT_URL !== undefined
   const shared = !storageVaultGiven && s.VERTEX_STORAGE_SECRET_NAME !== undefined
-  const storageSource = keySource(problems, {
+  const storageSource = keySource(problems, clientId, {
     file: ['VERTEX_STORAGE_KEY_FILE', s.VERTEX_STORAGE_KEY_FILE],
     name: ['VERTEX_STORAGE_SECRET_NAME', s.VERTEX_STORAGE_SECRET_NAME],
     vaultName: [
@@ -253,7 +255,12 @@ function combine(s: Settings, problems: string[]): Config {
       problems.push(
         `${setting} or its Key Vault name is needed with DATABASE_URL; nothing is generated there`,
       )
-    return { kind: 'embedded', setting, path: resolve(embeddedSecretDir, fileName) }
+    const path = resolve(embeddedSecretDir, fileName)
+    if (embedded && path.startsWith(join(s.VERTEX_DATA_DIR, '/')))
+      problems.push(
+        `VERTEX_DATA_DIR holds ${embeddedSecretDir}; secrets must not lie in it, choose another directory or set ${setting}`,
+      )
+    return { kind: 'embedded', setting, path }
   }
   if (s.VERTEX_BACKUP_MODE === 'plaintext' && s.VERTEX_ALLOW_RAW_EXPORT === undefined)
     problems.push(
@@ -331,6 +338,7 @@ type Named = readonly [setting: string, value: string | undefined]
 
 function keySource(
   problems: string[],
+  clientId: string | undefined,
   from: { file: Named; name: Named; vaultName: Named; vaultUrl: Named },
 ): KeySourceSetting | undefined {
   const [[fileSetting, path], [nameSetting, name]] = [from.file, from.name]
@@ -348,7 +356,8 @@ function keySource(
   if (vaultName === undefined && vaultUrl === undefined)
     problems.push(`${vaultSetting} or ${urlSetting} is needed with ${nameSetting}`)
   const url = vaultUrl ?? `https://${vaultName ?? ''}.vault.azure.net`
-  return { kind: 'azure', setting: nameSetting, vaultUrl: url, name }
+  const identity = clientId === undefined || clientId === '' ? {} : { clientId }
+  return { kind: 'azure', setting: nameSetting, vaultUrl: url, name, ...identity }
 }
 
 function sameSource(a: KeySourceSetting, b: KeySourceSetting): boolean {

@@ -1,4 +1,4 @@
-import { VaultError, type VaultErrorType } from '../vault/index.js'
+import { VaultError, type VaultErrorDetails, type VaultErrorType } from '../vault/index.js'
 
 /** An answer that is not a success: what the caller is told, and how long to wait before trying again. */
 export interface Problem {
@@ -92,19 +92,22 @@ export function problemOf(error: unknown, requestId: string): Problem {
 
 /** The body of one failed entry of a batch. */
 export function problemBody(error: VaultError): Problem['body'] {
-  return { ...error.details, err_msg: error.message, err_type: error.errType }
+  return answer(error.errType, error.message, error.details).body
 }
 
 function answer(
   errType: VaultErrorType,
   message: string,
-  details: Readonly<Record<string, unknown>> = {},
-  retryAfter: number | undefined = patience[errType],
+  details: VaultErrorDetails = {},
+  retryAfter?: number,
 ): Problem {
+  // How long to wait travels in the header, where every client looks for it.
+  const { retry_after: asked, ...rest } = details
+  const wait = retryAfter ?? (typeof asked === 'number' ? asked : patience[errType])
   return {
     status: statuses[errType],
-    body: { ...details, err_msg: message, err_type: errType },
-    retryAfter,
+    body: { ...rest, err_msg: message, err_type: errType },
+    retryAfter: wait === undefined ? undefined : Math.max(1, Math.ceil(wait)),
     unexpected: false,
   }
 }

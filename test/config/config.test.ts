@@ -122,6 +122,7 @@ describe('the configuration', () => {
     [{ VERTEX_API_KEYS_NOT_BEFORE: '2026-01-31T12:00:00' }, 'VERTEX_API_KEYS_NOT_BEFORE'],
     [{ VERTEX_RUN_DEADLINE: '0' }, 'VERTEX_RUN_DEADLINE'],
     [{ VERTEX_ROOM_LIFETIME: '1.5' }, 'VERTEX_ROOM_LIFETIME'],
+    [{ VERTEX_DATA_DIR: '.' }, 'VERTEX_DATA_DIR'],
     [{ DATABASE_URL: postgres.DATABASE_URL }, 'VERTEX_BACKUP_SECRET_FILE'],
     [{ ...postgres, VERTEX_ADMIN_TOKEN_FILE: '' }, 'VERTEX_ADMIN_TOKEN_FILE'],
   ])('refuses %j and names %s', (env, named) => {
@@ -167,6 +168,16 @@ describe('the configuration', () => {
       VERTEX_STORAGE_SECRET_VAULT_URL: 'https://other.vault.azure.cn',
     })
     expect(url(own)).toBe('https://other.vault.azure.cn')
+  })
+
+  it('leaves the names of the Azure SDK alone and uses the client id of the identity', () => {
+    const env: NodeJS.ProcessEnv = {
+      ...keyVault,
+      AZURE_CLIENT_ID: 'an-identity',
+      AZURE_TENANT_ID: 't',
+    }
+    expect(takeConfig(env).backup).toMatchObject({ source: { clientId: 'an-identity' } })
+    expect(env).toMatchObject({ AZURE_CLIENT_ID: 'an-identity', AZURE_TENANT_ID: 't' })
   })
 
   it('generates nothing beside Postgres', () => {
