@@ -68,12 +68,15 @@ export interface Key {
   readonly setups: ReadonlyMap<PartyIndex, ReadonlyMap<PartyIndex, PairSetup>>
 }
 
-/** A new key with an OT setup between every two of `among`, which are all parties unless told otherwise. */
+/**
+ * A new key with an OT setup between every two of `among`, which are all parties unless told otherwise. A setup holds
+ * no points, so one made on one backend serves on any; it is by far the dearest part on noble.
+ */
 export function readyKey(
   threshold: number,
   parties: number,
   suites: Suites = [native],
-  among?: readonly number[],
+  { among, setupsOn = suites }: { among?: readonly number[]; setupsOn?: Suites } = {},
 ): Key {
   const shares = newKey(threshold, parties, ...suites)
   const setups = new Map<PartyIndex, Map<PartyIndex, PairSetup>>(
@@ -86,8 +89,8 @@ export function readyKey(
       const done = finish(
         simulate(
           new Map([
-            [i, startPairSetup({ suite: suiteOf(suites, i), sid, me: i, peer: j, first: true })],
-            [j, startPairSetup({ suite: suiteOf(suites, j), sid, me: j, peer: i, first: false })],
+            [i, startPairSetup({ suite: suiteOf(setupsOn, i), sid, me: i, peer: j, first: true })],
+            [j, startPairSetup({ suite: suiteOf(setupsOn, j), sid, me: j, peer: i, first: false })],
           ]),
         ),
         2,
@@ -137,5 +140,8 @@ export function sign(
   const inputs = signInputs(key, signing)
   const start = (input: SignInput, at: number): Step<Signature> =>
     rounds ? startSignMany(input) : at === 0 ? startSignFirst(input) : startSignSecond(input)
-  return simulate(new Map(inputs.map((input, at) => [input.share.index, start(input, at)])), tampers)
+  return simulate(
+    new Map(inputs.map((input, at) => [input.share.index, start(input, at)])),
+    tampers,
+  )
 }
