@@ -20,7 +20,7 @@ export type {
 } from './facade.js'
 export { limits } from './limits.js'
 export type { VaultEvent, VaultLog } from './log.js'
-export { markRestored, StartRefused } from './startup.js'
+export { markRestored, recordBackupSecret, recordedBackupSecrets, StartRefused } from './startup.js'
 export type { LoadedSecret, LoadedSecrets } from './startup.js'
 export { openVault } from './vault.js'
 export type { VaultParts } from './vault.js'

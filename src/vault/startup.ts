@@ -11,7 +11,7 @@ export interface LoadedSecret {
   readonly version: string
 }
 
-/** All enabled versions of one secret, oldest first, and the setting that names it. */
+/** All enabled versions of one secret, newest first, and the setting that names it. */
 export interface LoadedSecrets {
   readonly setting: string
   readonly versions: readonly LoadedSecret[]
@@ -58,8 +58,31 @@ async function compare(
         `database was last used with (${newest.name}, version ${newest.version}); put that one back`,
     )
   const recordedAt = clock.now()
-  for (const { fingerprint, name, version } of versions)
+  for (const { fingerprint, name, version } of [...versions].reverse())
     await uow.secrets.record({ kind, fingerprint, name, version, recordedAt })
+}
+
+/**
+ * Keeps the fingerprint of a backup secret that appeared while the server runs. To be done before its first use, so
+ * that no later start goes on without it.
+ * @throws StorageUnavailable
+ */
+export async function recordBackupSecret(
+  store: VaultStore,
+  clock: Clock,
+  secret: LoadedSecret,
+): Promise<void> {
+  const { fingerprint, name, version } = secret
+  const recordedAt = clock.now()
+  await store.run((uow) =>
+    uow.secrets.record({ kind: 'backup', fingerprint, name, version, recordedAt }),
+  )
+}
+
+/** Fingerprints of all backup secrets that this database has been used with. @throws StorageUnavailable */
+export async function recordedBackupSecrets(store: VaultStore): Promise<string[]> {
+  const recorded = await store.run((uow) => uow.secrets.list('backup'))
+  return recorded.map(({ fingerprint }) => fingerprint)
 }
 
 /**

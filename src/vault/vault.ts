@@ -33,12 +33,17 @@ export interface VaultParts {
   readonly suite: Suite
   readonly apiKeys: ApiKeyPort
   /** The seal's mode is the server's. An identity goes with encrypted backups only: nothing else survives a loss. */
-  readonly backup: { readonly seal: BackupSeal; readonly identity: VaultIdentityPort | undefined }
+  readonly backup: {
+    readonly seal: BackupSeal
+    readonly identity: VaultIdentityPort | undefined
+    /** Whether backups could be made now; for readiness. */
+    ready(): Promise<boolean>
+  }
   readonly secrets: { readonly storage: LoadedSecrets; readonly backup: LoadedSecrets | undefined }
   /** VERTEX_VAULT_NAME. */
   readonly vaultName: string
-  /** ES256 public key, PEM. */
-  readonly identityPem: string
+  /** ES256 public key of now, PEM. */
+  identityPem(): string
   /** How long one run may take, waiting included. Milliseconds. */
   readonly runDeadlineMs: number
   /** host:port of foreign relays that requests may name, lower case. */
@@ -105,8 +110,8 @@ export async function openVault(parts: VaultParts): Promise<Vault> {
       () => true,
       () => false,
     )
-    // A vault that is open has its secrets: they were loaded, checked and kept before it could be asked.
-    const checks = { storage, backup_secret: true, draining: !runs.draining }
+    const backup_secret = await backup.ready()
+    const checks = { storage, backup_secret, draining: !runs.draining }
     return { ok: Object.values(checks).every(Boolean), checks }
   }
 
@@ -130,7 +135,7 @@ export async function openVault(parts: VaultParts): Promise<Vault> {
     exportBackup: (caller, keyId, context) => backups.export(caller, keyId, context),
     importBackup: (caller, backup) => backups.import(caller, backup),
     verifyBackup: (caller, backup) => backups.verify(caller, backup),
-    identityPem: () => parts.identityPem,
+    identityPem: () => parts.identityPem(),
     readiness,
     close: () => runs.close(),
   }
