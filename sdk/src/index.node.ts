@@ -1,6 +1,6 @@
 import { nativeSuite } from '@vertex/mpc/native'
 import { WebSocket } from 'ws'
-import type { WebSocketConstructor, WebSocketLike } from './relay.js'
+import type { WebSocketLike } from './relay.js'
 import { VertexBase, type VertexOptions } from './vertex.js'
 
 export * from './exports.js'
@@ -11,7 +11,7 @@ export class Vertex extends VertexBase {
     super(options, {
       suite: nativeSuite,
       fetch: (input, init) => fetch(input, init),
-      WebSocket: RelayWebSocket as unknown as WebSocketConstructor,
+      WebSocket: RelayWebSocket,
       keepAlive,
     })
   }

@@ -25,7 +25,7 @@ export class LiveKey {
 
   static of(store: ShareStore, id: string): LiveKey {
     let keys = registry.get(store)
-    if (keys === undefined) registry.set(store, (keys = new Map()))
+    if (keys === undefined) registry.set(store, (keys = new Map<string, LiveKey>()))
     let key = keys.get(id)
     if (key === undefined) keys.set(id, (key = new LiveKey(store, id)))
     return key

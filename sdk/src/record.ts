@@ -30,6 +30,17 @@ export interface VertexRecord {
   readonly backup: Backup | null
 }
 
+/** An OT setup that a failed check has retired: never used again. */
+export interface RetiredSetup {
+  /** 32 bytes, hex. */
+  readonly id: string
+  readonly party: number
+  /** Unix time in milliseconds. */
+  readonly at: number
+  /** Whether the other side has been seen without it since. Only then its return says something. */
+  readonly left: boolean
+}
+
 /** A failed check that this side saw, for the lock. */
 export interface Failure {
   readonly party: number
@@ -49,8 +60,8 @@ export interface KeyRecord {
   readonly threshold: number
   readonly parties: number
   readonly vertices: readonly VertexRecord[]
-  /** Ids of OT setups that a failed check has retired, hex, newest last. */
-  readonly retiredSetups: readonly string[]
+  /** Newest last. */
+  readonly retiredSetups: readonly RetiredSetup[]
   readonly failures: readonly Failure[]
   /** The encoded key share. */
   readonly share: Uint8Array
@@ -101,7 +112,7 @@ function keyRecord(value: unknown, share: Uint8Array): KeyRecord {
     threshold: count(o['threshold']),
     parties: count(o['parties']),
     vertices: list(o['vertices'], vertexRecord),
-    retiredSetups: list(o['retiredSetups'], (id) => hex(id, 32)),
+    retiredSetups: list(o['retiredSetups'], retiredSetup),
     failures: list(o['failures'], (failure) => ({
       party: count(object(failure)['party']),
       at: count(object(failure)['at']),
@@ -121,6 +132,12 @@ function vertexRecord(value: unknown): VertexRecord {
     formerGenerations: list(o['formerGenerations'], text),
     backup: o['backup'] === null ? null : backupOf(o['backup']),
   }
+}
+
+function retiredSetup(value: unknown): RetiredSetup {
+  const o = object(value)
+  if (typeof o['left'] !== 'boolean') throw bad
+  return { id: hex(o['id'], 32), party: count(o['party']), at: count(o['at']), left: o['left'] }
 }
 
 function identityOf(value: unknown): PinnedIdentity {

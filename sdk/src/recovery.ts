@@ -46,10 +46,15 @@ export async function recover(
   const vertex = vertexAt(record, missed.at)
   if (vertex.keyId !== missed.keyId) return // somebody else has recovered it meanwhile
   const verdict = judge(vertex, missed)
-  if (verdict instanceof RollbackDetectedError) {
-    announceRollback(context, key, client, verdict.reason)
-    throw verdict
-  }
+  if (verdict === 'generation_returned')
+    throw rollback(
+      context,
+      key,
+      client.url,
+      verdict,
+      'a database that was left behind answers again: the Vertex was put back to an older state',
+      missed.error,
+    )
   if (context.recovery === 'off') throw refused(missed.error, 'off')
   let running = key.recovering.get(missed.at)
   if (running === undefined) {
@@ -74,7 +79,7 @@ interface Verdict {
  * database that we have never seen.
  * @throws KeyNotFoundError with the refusal
  */
-function judge(vertex: VertexRecord, missed: MissedKey): Verdict | RollbackDetectedError {
+function judge(vertex: VertexRecord, missed: MissedKey): Verdict | 'generation_returned' {
   const refuse = (why: RecoveryRefusal) => refused(missed.error, why)
   const { identity: pinned, backup } = vertex
   if (pinned === null) throw refuse('plaintext')
@@ -93,12 +98,7 @@ function judge(vertex: VertexRecord, missed: MissedKey): Verdict | RollbackDetec
   if (!signed) throw refuse('unsigned')
   const { generation, successor } = said
   if (generation === vertex.generation) throw refuse('same_generation')
-  if (vertex.formerGenerations.includes(generation))
-    return new RollbackDetectedError(
-      'generation_returned',
-      'a database that was left behind answers again: the Vertex was put back to an older state',
-      { cause: missed.error },
-    )
+  if (vertex.formerGenerations.includes(generation)) return 'generation_returned'
   if (backup === null) throw refuse('no_backup')
   if (backup.export_type !== 'encrypted') throw refuse('plaintext')
   if (successor === undefined) return { generation, identity: pinned }
@@ -196,23 +196,27 @@ export async function checkHandle(
   const found = await client.answers.getKey(keyId, { signal })
   if (found.publicKey !== record.publicKey || found.keygenId !== vertexAt(record, at).keygenId)
     throw new IdentityError('key_mismatch', 'the Vertex has another key behind this key_id')
-  if (found.epoch !== undefined && found.epoch < record.epoch) {
-    announceRollback(context, key, client, 'epoch_fell')
-    throw new RollbackDetectedError(
+  if (found.epoch !== undefined && found.epoch < record.epoch)
+    throw rollback(
+      context,
+      key,
+      client.url,
       'epoch_fell',
       `the Vertex has the share of epoch ${found.epoch}, this side of epoch ${record.epoch}`,
     )
-  }
 }
 
-/** Tells the app that a Vertex went back in time. */
-export function announceRollback(
+/** The error of a Vertex that went back in time; the app is told by an event too. */
+export function rollback(
   context: Context,
   key: LiveKey,
-  client: VertexClient,
+  url: string,
   reason: RollbackReason,
-): void {
-  context.events.emit('rollback-detected', { id: key.id, url: client.url, reason })
+  message: string,
+  cause?: unknown,
+): RollbackDetectedError {
+  context.events.emit('rollback-detected', { id: key.id, url, reason })
+  return new RollbackDetectedError(reason, message, { cause })
 }
 
 function refused(error: KeyNotFoundError, refusal: RecoveryRefusal): KeyNotFoundError {

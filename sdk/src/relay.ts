@@ -75,10 +75,11 @@ export class Relay {
     }
   }
 
-  close(): void {
+  async close(): Promise<void> {
     this.#closed = true
-    void this.#current?.then((pipe) => pipe.connection.close()).catch(() => undefined)
+    const pipe = await this.#current?.catch(() => undefined)
     this.#current = undefined
+    pipe?.connection.close()
   }
 
   async #pipe(): Promise<Pipe> {

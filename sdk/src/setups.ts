@@ -10,12 +10,14 @@ import {
 import { withSignal } from './deadline.js'
 import { StoreConflictError } from './errors.js'
 import type { LiveKey } from './live-key.js'
-import type { KeyRecord } from './record.js'
+import type { KeyRecord, RetiredSetup } from './record.js'
 
 /** Failed checks with one party within {@link LOCK_WINDOW_MS} after which the key no longer signs with it. */
 export const LOCK_AFTER = 5
 export const LOCK_WINDOW_MS = 24 * 60 * 60 * 1000
 const REMEMBERED_RETIREMENTS = 256
+/** No run that began before a retirement is still under way after this. */
+const LONGEST_RUN_MS = 5 * 60 * 1000
 
 /**
  * The OT setups of one key: a cache in the store, apart from the share. Losing one costs a slower signature; using one
@@ -66,23 +68,52 @@ export class Setups implements SetupCache {
     }
   }
 
-  async retire(setupId: Uint8Array, peer: PartyIndex, _code?: AbortCode): Promise<void> {
+  async retire(
+    setupId: Uint8Array,
+    peer: PartyIndex,
+    _code: AbortCode,
+    blamed: boolean,
+  ): Promise<void> {
     const id = bytesToHex(setupId)
     this.#retired.add(id)
-    if (this.#loaded.has(peer) && bytesToHex(this.#loaded.get(peer)!.id) === id)
-      this.#loaded.delete(peer)
+    const at = Date.now()
     // The record first: should the process end between the two writes, the id is known as retired.
     if (await this.#key.exists())
       await this.#key.update((record) => ({
         ...record,
-        retiredSetups: [...record.retiredSetups, id].slice(-REMEMBERED_RETIREMENTS),
-        failures: [...recentFailures(record), { party: peer, at: Date.now() }],
+        retiredSetups: [...record.retiredSetups, { id, party: peer, at, left: false }].slice(
+          -REMEMBERED_RETIREMENTS,
+        ),
+        failures: blamed ? [...recentFailures(record), { party: peer, at }] : record.failures,
       }))
     await this.forget(peer)
   }
 
   alive(setupId: Uint8Array): boolean {
     return !this.#retired.has(bytesToHex(setupId))
+  }
+
+  /**
+   * Whether a party that would use this setup has gone back in time: it had left the setup behind. A setup that it may
+   * not yet know to be retired, or that a run begun before may still offer, says nothing.
+   */
+  async returned(peer: PartyIndex, setupId: Uint8Array | undefined): Promise<boolean> {
+    await this.#rememberRetired()
+    if (this.#retired.size === 0) return false
+    const offered = setupId === undefined ? undefined : bytesToHex(setupId)
+    const settled = Date.now() - LONGEST_RUN_MS
+    const record = await this.#key.update((now) => {
+      const leaves = (setup: RetiredSetup) =>
+        setup.party === peer && setup.id !== offered && !setup.left && setup.at < settled
+      if (!now.retiredSetups.some(leaves)) return now
+      return {
+        ...now,
+        retiredSetups: now.retiredSetups.map((setup) =>
+          leaves(setup) ? { ...setup, left: true } : setup,
+        ),
+      }
+    })
+    return record.retiredSetups.some(({ id, left }) => id === offered && left)
   }
 
   /** Drops the setup with a party whose other half is gone. */
@@ -122,7 +153,7 @@ export class Setups implements SetupCache {
   #rememberRetired(): Promise<void> {
     this.#known ??= (async () => {
       if (!(await this.#key.exists())) return
-      for (const id of (await this.#key.record()).retiredSetups) this.#retired.add(id)
+      for (const { id } of (await this.#key.record()).retiredSetups) this.#retired.add(id)
     })()
     this.#known.catch(() => (this.#known = undefined))
     return this.#known
@@ -139,15 +170,25 @@ export function recentFailures(record: KeyRecord): KeyRecord['failures'] {
   return record.failures.filter(({ at }) => at >= since)
 }
 
-/** The setups of a run: as the key's, and `saved` is told when a missing one has been made. */
-export function notifying(setups: Setups, saved: () => void): SetupCache {
+/** The setups of a run: as the key's, with an eye on what is saved and on what the other side offers. */
+export function watching(
+  setups: Setups,
+  on: {
+    saved: () => void
+    /** Throws to end the run. */
+    returned: (peer: PartyIndex) => void
+  },
+): SetupCache {
   return {
     load: (peer) => setups.load(peer),
-    retire: (id, peer, code) => setups.retire(id, peer, code),
+    retire: (id, peer, code, blamed) => setups.retire(id, peer, code, blamed),
     alive: (id) => setups.alive(id),
     save: async (peer, setup) => {
       await setups.save(peer, setup)
-      saved()
+      on.saved()
+    },
+    offered: async (peer, setupId) => {
+      if (await setups.returned(peer, setupId)) on.returned(peer)
     },
   }
 }

@@ -22,8 +22,8 @@ import {
 import { vertexAt, type LiveKey } from './live-key.js'
 import { partyOf } from './parties.js'
 import type { KeyRecord } from './record.js'
-import { checkHandle, missingAgain, recover } from './recovery.js'
-import { LOCK_AFTER, notifying, recentFailures } from './setups.js'
+import { checkHandle, missingAgain, recover, rollback } from './recovery.js'
+import { LOCK_AFTER, recentFailures, watching } from './setups.js'
 import { bothSides, CallFailed } from './two-sided.js'
 import type { VertexClient } from './vertex-client.js'
 
@@ -104,7 +104,7 @@ export async function joinSign(
   const work = workOf(request)
   const record = await key.record()
   const share = key.share(context.suite, record)
-  const side = ownSide(context, key, share, roomUuid, work, () => undefined)
+  const side = ownSide(context, key, record, share, roomUuid, work, () => undefined)
   const { result } = await bothSides(deadline, side.join, side.run, [])
   return result
 }
@@ -139,7 +139,7 @@ async function attempt(
   const nonces = vertices.map(() => randomBytes(32))
   try {
     const roomUuid = await openRoom(context.main, signers.length + 1, deadline.signal)
-    const side = ownSide(context, key, share, roomUuid, work, endTurn)
+    const side = ownSide(context, key, record, share, roomUuid, work, endTurn)
     const calls = vertices.map((vertex, i) => async (signal: AbortSignal) => {
       const client = clients[signers[i]!]!
       await client.answers.sign({
@@ -190,6 +190,7 @@ async function attempt(
 function ownSide(
   context: Context,
   key: LiveKey,
+  record: KeyRecord,
   share: KeyShare,
   roomUuid: string,
   work: Work,
@@ -208,7 +209,20 @@ function ownSide(
         share,
         digest: work.digest,
         path: work.path,
-        setups: notifying(key.setups, setupSaved),
+        setups: watching(key.setups, {
+          saved: setupSaved,
+          returned: (peer) => {
+            const at = record.vertices.findIndex((v) => partyOf(share, v.keygenId) === peer)
+            const { url } = vertexAt(record, at)
+            throw rollback(
+              context,
+              key,
+              url,
+              'setup_returned',
+              `party ${peer} offers an OT setup that was retired long ago: it was put back to an older state`,
+            )
+          },
+        }),
       })
       return { r, s, v, der: encodeDer(r, s) }
     },

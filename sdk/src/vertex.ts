@@ -92,8 +92,8 @@ export class VertexBase {
   }
 
   /** Closes the connection to the relay. An idle one closes by itself and never keeps a process alive. */
-  close(): void {
-    for (const client of this.#clients) client.relay.close()
+  async close(): Promise<void> {
+    await Promise.all(this.#clients.map((client) => client.relay.close()))
   }
 
   toJSON() {

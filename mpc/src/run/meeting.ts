@@ -17,7 +17,7 @@ import { tags } from '../tags.js'
 import { Transcript } from '../transcript.js'
 import { RunFailed, type MissingParty } from './failures.js'
 import { parseLabel, roleByte, type Role } from './label.js'
-import { compareOffers, OFFER_BYTES } from './offer.js'
+import { compareOffers, noSetup, OFFER_BYTES } from './offer.js'
 import { Peer } from './peer.js'
 import { encodeAbort } from './wire.js'
 
@@ -225,6 +225,8 @@ export class Meeting {
       throw error
     }
     const peer = sit(agreed)
+    const offered = offer.slice(-noSetup.length)
+    if (!equalBytes(offered, noSetup)) peer.offeredSetup = offered
     // With two parties the offer rides on the first flight; with more it goes ahead.
     if (iMoveFirst && link.size > 2) peer.sendOffer()
     if (this.#peers.size === link.size - 1) this.#settle.resolve()

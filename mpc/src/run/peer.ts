@@ -18,6 +18,8 @@ export class Peer {
   #waiter: { resolve(bytes: Uint8Array): void; reject(error: unknown): void } | undefined
   #end: { error: unknown } | undefined
   #offer: Uint8Array
+  /** The id of the setup that the peer would use, if it has one. */
+  offeredSetup: Uint8Array | undefined
 
   /**
    * @param offer what goes in front of the first message to this peer: the own offer, if the peer has not seen it

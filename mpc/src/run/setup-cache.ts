@@ -23,4 +23,9 @@ export interface SetupCache {
    * has replaced stays alive for the runs under way: only retirement kills it.
    */
   alive(setupId: Uint8Array): Promise<boolean> | boolean
+  /**
+   * Told which setup, if any, an authenticated peer would use, before anything depends on one. May throw to end the
+   * run: a peer that offers a setup which was retired long ago has gone back in time.
+   */
+  offered?(peer: PartyIndex, setupId: Uint8Array | undefined): Promise<void> | void
 }

@@ -61,6 +61,7 @@ export async function runSign(o: SignRun): Promise<Signature> {
       const chosen = new Map<PartyIndex, PairSetup>()
       await Promise.all(
         peers.map(async (peer) => {
+          await setups.offered?.(peer.index, peer.offeredSetup)
           const known = peer.setupAgreed ? cached.get(peer.index) : undefined
           chosen.set(peer.index, known ?? (await makePairSetup(pair, peer)))
         }),
