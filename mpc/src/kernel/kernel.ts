@@ -1,3 +1,5 @@
+import type { KeyedHash } from '../transcript.js'
+
 /**
  * The hot symmetric work of OT and VOLE, over flat byte arrays so that a WebAssembly kernel can take the place of
  * the reference without changing a byte. Scalars are 32 bytes, big-endian, 0..n-1, one after the other. Bits are
@@ -7,7 +9,7 @@
 export interface Kernel {
   readonly name: string
   /** Keyed BLAKE3: 32-byte key, `length` bytes out. */
-  hash(key: Uint8Array, message: Uint8Array, length: number): Uint8Array
+  readonly hash: KeyedHash
   /** For each row r of `rowLength` bytes: keyed BLAKE3 of (u32 r ‖ row), `length` bytes out; results in order. */
   hashRows(key: Uint8Array, rows: Uint8Array, rowLength: number, length: number): Uint8Array
   /** 48 bytes → scalar, for each 48 bytes. */
