@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
+import { randomInt } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { QueryRunner } from 'typeorm'
 import { StorageUnavailable, type UnitOfWork, type VaultStore } from '../vault/ports.js'
@@ -84,7 +85,7 @@ export class TypeormStore implements VaultStore {
 
   /** After a moment, unequal between processes. */
   async #again<T>(work: (uow: StoreUnitOfWork) => Promise<T>): Promise<Outcome<T>> {
-    await sleep(Math.random() * 10)
+    await sleep(randomInt(10))
     return this.#once(work)
   }
 

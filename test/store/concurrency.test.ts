@@ -130,7 +130,9 @@ describe.each(engines)('concurrent units of work on $name', (engine) => {
         insert('bb'.repeat(16)),
         insert('cc'.repeat(16)),
       ])
-      const refused = results.flatMap((one) => (one.status === 'rejected' ? [one.reason] : []))
+      const refused = results.flatMap((one): unknown[] =>
+        one.status === 'rejected' ? [one.reason] : [],
+      )
       expect(refused).toHaveLength(2)
       for (const reason of refused) expect(reason).toBeInstanceOf(StoreConflict)
     })

@@ -1,10 +1,10 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { openStore } from '../../src/store/index.js'
 import { StoreConflict, type VaultStore } from '../../src/vault/ports.js'
 import { clock, engines, storageKey, testSeal } from './engines.js'
-import { aHandle, aPendingKey, aShare, aUser, bytes, id, insertKey, insertUser } from './rows.js'
+import { aHandle, aPendingKey, aUser, bytes, id, insertKey, insertUser } from './rows.js'
 
-const conflict = (what: string) =>
+const conflict = (what: string): unknown =>
   expect.objectContaining({ name: 'StoreConflict', conflict: what })
 
 describe.each(engines)('the store on $name', (engine) => {
@@ -56,6 +56,27 @@ describe.each(engines)('the store on $name', (engine) => {
         })
         await expect(failing).rejects.toThrow('inner')
         expect(await store.run((uow) => uow.users.byId(lost.userId))).toBeUndefined()
+      })
+
+      it('ends a unit that waits for something that never comes', async () => {
+        vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+        try {
+          const user = aUser()
+          let began: () => void
+          const begun = new Promise<void>((resolve) => (began = resolve))
+          const stuck = store.run(async (uow) => {
+            await uow.users.insert(user)
+            began()
+            await new Promise(() => undefined)
+          })
+          const outcome = expect(stuck).rejects.toMatchObject({ name: 'StorageUnavailable' })
+          await begun
+          vi.advanceTimersByTime(31_000)
+          await outcome
+          expect(await store.run((uow) => uow.users.byId(user.userId))).toBeUndefined()
+        } finally {
+          vi.useRealTimers()
+        }
       })
 
       it('refuses verbs after the end of their unit', async () => {
@@ -235,7 +256,8 @@ describe.each(engines)('the store on $name', (engine) => {
         const user = await insertUser(store)
         const key = aPendingKey(user.userId)
         await store.run((uow) => uow.pendingKeys.insert(key))
-        const { identitySecret: _, ...listed } = key
+        const { keyId, userId, keygenId, createdAt } = key
+        const listed = { keyId, userId, keygenId, createdAt }
         expect(await store.run((uow) => uow.pendingKeys.listForUser(user.userId))).toEqual([listed])
         expect(await store.run((uow) => uow.pendingKeys.delete(user.userId, key.keyId))).toBe(true)
         expect(await store.run((uow) => uow.pendingKeys.delete(user.userId, key.keyId))).toBe(false)

@@ -18,7 +18,7 @@ describe.each(engines)('secrets at rest on $name', (engine) => {
       await engine.cleanUp()
     })
 
-    const invalid = (table: string) =>
+    const invalid = (table: string): unknown =>
       expect.objectContaining({ name: 'SealedValueInvalid', table })
 
     it('never stand in any column of any table', async () => {
@@ -70,12 +70,14 @@ describe.each(engines)('secrets at rest on $name', (engine) => {
     ])('do not open when the %s of a share was changed', async (_, change) => {
       const { user, share, handle } = await insertKey(store, { provenance: 'encrypted' })
       const thief = await insertUser(store)
-      const owner = change('') === `user_id = ''` ? thief.userId : user.userId
       await store.run((uow) => uow.handles.delete(user.userId, handle.keyId))
       await sql(
         database,
         `UPDATE shares SET ${change(thief.userId)} WHERE share_id = '${share.shareId}'`,
       )
+      const where = `WHERE share_id = '${share.shareId}'`
+      const [row] = await sql(database, `SELECT user_id FROM shares ${where}`)
+      const owner = row?.['user_id'] as string
       const opening = store.run((uow) => uow.shares.open(owner, share.shareId))
       await expect(opening).rejects.toEqual(invalid('shares'))
     })
