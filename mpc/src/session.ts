@@ -76,6 +76,14 @@ export function sessionId(parts: SessionParts): Uint8Array {
     .digest()
 }
 
+/**
+ * What a party's first message carries so that the others can tell a run of another session id from a cheater: without
+ * it, one who tells two parties different things could make each of them blame the other. docs/spec/session.md
+ */
+export function sessionCheck(sid: Uint8Array): Uint8Array {
+  return new Transcript(tags.sessionCheck).add(sid).digest()
+}
+
 function sized(what: string, bytes: Uint8Array, length: number): Uint8Array {
   if (bytes.length !== length) throw new RangeError(`${what}: ${length} bytes, not ${bytes.length}`)
   return bytes

@@ -25,8 +25,8 @@ export const tags = {
   keygenCoefficientProof: 'vertex/v1/keygen/coefficient-proof',
   /** The chain code from all parties' shares of it. docs/spec/keygen.md, step 3.4 */
   keygenChainCode: 'vertex/v1/keygen/chain-code',
-  /** The aggregate polynomial as one party sees it. docs/spec/keygen.md, step 4.5 */
-  keygenAggregate: 'vertex/v1/keygen/aggregate',
+  /** What was committed and opened, as one party saw it. docs/spec/keygen.md, step 4.5 */
+  keygenView: 'vertex/v1/keygen/view',
   /** Challenge of the final proof of a share. docs/spec/keygen.md, step 4.6 */
   keygenShareProof: 'vertex/v1/keygen/share-proof',
   /** Everything said in a keygen that all parties must have heard alike. docs/spec/keygen.md, step 5.4 */
@@ -35,11 +35,13 @@ export const tags = {
   keygenConfirmation: 'vertex/v1/keygen/confirmation',
   /** A party's echo of all confirmations. docs/spec/keygen.md, step 6.2 */
   keygenEcho: 'vertex/v1/keygen/echo',
+  /** Shows another party which session id one has. docs/spec/session.md, section 3 */
+  sessionCheck: 'vertex/v1/session-check',
   /** Narrows a session id to one signature. docs/spec/sign.md, step 0.3 */
   signRun: 'vertex/v1/sign/run',
   /** Commitment to a nonce point. docs/spec/sign.md, step 1.3 */
   signCommitment: 'vertex/v1/sign/commitment',
-  /** All first-round commitments as one signer sees them. docs/spec/sign.md, step 2.1 */
+  /** All first-round commitments as one signer sees them. docs/spec/sign.md, step 2.2 */
   signView: 'vertex/v1/sign/view',
   /** Names the pair, its order and the run of an OT setup. docs/spec/setup.md */
   setupHeader: 'vertex/v1/setup/header',

@@ -10,7 +10,7 @@ import {
   type SignInput,
 } from '@vertex/mpc'
 import { startSignFirstWith, startSignManyWith, startSignSecondWith } from '@vertex/mpc/testing'
-import { flight2, round2 } from './support/layout.js'
+import { flight2, round1, round2 } from './support/layout.js'
 import { native, noble, readyKey, sign, signInputs, type Key } from './support/parties.js'
 import { seeded } from './support/seeded.js'
 import { finish } from './support/simulate.js'
@@ -220,14 +220,14 @@ describe('signing', () => {
 
     it('the second mover draws another nonce when only the first mover’s commitment differs', () => {
       const changed = flight1('A')
-      changed[0]! ^= 1
+      changed[round1.commitment]! ^= 1
       expect(nonceOf(flight2Of(changed))).not.toEqual(nonceOf(flight2Of(flight1('A'))))
     })
 
     it('every signer draws another nonce for another digest, path or session id', () => {
       const firstOf = (change: Partial<SignInput>) => {
         const step = startSignManyWith({ ...inputs[0]!, ...change }, seeded('clone'))
-        return Buffer.from([...step.outbox.values()][0]!.slice(32)).toString('hex')
+        return Buffer.from([...step.outbox.values()][0]!.slice(round1.commitment)).toString('hex')
       }
       const all = [
         {},

@@ -17,7 +17,7 @@ function product(at: number) {
 }
 
 /** Round 1, and flight 1. */
-export const round1 = { commitment: 0, vole: 32, end: 32 + VOLE_MESSAGE_BYTES }
+export const round1 = { check: 0, commitment: 32, vole: 64, end: 64 + VOLE_MESSAGE_BYTES }
 /** Round 2. */
 export const round2 = { view: 0, ...product(32), salt: 32 + PRODUCT_BYTES }
 /** Round 3, and flight 4. */
@@ -42,4 +42,4 @@ export const opening = (threshold: number) => ({
 })
 
 /** The proof of a keygen, sent in its round 4. */
-export const proof = { aggregate: 0, S: 32, K: 65, z: 98, end: 130 }
+export const proof = { view: 0, S: 32, K: 65, z: 98, end: 130 }

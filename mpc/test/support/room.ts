@@ -108,9 +108,10 @@ export class MemorySetups implements SetupCache {
     return Promise.resolve()
   }
 
-  retire(id: Uint8Array, peer: PartyIndex, code: AbortCode, blamed: boolean): Promise<void> {
+  retire(id: Uint8Array, peer: PartyIndex, code: AbortCode, blamed: boolean): Promise<boolean> {
+    if (this.#isDead(id)) return Promise.resolve(false)
     this.retired.push({ id: hex(id), peer, code, blamed })
-    return Promise.resolve()
+    return Promise.resolve(true)
   }
 
   alive(id: Uint8Array): boolean {

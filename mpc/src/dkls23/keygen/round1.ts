@@ -1,7 +1,9 @@
+import { concatBytes } from '../../bytes.js'
 import type { Rng } from '../../rng.js'
 import { systemRng } from '../../rng.js'
 import { randomScalar } from '../../math/scalar.js'
 import { round, type Step } from '../../round.js'
+import { sessionCheck } from '../../session.js'
 import type { KeyShare } from '../key-share.js'
 import { prove } from '../schnorr.js'
 import { broadcast } from '../wire.js'
@@ -38,10 +40,10 @@ export function startKeygenWith(input: KeygenInput, rng: Rng): Step<KeyShare, Ke
   const opened = encodeOpening(curve, opening)
   const commitment = commitmentTo(sid, me, opened)
 
-  // 1.6  send com_i to all
+  // 1.6  send H(sid) and com_i to all
   const state = { run, a, opening, opened, commitment }
   return {
-    outbox: broadcast(run.peers, commitment),
+    outbox: broadcast(run.peers, concatBytes(sessionCheck(sid), commitment)),
     next: round(2, run.peers, state, round2),
   }
 }

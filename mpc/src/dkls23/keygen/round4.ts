@@ -1,6 +1,6 @@
 import { ProtocolAbort } from '../../abort.js'
 import { concatBytes } from '../../bytes.js'
-import type { Point, Scalar } from '../../curve/curve.js'
+import type { Scalar } from '../../curve/curve.js'
 import { round, type Inbox, type Step } from '../../round.js'
 import { tags } from '../../tags.js'
 import { Transcript } from '../../transcript.js'
@@ -40,43 +40,31 @@ export function round4(state: Round4State, inbox: Inbox): Step<KeyShare, KeyShar
     if (!curve.equals(curve.mulBase(s_ji), evaluateInExponent(curve, openings[j - 1]!.F, me)))
       throw new ProtocolAbort('share_invalid', 4, [j])
 
-  // 4.3  s_i ← Σ_j s_ji; ★ it is not 0
+  // 4.3  s_i ← Σ_j s_ji
   const s_i = [...shares.values()].reduce((sum, s) => mod(sum + s), s_ii)
-  if (s_i === 0n) throw new ProtocolAbort('share_invalid', 4)
 
-  // 4.4  F_k ← Σ_j F_{j,k}; ★ none is O: the key exists and its polynomial has degree t-1
+  // 4.4  F_k ← Σ_j F_{j,k}, S_j ← Σ_k j^k·F_k for every party; ★ none is O: the key exists, its polynomial has
+  //      degree t-1, and no share is 0
   const F = Array.from({ length: quorum.threshold }, (_, k) =>
     curve.sum(openings.map((o) => o.F[k]!)),
   )
-  if (F.some((F_k) => curve.isIdentity(F_k))) throw new ProtocolAbort('share_invalid', 4)
-  //      S_j ← Σ_k j^k·F_k for every party
   const S = parties.map((j) => evaluateInExponent(curve, F, j))
-  if (S.some((S_j) => curve.isIdentity(S_j))) throw new ProtocolAbort('share_invalid', 4)
+  if ([...F, ...S].some((P) => curve.isIdentity(P))) throw new ProtocolAbort('share_invalid', 4)
 
-  // 4.5  agg ← H(sid, F)
-  const aggregate = aggregateHash(run, F)
-  // 4.6  π_i ← a proof of knowledge of s_i, bound to sid, chain code and agg
+  // 4.5  view_i ← H(sid, all commitments, all openings): F and chain code follow from it
+  const view = new Transcript(tags.keygenView)
+    .add(sid)
+    .list(state.commitments)
+    .list(openings.map((opened) => opened.bytes))
+    .digest()
+  // 4.6  π_i ← a proof of knowledge of s_i, bound to sid, chain code and view_i
   const S_i = S[me - 1]!
-  const proof = prove(
-    curve,
-    shareProof(sid, me, chainCode, aggregate),
-    s_i,
-    S_i,
-    hedge.stream('proof'),
-  )
+  const proof = prove(curve, shareProof(sid, me, chainCode, view), s_i, S_i, hedge.stream('proof'))
 
-  // 4.7  send (agg, S_i, π_i) to all
-  const message = concatBytes(aggregate, curve.encode(S_i), encodeProof(curve, proof))
+  // 4.7  send (view_i, S_i, π_i) to all
+  const message = concatBytes(view, curve.encode(S_i), encodeProof(curve, proof))
   return {
     outbox: broadcast(peers, message),
-    next: round(5, peers, { ...state, s_i, F, S, aggregate, message }, round5),
+    next: round(5, peers, { ...state, s_i, F, S, view, message }, round5),
   }
-}
-
-/** The aggregate polynomial, hashed for comparison among all parties. */
-function aggregateHash({ curve, sid }: KeygenRun, F: readonly Point[]): Uint8Array {
-  return new Transcript(tags.keygenAggregate)
-    .add(sid)
-    .list(F.map((F_k) => curve.encode(F_k)))
-    .digest()
 }

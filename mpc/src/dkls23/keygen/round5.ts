@@ -13,9 +13,9 @@ import type { Round4State } from './round4.js'
 import { confirmation, round6 } from './round6.js'
 import { onlyPeer, ranked } from './run.js'
 
-/** Sent in round 4: the aggregate's hash, the public share, and the proof of knowledge of the share. */
+/** Sent in round 4: the view of rounds 1 and 2, the public share, and the proof of knowledge of the share. */
 export interface ProofMessage {
-  readonly aggregate: Uint8Array
+  readonly view: Uint8Array
   readonly S: Point
   readonly proof: Proof
 }
@@ -23,7 +23,7 @@ export interface ProofMessage {
 export const proofMessage: MessageType<ProofMessage> = {
   length: HASH_BYTES + POINT_BYTES + PROOF_BYTES,
   read: (fields) => ({
-    aggregate: fields.bytes(HASH_BYTES),
+    view: fields.bytes(HASH_BYTES),
     S: fields.point(),
     proof: readProof(fields),
   }),
@@ -32,11 +32,11 @@ export const proofMessage: MessageType<ProofMessage> = {
 export interface Round5State extends Round4State {
   /** This party's share: secret. */
   readonly s_i: Scalar
-  /** The aggregate polynomial in the exponent. */
+  /** The sum of all polynomials in the exponent. */
   readonly F: readonly Point[]
   /** All public shares in rank order. */
   readonly S: readonly Point[]
-  readonly aggregate: Uint8Array
+  readonly view: Uint8Array
   /** What this party sent in round 4. */
   readonly message: Uint8Array
 }
@@ -46,20 +46,20 @@ export interface Round5State extends Round4State {
  * durable before the confirmation leaves. docs/spec/keygen.md, steps 5.1–5.6
  */
 export function round5(state: Round5State, inbox: Inbox): Step<KeyShare, KeyShare> {
-  const { run, s_i, F, S, chainCode, aggregate } = state
+  const { run, s_i, F, S, chainCode, view } = state
   const { curve, sid, quorum, me, peers, keygenIds } = run
 
   const messages = receive(curve, 5, peers, inbox, proofMessage)
-  // ★ 5.1  all saw the same aggregate: for all parties first, since a difference makes later checks meaningless
+  // ★ 5.1  all saw the same commitments and openings: for all parties first, since a difference makes later checks meaningless
   for (const m_j of messages.values())
-    if (!equalBytes(m_j.aggregate, aggregate))
+    if (!equalBytes(m_j.view, view))
       throw new ProtocolAbort('confirmation_invalid', 5, onlyPeer(run))
   for (const [j, m_j] of messages) {
     // ★ 5.2  S_j lies on the agreed polynomial. This is the paper's check that any t public shares interpolate to
     //        the same key; against the coefficients it costs less and names the culprit.
     if (!curve.equals(m_j.S, S[j - 1]!)) throw new ProtocolAbort('share_invalid', 5, [j])
     // ★ 5.3  π_j proves knowledge of s_j under this sid and chain code
-    if (!verifyProof(curve, shareProof(sid, j, chainCode, aggregate), m_j.S, m_j.proof))
+    if (!verifyProof(curve, shareProof(sid, j, chainCode, view), m_j.S, m_j.proof))
       throw new ProtocolAbort('proof_invalid', 5, [j])
   }
 
@@ -101,7 +101,7 @@ export function shareProof(
   sid: Uint8Array,
   i: PartyIndex,
   chainCode: Uint8Array,
-  aggregate: Uint8Array,
+  view: Uint8Array,
 ): ProofContext {
-  return { tag: tags.keygenShareProof, sid, prover: i, items: [chainCode, aggregate] }
+  return { tag: tags.keygenShareProof, sid, prover: i, items: [chainCode, view] }
 }

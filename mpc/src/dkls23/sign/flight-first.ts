@@ -2,6 +2,7 @@ import { concatBytes } from '../../bytes.js'
 import type { Point } from '../../curve/curve.js'
 import { systemRng, type Rng } from '../../rng.js'
 import { round, type Inbox, type Step } from '../../round.js'
+import { sessionCheck } from '../../session.js'
 import { VOLE_MESSAGE_BYTES } from '../../vole/index.js'
 import { broadcast, receive, type MessageType } from '../wire.js'
 import {
@@ -42,9 +43,10 @@ export function startSignFirstWith(input: SignInput, rng: Rng): Step<Signature> 
   const nonce = drawNonce(run) // 1.1–1.2
   const commitment = nonceCommitment(run, run.me, nonce.R_i, nonce.salt) // 1.3
   const factor = beginMultiplication(run, 3, j) // 1.4
-  // Flight 1: com_A, VOLE_A
+  // Flight 1: H(sid), com_A, VOLE_A
+  const message = concatBytes(sessionCheck(run.sid), commitment, factor.message)
   return {
-    outbox: broadcast(run.peers, concatBytes(commitment, factor.message)),
+    outbox: broadcast(run.peers, message),
     next: round(3, run.peers, { run, nonce, factor }, flight3),
   }
 }
@@ -71,8 +73,8 @@ function flight3({ run, nonce, factor }: Flight3State, inbox: Inbox): Step<Signa
   const { vole, product } = receive(run.curve, 3, run.peers, inbox, secondMoverMessage).get(j)!
   run.hedge.absorb(inbox.get(j)!)
   const R = addNonces(run, 3, [nonce.R_i, product.R]) // ★ 3.3
-  const key = blindKey(run) // 2.3
-  const answered = answerMultiplication(run, 3, j, vole, nonce, key, factor) // ★ 2.2, 2.4–2.6
+  const key = blindKey(run) // 2.4
+  const answered = answerMultiplication(run, 3, j, vole, nonce, key, factor) // ★ 2.3, 2.5–2.7
   const d = finishMultiplication(run, 3, j, factor, product) // ★ 3.4–3.6
   checkKeyParts(run, 3, [key.pk_i, product.pk]) // ★ 3.7
   const own = signatureShare(run, R, nonce, key, [{ psi_ji: product.psi, c: answered.c, d }]) // 3.8–3.10

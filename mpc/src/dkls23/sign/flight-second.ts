@@ -28,7 +28,7 @@ import {
 } from './multiply.js'
 import { drawNonce, nonceCommitment, type Nonce } from './nonce.js'
 import { commitmentMessage } from './round2.js'
-import { signRun, twoSigners, type SignRun } from './run.js'
+import { checkSession, signRun, twoSigners, type SignRun } from './run.js'
 
 /**
  * Starts a signature of two signers as the one that moves second: sends nothing yet, draws nothing yet.
@@ -48,14 +48,16 @@ export function startSignSecondWith(input: SignInput, rng: Rng): Step<Signature>
 
 function flight2({ run }: { readonly run: SignRun }, inbox: Inbox): Step<Signature> {
   const j = twoSigners(run)
-  const { commitment, vole } = receive(run.curve, 2, run.peers, inbox, commitmentMessage).get(j)!
+  const message = receive(run.curve, 2, run.peers, inbox, commitmentMessage).get(j)!
+  const { check, commitment, vole } = message
+  checkSession(run, 2, check) // ★ 2.1
   // A's whole first flight goes into the randomness before anything is drawn: an A that repeats its part of a run
   // with another nonce meets another r_B, even if this side's random source was cloned (rule A11).
   run.hedge.absorb(inbox.get(j)!)
   const nonce = drawNonce(run) // 1.1–1.2; no commitment: A is bound already, and has not seen R_B
   const factor = beginMultiplication(run, 4, j) // 1.4
-  const key = blindKey(run) // 2.3
-  const answered = answerMultiplication(run, 2, j, vole, nonce, key, factor) // ★ 2.2, 2.4–2.6
+  const key = blindKey(run) // 2.4
+  const answered = answerMultiplication(run, 2, j, vole, nonce, key, factor) // ★ 2.3, 2.5–2.7
   // Flight 2: VOLE_B and the product
   return {
     outbox: broadcast(run.peers, concatBytes(factor.message, answered.product)),

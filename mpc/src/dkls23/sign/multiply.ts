@@ -37,7 +37,7 @@ export interface KeyPart {
   readonly pk_i: Point
 }
 
-/** Blinds this signer's share of the key with a fresh share of zero. docs/spec/sign.md, step 2.3 */
+/** Blinds this signer's share of the key with a fresh share of zero. docs/spec/sign.md, step 2.4 */
 export function blindKey(run: SignRun): KeyPart {
   const zeta_i = zeroShare(run.me, [...run.setups.values()], run.sid)
   const sk_i = mod(run.x_i + zeta_i)
@@ -72,7 +72,7 @@ export function readProduct(fields: Fields): Product {
 export type SenderShares = readonly [c_u: Scalar, c_v: Scalar]
 
 /**
- * Answers j's half of the other multiplication with the inputs (r_i, sk_i). docs/spec/sign.md, steps 2.2, 2.4–2.6
+ * Answers j's half of the other multiplication with the inputs (r_i, sk_i). docs/spec/sign.md, steps 2.3, 2.5–2.7
  * @throws ProtocolAbort `ot_check_failed` naming j
  */
 export function answerMultiplication(
@@ -86,12 +86,12 @@ export function answerMultiplication(
 ): { product: Uint8Array; c: SenderShares } {
   const { suite, curve, sid } = run
   const rng = run.hedge.stream('vole sender', j)
-  // ★ 2.2  the OT-extension check, inside; 2.4  (c^u_ij, c^v_ij) ← the sender's shares of r_i·χ_ji, sk_i·χ_ji
+  // ★ 2.3  the OT-extension check, inside; 2.5  (c^u_ij, c^v_ij) ← the sender's shares of r_i·χ_ji, sk_i·χ_ji
   const { answer, c } = voleSend({ suite, sid, setup: run.setups.get(j)!, rng, round }, message, [
     r_i,
     sk_i,
   ])
-  // 2.5  Γ^u_ij ← c^u_ij·G, Γ^v_ij ← c^v_ij·G;  2.6  ψ_ij ← φ_i - χ_ij
+  // 2.6  Γ^u_ij ← c^u_ij·G, Γ^v_ij ← c^v_ij·G;  2.7  ψ_ij ← φ_i - χ_ij
   const product = concatBytes(
     answer,
     curve.encode(curve.mulBase(c[0])),

@@ -1,6 +1,7 @@
 import { concatBytes } from '../../bytes.js'
 import { systemRng, type Rng } from '../../rng.js'
 import { round, type Step } from '../../round.js'
+import { sessionCheck } from '../../session.js'
 import type { SignInput, Signature } from './input.js'
 import { beginMultiplication } from './multiply.js'
 import { drawNonce, nonceCommitment } from './nonce.js'
@@ -22,9 +23,8 @@ export function startSignManyWith(input: SignInput, rng: Rng): Step<Signature> {
   const nonce = drawNonce(run) // 1.1–1.2
   const commitment = nonceCommitment(run, run.me, nonce.R_i, nonce.salt) // 1.3
   const factors = new Map(run.peers.map((j) => [j, beginMultiplication(run, 3, j)])) // 1.4
-  // 1.5  send com_i to all, and to each its own VOLE message
-  const outbox = new Map(
-    run.peers.map((j) => [j, concatBytes(commitment, factors.get(j)!.message)]),
-  )
+  // 1.5  send H(sid) and com_i to all, and to each its own VOLE message
+  const common = concatBytes(sessionCheck(run.sid), commitment)
+  const outbox = new Map(run.peers.map((j) => [j, concatBytes(common, factors.get(j)!.message)]))
   return { outbox, next: round(2, run.peers, { run, nonce, commitment, factors }, round2) }
 }

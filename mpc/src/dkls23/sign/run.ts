@@ -1,9 +1,11 @@
-import { u32, u64, u8 } from '../../bytes.js'
+import { ProtocolAbort } from '../../abort.js'
+import { equalBytes, u32, u64, u8 } from '../../bytes.js'
 import type { Curve, Point, Scalar } from '../../curve/curve.js'
 import { Hedge } from '../../hedge.js'
 import { partyIndex, type PartyIndex } from '../../party.js'
 import type { Rng } from '../../rng.js'
 import type { PairSetup } from '../../setup/pair-setup.js'
+import { sessionCheck } from '../../session.js'
 import type { Suite } from '../../suite.js'
 import { tags } from '../../tags.js'
 import { Transcript } from '../../transcript.js'
@@ -85,6 +87,11 @@ function setupWith({ setups, share }: SignInput, j: PartyIndex): PairSetup {
   if (setup.me !== share.index || setup.peer !== j)
     throw new RangeError(`the OT setup given for party ${j} is of another pair`)
   return setup
+}
+
+/** ★ 2.1  j has the same session id. @throws ProtocolAbort `session_mismatch`, which blames nobody */
+export function checkSession({ sid }: SignRun, round: number, check: Uint8Array): void {
+  if (!equalBytes(check, sessionCheck(sid))) throw new ProtocolAbort('session_mismatch', round)
 }
 
 /** With two signers a wrong sum is the other's doing; with more it proves nobody guilty. */
