@@ -1,0 +1,185 @@
+import { createPublicKey, ECDH, verify } from 'node:crypto'
+import {
+  bytesToHex,
+  createIdentity,
+  digestOf,
+  hexToBytes,
+  joinLabel,
+  quorum,
+  runKeygen,
+  runSign,
+  type HashAlgo,
+  type KeyShare,
+  type PairSetup,
+  type PartyIndex,
+  type RoomLink,
+  type SetupCache,
+  type Signature,
+} from '@vertex/mpc'
+import type { Caller, SignatureHex } from '../../../src/vault/index.js'
+import { suite, type World } from './world.js'
+
+/** The other party of a key: what an app with the SDK is, in this process. */
+export class Client {
+  readonly identity = createIdentity(suite.channel)
+  readonly setups = new Map<PartyIndex, PairSetup>()
+  readonly retired: string[] = []
+  share: KeyShare | undefined
+  /** Stands between this party and its cache of setups; for parties that cheat. */
+  corrupt: (setup: PairSetup) => PairSetup = (setup) => setup
+
+  get keygenId(): string {
+    return bytesToHex(this.identity.keygenId)
+  }
+
+  readonly #cache: SetupCache = {
+    load: (peer) => {
+      const setup = this.setups.get(peer)
+      return Promise.resolve(setup && this.corrupt(setup))
+    },
+    save: (peer, setup) => {
+      this.setups.set(peer, setup)
+      return Promise.resolve()
+    },
+    retire: (id, peer) => {
+      this.retired.push(bytesToHex(id))
+      this.setups.delete(peer)
+      return Promise.resolve()
+    },
+    alive: (id) => !this.retired.includes(bytesToHex(id)),
+  }
+
+  async join(
+    world: World,
+    roomUuid: string,
+    role: 'client' | 'vertex' = 'client',
+  ): Promise<RoomLink> {
+    return world.rooms.join(roomUuid, joinLabel(role, this.identity.keygenId), {
+      deadlineMs: 10_000,
+    })
+  }
+
+  async keygen(
+    world: World,
+    roomUuid: string,
+    keygenIds: readonly string[],
+    threshold: number,
+  ): Promise<KeyShare> {
+    this.share = await runKeygen({
+      suite,
+      link: await this.join(world, roomUuid),
+      room: hexToBytes(roomUuid.replaceAll('-', '')),
+      role: 'client',
+      quorum: quorum(threshold, keygenIds.length),
+      identity: this.identity,
+      keygenIds: keygenIds.map(hexToBytes),
+      keep: (share) => {
+        this.share = share
+        return Promise.resolve()
+      },
+      setups: this.#cache,
+    })
+    return this.share
+  }
+
+  async sign(
+    world: World,
+    roomUuid: string,
+    digest: Uint8Array,
+    path: readonly number[] = [],
+  ): Promise<Signature> {
+    return runSign({
+      suite,
+      link: await this.join(world, roomUuid),
+      room: hexToBytes(roomUuid.replaceAll('-', '')),
+      role: 'client',
+      share: this.share!,
+      digest,
+      path,
+      setups: this.#cache,
+    })
+  }
+}
+
+/** A key that a caller's vault and a client share. */
+export interface SharedKey {
+  readonly keyId: string
+  readonly pubkey: string
+  readonly client: Client
+}
+
+/** create, then keygen 2-of-2 in one room. */
+export async function makeKey(world: World, caller: Caller): Promise<SharedKey> {
+  const client = new Client()
+  const { keyId, keygenId } = await world.vault.createKey(caller)
+  const { roomUuid } = await world.vault.createRoom(2)
+  const [made] = await both(
+    world.vault.keygen(caller, {
+      keyId,
+      roomUuid,
+      numParties: 2,
+      threshold: 2,
+      othersKeygenIds: [client.keygenId],
+    }),
+    client.keygen(world, roomUuid, [keygenId, client.keygenId], 2),
+  )
+  return { keyId, pubkey: made.pubkey, client }
+}
+
+export interface SignOptions {
+  readonly keyId?: string
+  readonly message?: string
+  readonly hashAlgo?: HashAlgo
+  readonly path?: readonly number[]
+}
+
+/** Signs with both parties; answers what the vault answers. */
+export async function signTogether(
+  world: World,
+  caller: Caller,
+  key: SharedKey,
+  options: SignOptions = {},
+): Promise<SignatureHex> {
+  const [vaults, clients] = await settleBoth(world, caller, key, options)
+  if (vaults.status === 'rejected') throw vaults.reason
+  if (clients.status === 'rejected') throw clients.reason
+  return vaults.value
+}
+
+/** Runs one signature on both sides and tells how each of them ended. */
+export async function settleBoth(
+  world: World,
+  caller: Caller,
+  key: SharedKey,
+  { keyId = key.keyId, message = 'hello', hashAlgo = 'sha256', path = [] }: SignOptions = {},
+): Promise<[PromiseSettledResult<SignatureHex>, PromiseSettledResult<Signature>]> {
+  const { roomUuid } = await world.vault.createRoom(2)
+  const bytes = new TextEncoder().encode(message)
+  const msg = bytesToHex(bytes)
+  return Promise.allSettled([
+    world.vault.sign(caller, { keyId, roomUuid, msg, hashAlgo, derivationPath: path }),
+    key.client.sign(world, roomUuid, digestOf(bytes, hashAlgo), path),
+  ])
+}
+
+/** Both results; when one side fails, its error, once the other has ended too. */
+export async function both<A, B>(a: Promise<A>, b: Promise<B>): Promise<[A, B]> {
+  const [first, second] = await Promise.allSettled([a, b])
+  if (first.status === 'rejected') throw first.reason
+  if (second.status === 'rejected') throw second.reason
+  return [first.value, second.value]
+}
+
+/** Verifies with OpenSSL, which knows nothing of ours. For signatures over sha256 of a message. */
+export function verifies(pubkey: string, message: string, { der }: { der: string }): boolean {
+  const point = ECDH.convertKey(pubkey, 'secp256k1', 'hex', 'hex', 'uncompressed') as string
+  const key = createPublicKey({
+    key: Buffer.from(SECP256K1_SPKI + point, 'hex'),
+    format: 'der',
+    type: 'spki',
+  })
+  return verify('sha256', Buffer.from(message), key, Buffer.from(der, 'hex'))
+}
+
+/** SubjectPublicKeyInfo of an uncompressed secp256k1 point, up to the point (RFC 5480). */
+const SECP256K1_SPKI = '3056301006072a8648ce3d020106052b8104000a034200'
