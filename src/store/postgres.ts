@@ -55,8 +55,8 @@ export async function openPostgres(url: string, poolSize = 10): Promise<Database
   return {
     kind: 'postgres',
     dataSource,
-    // Read-write on purpose: a standby, or a primary that was made read-only, must not answer "no such key".
-    begin: 'START TRANSACTION ISOLATION LEVEL SERIALIZABLE READ WRITE',
+    // A hot standby refuses serializable transactions: it might be behind, and must not answer "no such key".
+    begin: 'START TRANSACTION ISOLATION LEVEL SERIALIZABLE',
     oneConnection: false,
     migrate: () => migrate(dataSource),
     assertDurable: () => assertDurable(dataSource),
@@ -105,6 +105,8 @@ async function assertDurable(dataSource: DataSource): Promise<void> {
     throw new StoreRefused(
       `the database has synchronous_commit=${settings.synchronous_commit}: set it to on, or acknowledged keys can be lost`,
     )
+  if (settings.read_only !== 'off')
+    throw new StoreRefused('the database is read-only: a standby, or short of space')
   if (settings.fsync !== 'on' || settings.full_page_writes !== 'on')
     throw new StoreRefused(
       'the database runs with fsync or full_page_writes off: acknowledged keys can be lost',
@@ -115,6 +117,7 @@ interface DurabilitySettings {
   readonly synchronous_commit: string
   readonly fsync: string
   readonly full_page_writes: string
+  readonly read_only: string
 }
 
 async function setting(dataSource: DataSource): Promise<DurabilitySettings> {
@@ -122,7 +125,8 @@ async function setting(dataSource: DataSource): Promise<DurabilitySettings> {
     const rows = await dataSource.query<DurabilitySettings[]>(
       `SELECT current_setting('synchronous_commit') AS synchronous_commit,
               current_setting('fsync') AS fsync,
-              current_setting('full_page_writes') AS full_page_writes`,
+              current_setting('full_page_writes') AS full_page_writes,
+              current_setting('transaction_read_only') AS read_only`,
     )
     return rows[0]!
   } catch (thrown) {

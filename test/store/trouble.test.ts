@@ -158,6 +158,19 @@ describe(`trouble with ${postgres.name}`, () => {
       await store.close()
     })
 
+    it('that was made read-only can be read, but is not ready and keeps nothing', async () => {
+      const { store, query } = await withConnection({ ...(await create()), poolSize: 1 })
+      const user = await insertUser(store)
+      await query('SET default_transaction_read_only = on')
+      expect(await store.run((uow) => uow.users.byId(user.userId))).toEqual(user)
+      await expect(write(store)).rejects.toMatchObject(unavailable)
+      await expect(store.check()).rejects.toMatchObject(unavailable)
+      await query('SET default_transaction_read_only = off')
+      await write(store)
+      await store.check()
+      await store.close()
+    })
+
     it('that acknowledges before it has written is refused', async () => {
       const database = await create()
       const name = new URL(database.url).pathname.slice(1)
