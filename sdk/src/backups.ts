@@ -3,7 +3,7 @@ import type { Context } from './context.js'
 import { BackupError, IdentityError } from './errors.js'
 import { vertexAt, type LiveKey } from './live-key.js'
 import type { Backup, KeyRecord } from './record.js'
-import { identityHeaders } from './signing.js'
+import { identityHeaders } from './identity-headers.js'
 import type { VertexClient } from './vertex-client.js'
 
 /** What a Vertex says of a backup after all the checks of an import. */
@@ -17,7 +17,10 @@ export interface VerifiedBackup {
   readonly secretVersion: string | null
 }
 
-/** Takes a fresh backup of a Vertex's share, has it verified, and stores it. Only verified backups are ever stored. */
+/**
+ * Takes a fresh backup of a Vertex's share and has it verified. An encrypted one is stored for recovery; one in the clear
+ * is only handed out, since whoever keeps it beside this party's share has both.
+ */
 export async function backUp(
   context: Context,
   client: VertexClient,
@@ -35,7 +38,8 @@ export async function backUp(
       'the Vertex had encrypted backups when the key was made and now gives one in the clear',
     )
   const { epoch } = await verify(client, record, backup, signal)
-  await key.updateVertex(at, (vertex) => ({ ...vertex, backup }))
+  if (backup.export_type === 'encrypted')
+    await key.updateVertex(at, (vertex) => ({ ...vertex, backup }))
   context.events.emit('backup', { id: key.id, url: client.url, keyId, epoch })
   return backup
 }

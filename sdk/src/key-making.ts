@@ -22,6 +22,7 @@ import {
 } from './errors.js'
 import { LiveKey } from './live-key.js'
 import type { KeyRecord, VertexRecord } from './record.js'
+import { checkHandle } from './recovery.js'
 import { openRoom } from './signing.js'
 import { bothSides, CallFailed } from './two-sided.js'
 import type { VertexClient } from './vertex-client.js'
@@ -129,7 +130,7 @@ export async function makeKey(
   }
 }
 
-/** Takes the backups that a key still lacks, after which it is ready. */
+/** Checks every Vertex's share and takes the backups that a key still lacks, after which it is ready. */
 export async function finishKey(
   context: Context,
   clients: readonly (VertexClient | undefined)[],
@@ -144,7 +145,8 @@ export async function finishKey(
     if (client === undefined)
       throw new RequestError('bad_argument', `the first backup of ${vertex.url} needs access to it`)
     try {
-      await backUp(context, client, key, at, deadline.signal)
+      await checkHandle(context, client, key, record, at, vertex.keyId, deadline.signal)
+      if (vertex.identity !== null) await backUp(context, client, key, at, deadline.signal)
     } catch (error) {
       const never =
         error instanceof KeyNotFoundError ||

@@ -5,6 +5,7 @@ import { withDeadline } from './deadline.js'
 import { RequestError, VertexError } from './errors.js'
 import type { LiveKey } from './live-key.js'
 import type { Backup, KeyRecord } from './record.js'
+import { renewPin } from './recovery.js'
 import {
   checkPath,
   joinSign,
@@ -103,21 +104,29 @@ export class EcdsaKey {
     return derive(suite.curve, share.publicKey, share.chainCode, path).publicKey
   }
 
-  /** Takes a fresh backup of the server's share, has it verified, stores it for recovery, and hands it out. */
+  /**
+   * Takes a fresh backup of the server's share, has it verified, stores it for recovery, and hands it out. One in the
+   * clear is not stored: keep it where this party's share is not.
+   */
   async exportBackup(options: AtVertex = {}): Promise<Backup> {
     const { at, client } = this.#vertex(options.vertex)
     const backup = await withDeadline(this.#context.deadlineMs, options.signal, ({ signal }) =>
-      backUp(this.#context, client, this.#live, at, signal),
+      this.#backUp(client, at, signal),
     )
     await this.#refresh()
     return backup
   }
 
-  /** Has the stored backup checked by the Vertex as an import would. Changes nothing. @throws BackupError */
-  async verifyBackup(options: AtVertex = {}): Promise<VerifiedBackup> {
+  /**
+   * Has a backup checked by the Vertex as an import would: the stored one, or the one given. Changes nothing.
+   * @throws BackupError
+   */
+  async verifyBackup(
+    options: AtVertex & { readonly backup?: Backup } = {},
+  ): Promise<VerifiedBackup> {
     const { at, client } = this.#vertex(options.vertex)
     const record = await this.#live.record()
-    const backup = record.vertices[at]?.backup ?? null
+    const backup = options.backup ?? record.vertices[at]?.backup ?? null
     if (backup === null) throw new VertexError('backup_missing', 'there is no backup of this share')
     return withDeadline(this.#context.deadlineMs, options.signal, ({ signal }) =>
       verify(client, record, backup, signal),
@@ -144,6 +153,12 @@ export class EcdsaKey {
 
   toJSON() {
     return { id: this.id, keyId: this.keyId, publicKey: this.#record.publicKey }
+  }
+
+  async #backUp(client: VertexClient, at: number, signal: AbortSignal): Promise<Backup> {
+    const backup = await backUp(this.#context, client, this.#live, at, signal)
+    await renewPin(this.#context, client, this.#live, at, signal)
+    return backup
   }
 
   async #refresh(): Promise<void> {

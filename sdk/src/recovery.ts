@@ -1,15 +1,19 @@
 import {
   bytesToHex,
   hexToBytes,
+  roomUuid,
   vaultIdentityFingerprint,
   verifyKeyIdNotExists,
   verifySuccessor,
 } from '@vertex/mpc'
+import { randomBytes } from '@noble/hashes/utils.js'
 import type { Context } from './context.js'
+import { identityHeaders } from './identity-headers.js'
 import { withDeadline, withSignal } from './deadline.js'
 import {
   IdentityError,
   KeyNotFoundError,
+  RequestError,
   RollbackDetectedError,
   type RecoveryRefusal,
   type RollbackReason,
@@ -47,14 +51,7 @@ export async function recover(
   if (vertex.keyId !== missed.keyId) return // somebody else has recovered it meanwhile
   const verdict = judge(vertex, missed)
   if (verdict === 'generation_returned')
-    throw rollback(
-      context,
-      key,
-      client.url,
-      verdict,
-      'a database that was left behind answers again: the Vertex was put back to an older state',
-      missed.error,
-    )
+    throw rollback(context, key, client.url, verdict, RETURNED, missed.error)
   if (context.recovery === 'off') throw refused(missed.error, 'off')
   let running = key.recovering.get(missed.at)
   if (running === undefined) {
@@ -81,39 +78,90 @@ interface Verdict {
  */
 function judge(vertex: VertexRecord, missed: MissedKey): Verdict | 'generation_returned' {
   const refuse = (why: RecoveryRefusal) => refused(missed.error, why)
-  const { identity: pinned, backup } = vertex
-  if (pinned === null) throw refuse('plaintext')
-  const said = statementOf(missed.error.details)
+  if (vertex.identity === null) throw refuse('plaintext')
+  const verdict = believe(vertex.identity, missed)
+  if (verdict === undefined) throw refuse('unsigned')
+  if (verdict.generation === vertex.generation) throw refuse('same_generation')
+  if (vertex.formerGenerations.includes(verdict.generation)) return 'generation_returned'
+  if (vertex.backup === null) throw refuse('no_backup')
+  return verdict
+}
+
+/** What a key_id_not_exists says, if the pinned identity signed it for us, and its successor if it vouches for one. */
+function believe(
+  pinned: PinnedIdentity,
+  { keyId, nonce, error }: Pick<MissedKey, 'keyId' | 'nonce' | 'error'>,
+): Verdict | undefined {
+  const said = statementOf(error.details)
   const signed =
     said !== undefined &&
-    said.keyId === missed.keyId &&
-    said.nonce === bytesToHex(missed.nonce) &&
+    said.keyId === keyId &&
+    said.nonce === bytesToHex(nonce) &&
     said.vaultName === pinned.vaultName &&
     said.identity === pinned.publicKey &&
     verifyKeyIdNotExists(
       hexToBytes(pinned.publicKey),
-      { ...said, nonce: missed.nonce },
+      { ...said, nonce },
       hexToBytes(said.signature),
     )
-  if (!signed) throw refuse('unsigned')
+  if (!signed) return undefined
   const { generation, successor } = said
-  if (generation === vertex.generation) throw refuse('same_generation')
-  if (vertex.formerGenerations.includes(generation)) return 'generation_returned'
-  if (backup === null) throw refuse('no_backup')
-  if (backup.export_type !== 'encrypted') throw refuse('plaintext')
   if (successor === undefined) return { generation, identity: pinned }
   const newer = hexToBytes(successor.publicKey)
   const vouched = verifySuccessor(
     { vaultName: pinned.vaultName, pinned: hexToBytes(pinned.publicKey), successor: newer },
     hexToBytes(successor.signature),
   )
-  if (!vouched) throw refuse('unsigned')
+  if (!vouched) return undefined
   const identity = {
     publicKey: successor.publicKey,
     fingerprint: bytesToHex(vaultIdentityFingerprint(newer)),
     vaultName: pinned.vaultName,
   }
   return { generation, identity }
+}
+
+/**
+ * Follows the vault to its newest identity, so that an operator may disable an old backup secret once every key has
+ * been exported again. Asks for a key that nobody has; where the answer is not signed, the pin stays as it is.
+ * @throws RollbackDetectedError
+ */
+export async function renewPin(
+  context: Context,
+  client: VertexClient,
+  key: LiveKey,
+  at: number,
+  signal: AbortSignal,
+): Promise<void> {
+  const vertex = vertexAt(await key.record(), at)
+  if (vertex.identity === null) return
+  const keyId = roomUuid(randomBytes(16))
+  const nonce = randomBytes(32)
+  const headers = identityHeaders(nonce, vertex.identity.fingerprint)
+  const error: unknown = await client.answers.getKey(keyId, { signal, headers }).then(
+    () => undefined,
+    (reason: unknown) => reason,
+  )
+  if (!(error instanceof KeyNotFoundError)) return
+  const said = believe(vertex.identity, { keyId, nonce, error })
+  if (said === undefined) return
+  if (vertex.formerGenerations.includes(said.generation))
+    throw rollback(context, key, client.url, 'generation_returned', RETURNED, error)
+  await key.updateVertex(at, (now) => ({ ...now, ...livesUnder(now, said) }))
+}
+
+const RETURNED =
+  'a database that was left behind answers again: the Vertex was put back to an older state'
+
+/** The members of a record that say under which database and identity a share lives. */
+function livesUnder(vertex: VertexRecord, { generation, identity }: Verdict) {
+  const left =
+    vertex.generation === null || vertex.generation === generation ? [] : [vertex.generation]
+  return {
+    identity,
+    generation,
+    formerGenerations: [...vertex.formerGenerations, ...left].slice(-MAX_FORMER_GENERATIONS),
+  }
 }
 
 async function putBack(
@@ -166,16 +214,7 @@ export async function adopt(
     ...vertex,
     url: client.url,
     keyId,
-    ...(verdict === undefined
-      ? {}
-      : {
-          identity: verdict.identity,
-          generation: verdict.generation,
-          formerGenerations: [
-            ...vertex.formerGenerations,
-            ...(vertex.generation === null ? [] : [vertex.generation]),
-          ].slice(-MAX_FORMER_GENERATIONS),
-        }),
+    ...(verdict === undefined ? {} : livesUnder(vertex, verdict)),
   }))
 }
 
@@ -194,6 +233,8 @@ export async function checkHandle(
   signal: AbortSignal,
 ): Promise<void> {
   const found = await client.answers.getKey(keyId, { signal })
+  if (found.publicKey === undefined)
+    throw new RequestError('key_operation_before_keygen', 'the Vertex has no share of this key yet')
   if (found.publicKey !== record.publicKey || found.keygenId !== vertexAt(record, at).keygenId)
     throw new IdentityError('key_mismatch', 'the Vertex has another key behind this key_id')
   if (found.epoch !== undefined && found.epoch < record.epoch)

@@ -19,6 +19,7 @@ import {
   RequestError,
   UnavailableError,
 } from './errors.js'
+import { identityHeaders } from './identity-headers.js'
 import { vertexAt, type LiveKey } from './live-key.js'
 import { partyOf } from './parties.js'
 import type { KeyRecord } from './record.js'
@@ -241,15 +242,6 @@ export async function openRoom(
     if (!(error instanceof UnavailableError) || error.errType !== 'connection_failed') throw error
     return client.answers.createRoom(size, { signal })
   }
-}
-
-/** The headers that make a key_id_not_exists a signed one. */
-export function identityHeaders(
-  nonce: Uint8Array,
-  fingerprint: string | undefined,
-): Record<string, string> {
-  if (fingerprint === undefined) return {}
-  return { 'x-vertex-nonce': bytesToHex(nonce), 'x-vertex-identity': fingerprint }
 }
 
 function workOf(request: SignRequest): Work {
