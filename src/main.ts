@@ -1,0 +1,96 @@
+import {
+  compose,
+  createLogger,
+  isForOperator,
+  isUnavailable,
+  readVersion,
+  type Note,
+} from './compose.js'
+import { ConfigError, takeConfig, type Config } from './config.js'
+import { logUnexpected } from './http/log.js'
+
+/** The configuration is wrong (EX_CONFIG of sysexits.h). */
+const EXIT_CONFIG = 78
+
+/** Nothing waits longer than this for a clean end. Milliseconds. */
+const HARD_STOP_MS = 25_000
+
+// A debugger attached to the process reads every share in it; Node would open one for this signal.
+process.on('SIGUSR1', () => undefined)
+
+const config = readConfigOrExit()
+const logger = createLogger(config.logLevel)
+process.on('uncaughtException', (error) => {
+  logUnexpected(logger, 'none', 'process', error)
+  process.exit(1)
+})
+process.on('unhandledRejection', (error) => logUnexpected(logger, 'none', 'process', error))
+
+try {
+  const service = await compose(config, logger)
+  let stopping = false
+  const onSignal = (signal: string) => {
+    if (stopping) process.exit(1)
+    stopping = true
+    say({
+      level: 'info',
+      text: `${signal}: finishing what is under way; once more to stop at once`,
+    })
+    setTimeout(() => process.exit(1), HARD_STOP_MS).unref()
+    service.stop().then(
+      () => process.exit(0),
+      (error: unknown) => {
+        logUnexpected(logger, 'none', 'stop', error)
+        process.exit(1)
+      },
+    )
+  }
+  process.on('SIGTERM', onSignal)
+  process.on('SIGINT', onSignal)
+  const { url, port } = await service.listen()
+  for (const note of service.notes) say(note)
+  const version = await readVersion()
+  if (process.stdout.isTTY)
+    say({
+      level: 'info',
+      text: `Vertex ${version} listens on ${url}, its API is described at ${url}/docs`,
+    })
+  else logger.info({ event: 'listening', url, port, version })
+} catch (error) {
+  fail(error)
+}
+
+function readConfigOrExit(): Config {
+  try {
+    return takeConfig(process.env)
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    process.stderr.write('Vertex does not start, because its configuration is not right:\n')
+    for (const problem of error.problems) process.stderr.write(`  - ${problem}\n`)
+    process.stderr.write('docs/operations/configuration.md describes every setting.\n')
+    process.exit(EXIT_CONFIG)
+  }
+}
+
+function fail(error: unknown): never {
+  if (isForOperator(error)) {
+    process.stderr.write(`Vertex does not start: ${error.message}\n`)
+    process.exit(EXIT_CONFIG)
+  }
+  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  if (isUnavailable(error))
+    process.stderr.write(`Vertex does not start: ${error.message}; try again\n`)
+  else if (code === 'EADDRINUSE' || code === 'EACCES' || code === 'EADDRNOTAVAIL')
+    process.stderr.write(`Vertex does not start: HOST and PORT cannot be listened on (${code})\n`)
+  else {
+    logUnexpected(logger, 'none', 'start', error)
+    process.stderr.write('Vertex does not start; its log says why\n')
+  }
+  process.exit(1)
+}
+
+/** For people on a terminal, as a record for everyone else. */
+function say({ level, text }: Note): void {
+  if (process.stdout.isTTY) process.stdout.write(`${level === 'warn' ? '! ' : '  '}${text}\n`)
+  else logger[level]({ event: 'note' }, text)
+}
