@@ -19,7 +19,7 @@ import {
   extensionBytes,
 } from '../ot/extension.js'
 import { MASK_BYTES, XI } from '../ot/parameters.js'
-import { sessionKey } from '../ot/session-key.js'
+import { SID_BYTES, sessionKey } from '../ot/session-key.js'
 import type { PartyIndex } from '../party.js'
 import type { Rng } from '../rng.js'
 import type { PairSetup } from '../setup/pair-setup.js'
@@ -65,10 +65,12 @@ export interface VoleReceiver {
 }
 
 /** Separates the two directions and the setups that one run may use. docs/spec/vole.md, step 2. */
-const directionId = (ctx: VoleContext, receiver: PartyIndex, sender: PartyIndex): Uint8Array =>
-  new Transcript(tags.voleDirection, ctx.suite.kernel.hash)
+function directionId(ctx: VoleContext, receiver: PartyIndex, sender: PartyIndex): Uint8Array {
+  if (ctx.sid.length !== SID_BYTES) throw new RangeError('a session id is 32 bytes')
+  return new Transcript(tags.voleDirection, ctx.suite.kernel.hash)
     .add(ctx.sid, ctx.setup.id, u8(receiver), u8(sender))
     .digest()
+}
 
 /** Three scalars for each of 416 columns of 16 bytes. */
 function padsOf(kernel: Kernel, sid: Uint8Array, columns: Uint8Array): Uint8Array {
@@ -99,6 +101,7 @@ const checkDigest = (kernel: Kernel, sid: Uint8Array, rows: Uint8Array): Uint8Ar
 
 /**
  * Starts one multiplication as its receiver (Bob), with a fresh random χ. docs/spec/vole.md, steps 3 and 5.
+ * @throws RangeError for a sid that is not 32 bytes
  */
 export function voleReceive(ctx: VoleContext): VoleReceiver {
   const { setup } = ctx

@@ -1,0 +1,354 @@
+import { inspect } from 'node:util'
+import { describe, expect, it } from 'vitest'
+import { partyIndex, startPairSetup } from '@vertex/mpc'
+import { loadNativeCurve, nativeSuite } from '@vertex/mpc/native'
+import { startPairSetupWith } from '@vertex/mpc/testing'
+import { nobleCurve } from '../src/curve/noble.js'
+import { mod } from '../src/math/scalar.js'
+import { systemRng } from '../src/rng.js'
+import {
+  PAIR_SETUP_BYTES,
+  PairSetup,
+  SETUP_FLIGHT_BYTES,
+  decodePairSetup,
+  encodePairSetup,
+} from '../src/setup/index.js'
+import type { Suite } from '../src/suite.js'
+import { voleReceive, voleSend } from '../src/vole/index.js'
+import { zeroShare } from '../src/zero-share.js'
+import { flip, lengthen, offCurve, put, shorten } from './support/change.js'
+import { expectAbort } from './support/expect.js'
+import { dealtSetups, ends, puncture } from './support/ot.js'
+import { seeded } from './support/seeded.js'
+import { finish, simulate, type Tamper } from './support/simulate.js'
+
+const suite = nativeSuite()
+const noble: Suite = { ...suite, curve: nobleCurve }
+const [one, two] = [partyIndex(1), partyIndex(2)]
+
+interface Options {
+  readonly first?: Suite
+  readonly second?: Suite
+  readonly sids?: readonly [Uint8Array, Uint8Array]
+  readonly tampers?: readonly Tamper[]
+}
+
+function run({ first = suite, second = suite, sids, tampers = [] }: Options = {}) {
+  const sid = systemRng(32)
+  const [sid1, sid2] = sids ?? [sid, sid]
+  return simulate(
+    new Map([
+      [one, startPairSetup({ suite: first, sid: sid1, me: one, peer: two, first: true })],
+      [two, startPairSetup({ suite: second, sid: sid2, me: two, peer: one, first: false })],
+    ]),
+    tampers,
+  )
+}
+
+/** Cheating in a flight, 1 to 5; the odd ones are party 1's. */
+const inFlight = (flight: number, change: Tamper['change']): Options => ({
+  tampers: [{ from: 2 - (flight % 2), round: Math.max(1, flight - 1), change }],
+})
+
+function bothOf(outcome: ReturnType<typeof run>): [PairSetup, PairSetup] {
+  const done = finish(outcome, 2)
+  return [done.get(one)!, done.get(two)!]
+}
+
+/** Where the fields of the flights begin. */
+const at = {
+  flight1: { header: 0, A: 32, commitment: 65 },
+  flight2: { header: 0, points: 32, commitment: 32 + 256 * 33 },
+  flight3: { pprf: 0, reverse: 8192, opening: 8192 + 4112 },
+  flight4: { pprf: 0, opening: 8192, confirmation: 8192 + 64 },
+}
+
+/** Two setups that belong together: leaves, deltas, zero seed; and multiplications work in both directions. */
+function expectMatching(a: PairSetup, b: PairSetup): void {
+  expect(a.id).toEqual(b.id)
+  expect(a.gadgetSeed).toEqual(b.gadgetSeed)
+  expect(a.zeroSeed).toEqual(b.zeroSeed)
+  expect([a.me, a.peer]).toEqual([b.peer, b.me])
+  expect(b.puncturedLeaves).toEqual(puncture(a.leaves, b.delta))
+  expect(a.puncturedLeaves).toEqual(puncture(b.leaves, a.delta))
+  expect(a.leaves).not.toEqual(b.leaves)
+  expect(a.delta).not.toEqual(b.delta)
+  const sid = systemRng(32)
+  for (const [receiver, sender] of [
+    [a, b],
+    [b, a],
+  ] as const) {
+    const context = { suite, sid, rng: systemRng, round: 1 }
+    const r = voleReceive({ ...context, setup: receiver })
+    const { answer, c } = voleSend({ ...context, setup: sender }, r.message, [3n, 5n])
+    const d = r.finish(answer)
+    expect(mod(c[0] + d[0])).toBe(mod(3n * r.chi))
+    expect(mod(c[1] + d[1])).toBe(mod(5n * r.chi))
+  }
+}
+
+describe('the pair setup', () => {
+  it('ends in five flights with two sides that fit, differently each time', () => {
+    const outcome = run()
+    expect(outcome.sent.map(({ from }) => from)).toEqual([1, 2, 1, 2, 1])
+    expect(outcome.sent.map(({ bytes }) => bytes.length)).toEqual([...SETUP_FLIGHT_BYTES])
+    const [a, b] = bothOf(outcome)
+    expectMatching(a, b)
+    const [again] = bothOf(run())
+    expect(again.id).not.toEqual(a.id)
+    expect(again.zeroSeed).not.toEqual(a.zeroSeed)
+  })
+
+  it.skipIf(loadNativeCurve() === undefined)('works between the two curve backends', () => {
+    expectMatching(...bothOf(run({ first: noble })))
+    expectMatching(...bothOf(run({ second: noble })))
+  })
+
+  it('lets the party with the higher index move first, too', () => {
+    const sid = systemRng(32)
+    const outcome = simulate(
+      new Map([
+        [two, startPairSetup({ suite, sid, me: two, peer: one, first: true })],
+        [one, startPairSetup({ suite, sid, me: one, peer: two, first: false })],
+      ]),
+    )
+    expectMatching(...bothOf(outcome))
+  })
+
+  it('draws from the given source only, and says the same bytes on every curve', () => {
+    const sid = systemRng(32)
+    const flights = (s: Suite) =>
+      simulate(
+        new Map([
+          [
+            one,
+            startPairSetupWith({ suite: s, sid, me: one, peer: two, first: true }, seeded('1')),
+          ],
+          [
+            two,
+            startPairSetupWith({ suite: s, sid, me: two, peer: one, first: false }, seeded('2')),
+          ],
+        ]),
+      ).sent.map(({ bytes }) => bytes)
+    expect(flights(suite)).toEqual(flights(noble))
+  })
+
+  it('refuses a party with itself and a session id that is not 32 bytes', () => {
+    const input = { suite, sid: systemRng(32), me: one, peer: two, first: true }
+    expect(() => startPairSetup({ ...input, peer: one })).toThrow(RangeError)
+    for (const length of [0, 31, 33])
+      expect(() => startPairSetup({ ...input, sid: systemRng(length) })).toThrow(RangeError)
+  })
+
+  it('goes through each round once', () => {
+    const step = startPairSetup({ suite, sid: systemRng(32), me: one, peer: two, first: true })
+    if (!('next' in step)) throw new Error('the first mover has a second round')
+    expect(() => step.next.advance(new Map())).toThrow('message invalid')
+    expect(() => step.next.advance(new Map())).toThrow('used already')
+  })
+})
+
+describe('a pair setup in which one side cheats', () => {
+  /** Who notices what is wrong in a flight. */
+  const reader = (flight: number) => 1 + (flight % 2)
+  const blame = (
+    flight: number,
+    code: 'message_invalid' | 'commitment_invalid' | 'setup_mismatch',
+  ) => ({ code, round: flight, culprits: [3 - reader(flight)], reaction: 'stop' }) as const
+
+  it.each([1, 2, 3, 4, 5])('stops at a flight %i of another length', (flight) => {
+    for (const change of [shorten, lengthen, () => new Uint8Array(0)])
+      expectAbort(run(inFlight(flight, change)), reader(flight), blame(flight, 'message_invalid'))
+  })
+
+  it.each([1, 2])('blames nobody when flight %i names another session', (flight) => {
+    const expected = {
+      code: 'session_mismatch',
+      round: flight,
+      culprits: [],
+      reaction: 'restart',
+    } as const
+    for (const byte of ends(32))
+      expectAbort(run(inFlight(flight, flip(byte))), reader(flight), expected)
+  })
+
+  it('blames nobody when the parties start from different session ids', () => {
+    const expected = {
+      code: 'session_mismatch',
+      round: 1,
+      culprits: [],
+      reaction: 'restart',
+    } as const
+    expectAbort(run({ sids: [systemRng(32), systemRng(32)] }), 2, expected)
+  })
+
+  it('stops at a base OT key off the curve', () => {
+    const outcome = run(inFlight(1, put(at.flight1.A, offCurve)))
+    expectAbort(outcome, 2, blame(1, 'message_invalid'))
+  })
+
+  it.each(ends(256))('stops at a base OT point off the curve, place %i', (k) => {
+    const outcome = run(inFlight(2, put(at.flight2.points + 33 * k, offCurve)))
+    expectAbort(outcome, 1, blame(2, 'message_invalid'))
+  })
+
+  it.each([3, 4])('retires the setup when an all-but-one proof in flight %i is wrong', (flight) => {
+    for (const g of ends(64)) {
+      const outcome = run(inFlight(flight, flip(128 * g + 96)))
+      expectAbort(outcome, reader(flight), {
+        code: 'pprf_check_failed',
+        round: flight,
+        culprits: [3 - reader(flight)],
+        reaction: 'retire_setup',
+      })
+    }
+  })
+
+  it.each(ends(128))('retires the setup when row %i of the reverse extension is wrong', (row) => {
+    const outcome = run(inFlight(3, flip(at.flight3.reverse + 64 * 32 + 16 + 16 * row)))
+    expectAbort(outcome, 2, {
+      code: 'ot_check_failed',
+      round: 3,
+      culprits: [1],
+      reaction: 'retire_setup',
+    })
+  })
+
+  it.each([
+    ['party 1 opens another seed', 3, at.flight3.opening],
+    ['party 1 opens with another salt', 3, at.flight3.opening + 63],
+    ['party 2 opens another seed', 4, at.flight4.opening],
+    ['party 2 opens with another salt', 4, at.flight4.opening + 63],
+  ])('stops when %s', (_, flight, place) => {
+    expectAbort(
+      run(inFlight(flight, flip(place))),
+      reader(flight),
+      blame(flight, 'commitment_invalid'),
+    )
+  })
+
+  it.each([
+    ['party 1', 1, at.flight1.commitment, 3],
+    ['party 2', 2, at.flight2.commitment, 4],
+  ])('stops when %s committed to something else', (_, flight, place, noticed) => {
+    const outcome = run(inFlight(flight, flip(place)))
+    expectAbort(outcome, reader(noticed), blame(noticed, 'commitment_invalid'))
+  })
+
+  it('stops when party 2 copies the commitment and opening of party 1', () => {
+    const outcome = run({
+      tampers: [
+        {
+          from: 2,
+          round: 1,
+          change: (bytes, sent) =>
+            put(at.flight2.commitment, sent[0]!.bytes.slice(at.flight1.commitment))(bytes),
+        },
+        {
+          from: 2,
+          round: 3,
+          change: (bytes, sent) => {
+            const theirs = sent.find(({ from, round }) => from === 1 && round === 2)!.bytes
+            return put(at.flight4.opening, theirs.slice(at.flight3.opening))(bytes)
+          },
+        },
+      ],
+    })
+    expectAbort(outcome, 1, blame(4, 'commitment_invalid'))
+  })
+
+  it.each(ends(32))('stops when party 2 confirms another transcript, byte %i', (byte) => {
+    const outcome = run(inFlight(4, flip(at.flight4.confirmation + byte)))
+    expectAbort(outcome, 1, blame(4, 'setup_mismatch'))
+  })
+
+  it.each(ends(32))('stops when party 1 confirms another transcript, byte %i', (byte) => {
+    expectAbort(run(inFlight(5, flip(byte))), 2, blame(5, 'setup_mismatch'))
+  })
+
+  it('stops when party 1 answers with the confirmation it has heard', () => {
+    const echo: Tamper['change'] = (_, sent) =>
+      sent
+        .find(({ from, round }) => from === 2 && round === 3)!
+        .bytes.slice(at.flight4.confirmation)
+    expectAbort(run(inFlight(5, echo)), 2, blame(5, 'setup_mismatch'))
+  })
+})
+
+describe('a stored setup', () => {
+  const [mine] = dealtSetups(systemRng)
+
+  it('survives encoding, also in a Buffer that is wiped afterwards', () => {
+    const stored = Buffer.from(encodePairSetup(mine))
+    expect(stored.length).toBe(PAIR_SETUP_BYTES)
+    const back = decodePairSetup(stored)
+    stored.fill(0)
+    expect(encodePairSetup(back)).toEqual(encodePairSetup(mine))
+  })
+
+  it('is refused with another version, length, or impossible parties', () => {
+    const stored = encodePairSetup(mine)
+    const changed = (place: number, value: number) => {
+      const copy = stored.slice()
+      copy[place] = value
+      return copy
+    }
+    const bad = [changed(0, 0), changed(0, 2), stored.slice(1), lengthen(stored), new Uint8Array(0)]
+    // me and peer
+    bad.push(changed(33, 0), changed(33, 33), changed(34, 0), changed(34, 255), changed(33, 2))
+    for (const bytes of bad) expect(() => decodePairSetup(bytes)).toThrow(RangeError)
+  })
+
+  it('prints no secret', () => {
+    for (const text of [inspect(mine), JSON.stringify({ mine }), `${String(mine)}`]) {
+      expect(text).toContain('[secret]')
+      expect(text.length).toBeLessThan(80)
+    }
+  })
+
+  it('is zeros after it was wiped', () => {
+    const copy = decodePairSetup(encodePairSetup(mine))
+    copy.wipe()
+    for (const secret of [copy.zeroSeed, copy.leaves, copy.delta, copy.puncturedLeaves])
+      expect(secret.every((byte) => byte === 0)).toBe(true)
+  })
+})
+
+describe('zero shares', () => {
+  const parties = [1, 2, 3, 5].map(partyIndex)
+  const seeds = new Map<string, Uint8Array>()
+  const [dealt] = dealtSetups(systemRng)
+  const setupsOf = (me: number, among: readonly number[] = parties) =>
+    among
+      .filter((peer) => peer !== me)
+      .map((peer) => {
+        const name = [me, peer].toSorted().join()
+        if (!seeds.has(name)) seeds.set(name, systemRng(32))
+        const zeroSeed = seeds.get(name)!
+        return new PairSetup({ ...dealt, me: partyIndex(me), peer: partyIndex(peer), zeroSeed })
+      })
+
+  it('add up to zero over all parties of the run, and only over all', () => {
+    for (const among of [parties, parties.slice(0, 2), parties.slice(1)]) {
+      const sid = systemRng(32)
+      const shares = among.map((me) => zeroShare(me, setupsOf(me, among), sid))
+      expect(mod(shares.reduce((sum, share) => sum + share, 0n))).toBe(0n)
+      expect(mod(shares.slice(1).reduce((sum, share) => sum + share, 0n))).not.toBe(0n)
+    }
+  })
+
+  it('differ from session to session and repeat within one', () => {
+    const [sid, other] = [systemRng(32), systemRng(32)]
+    const share = (s: Uint8Array) => zeroShare(one, setupsOf(1), s)
+    expect(share(sid)).toBe(share(sid))
+    expect(share(sid)).not.toBe(share(other))
+  })
+
+  it('refuse setups of another party, two with the same, and other session ids', () => {
+    const sid = systemRng(32)
+    const [first] = setupsOf(1)
+    expect(() => zeroShare(two, [first!], sid)).toThrow(RangeError)
+    expect(() => zeroShare(one, [first!, first!], sid)).toThrow(RangeError)
+    expect(() => zeroShare(one, [first!], sid.subarray(1))).toThrow(RangeError)
+  })
+})
