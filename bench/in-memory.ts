@@ -14,7 +14,8 @@ export function runInMemory<Result, Keep>(
 ): Map<PartyIndex, Result> {
   const steps = new Map(parties)
   const results = new Map<PartyIndex, Result>()
-  const inboxes = new Map<PartyIndex, Map<PartyIndex, Uint8Array>>()
+  // By receiver and sender, in order of arrival: a quick party may be a round ahead.
+  const inboxes = new Map<PartyIndex, Map<PartyIndex, Uint8Array[]>>()
   for (const party of steps.keys()) inboxes.set(party, new Map())
 
   const post = (from: PartyIndex, step: Step<Result, Keep>): void => {
@@ -22,7 +23,8 @@ export function runInMemory<Result, Keep>(
     for (const [to, bytes] of step.outbox) {
       traffic.bytes += bytes.length
       traffic.messages++
-      inboxes.get(to)!.set(from, bytes)
+      const inbox = inboxes.get(to)!
+      inbox.set(from, [...(inbox.get(from) ?? []), bytes])
     }
     if ('result' in step) results.set(from, step.result)
   }
@@ -33,9 +35,9 @@ export function runInMemory<Result, Keep>(
     for (const [party, step] of [...steps]) {
       if ('result' in step) continue
       const inbox = inboxes.get(party)!
-      if (!step.next.expects.every((from) => inbox.has(from))) continue
-      const taken = new Map(step.next.expects.map((from) => [from, inbox.get(from)!]))
-      for (const from of taken.keys()) inbox.delete(from)
+      const { expects } = step.next
+      if (!expects.every((from) => (inbox.get(from)?.length ?? 0) > 0)) continue
+      const taken = new Map(expects.map((from) => [from, inbox.get(from)!.shift()!]))
       const advanced = step.next.advance(taken)
       steps.set(party, advanced)
       post(party, advanced)
