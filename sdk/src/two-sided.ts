@@ -1,6 +1,6 @@
-import type { RoomLink } from '@vertex/mpc'
+import { RoomClosed, RunFailed, type RoomLink } from '@vertex/mpc'
 import { Deadline } from './deadline.js'
-import { DeadlineError, KeyNotFoundError, VertexError } from './errors.js'
+import { DeadlineError, KeyNotFoundError, UnavailableError } from './errors.js'
 import { runError } from './run-error.js'
 
 /** How long the other side's answer is waited for when this side has failed: it often knows the reason. */
@@ -54,7 +54,8 @@ export async function bothSides<Result>(
     }
   } catch (error) {
     endRoom.abort(error)
-    await Promise.race([settled, new Promise((resolve) => setTimeout(resolve, GRACE_MS))])
+    const grace = Math.min(GRACE_MS, deadline.remaining - MARGIN_MS / 5)
+    await Promise.race([settled, new Promise((resolve) => setTimeout(resolve, grace))])
     throw reasonOf(error, failed)
   } finally {
     room.clear()
@@ -62,15 +63,14 @@ export async function bothSides<Result>(
   }
 }
 
-/** Of the errors of both sides the one that says why. What this side's checks found always wins. */
+/** Of the errors of both sides the one that says why. What this side itself found out always wins. */
 function reasonOf(error: unknown, failed: readonly CallFailed[]): Error {
-  const own = error instanceof CallFailed ? error : runError(error)
-  if (
-    own instanceof VertexError &&
-    (own.errType === 'protocol_abort' || own.errType === 'rollback_detected')
-  )
-    return own
+  const cutOff =
+    error instanceof CallFailed ||
+    error instanceof RoomClosed ||
+    error instanceof RunFailed ||
+    error instanceof UnavailableError
   const told = failed.find(({ error: e }) => e instanceof KeyNotFoundError) ?? failed[0]
-  if (told !== undefined && !(told.error instanceof DeadlineError)) return told
-  return own
+  if (cutOff && told !== undefined && !(told.error instanceof DeadlineError)) return told
+  return error instanceof CallFailed ? error : runError(error)
 }

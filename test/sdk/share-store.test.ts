@@ -177,7 +177,7 @@ describe('FileShareStore', () => {
 
   it('keeps every acknowledged write when the writer is killed, and lets the next one in', async () => {
     const directory = join(root, 'killed')
-    const writer = await bundleForNode(join(import.meta.dirname, 'support/store-writer.ts'), root)
+    const writer = await bundleForNode(join(import.meta.dirname, 'support/store-writer.ts'))
     for (let round = 0; round < 4; round++) {
       const child = fork(writer, [directory, passphrase], { stdio: 'ignore' })
       const acknowledged = new Map<string, number>()

@@ -1,3 +1,4 @@
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { build, type BuildOptions, type Metafile } from 'esbuild'
 
@@ -11,8 +12,12 @@ const sources = {
 }
 
 /** Bundles a script with the sources it imports, so that another Node process can run it. */
-export async function bundleForNode(entry: string, directory: string): Promise<string> {
-  const outfile = join(directory, `${Date.now().toString(36)}-bundle.mjs`)
+export async function bundleForNode(entry: string): Promise<string> {
+  // Below the project, so that what is not bundled is found in its node_modules.
+  mkdirSync(join(root, 'node_modules/.cache'), { recursive: true })
+  const directory = mkdtempSync(join(root, 'node_modules/.cache/vertex-test-'))
+  process.once('exit', () => rmSync(directory, { recursive: true, force: true }))
+  const outfile = join(directory, 'bundle.mjs')
   await bundle({
     entryPoints: [entry],
     outfile,
