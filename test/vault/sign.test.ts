@@ -1,18 +1,472 @@
-import { afterEach, expect, it } from 'vitest'
-import { makeKey, signTogether, verifies } from './support/client.js'
-import { cleanUp, openWorld } from './support/world.js'
+import { createHash } from 'node:crypto'
+import { bytesToHex, digestOf, type RoomLink } from '@vertex/mpc'
+import { afterEach, describe, expect, it } from 'vitest'
+import { limits } from '../../src/vault/index.js'
+import { StorageUnavailable } from '../../src/vault/ports.js'
+import {
+  behave,
+  both,
+  cheat,
+  Client,
+  makeKey,
+  settleBoth,
+  signTogether,
+  verifies,
+  type SharedKey,
+} from './support/client.js'
+import { afterRestart, cleanUp, openWorld, type World } from './support/world.js'
 
 afterEach(cleanUp)
 
-it('makes a key and signs with it', async () => {
-  const world = await openWorld()
+const nobodys = '00000000-0000-4000-8000-000000000000'
+const DAY = 24 * 60 * 60 * 1000
+
+/** One world with a user and a key. */
+async function withKey(options: Parameters<typeof openWorld>[0] = {}) {
+  const world = await openWorld(options)
   const caller = await world.newCaller()
-  const t0 = performance.now()
   const key = await makeKey(world, caller)
-  const t1 = performance.now()
-  const signature = await signTogether(world, caller, key)
-  const t2 = performance.now()
-  await signTogether(world, caller, key)
-  console.log(t1 - t0, t2 - t1, performance.now() - t2)
-  expect(verifies(key.pubkey, 'hello', signature)).toBe(true)
+  return { world, vault: world.vault, caller, key }
+}
+
+const request = (keyId: string, roomUuid: string) => ({
+  keyId,
+  roomUuid,
+  msg: '00',
+  hashAlgo: 'sha256',
+})
+
+const events = (world: World, event: string) => world.events.filter((one) => one.event === event)
+
+/** A link that holds back what its party sends from the `from`-th message on, until it is let go. */
+function holding(link: RoomLink, from: number) {
+  const held: (() => void)[] = []
+  let sent = 0
+  let holdsBack = true
+  let reached: () => void = () => undefined
+  const stopped = new Promise<void>((resolve) => (reached = resolve))
+  return {
+    stopped,
+    release() {
+      holdsBack = false
+      for (const send of held.splice(0)) {
+        try {
+          send()
+        } catch {
+          // The room has ended meanwhile.
+        }
+      }
+    },
+    link: {
+      slot: link.slot,
+      size: link.size,
+      receive: () => link.receive(),
+      leave: () => link.leave(),
+      send(to: number, bytes: Uint8Array) {
+        sent++
+        if (!holdsBack || sent < from) {
+          link.send(to, bytes)
+          return
+        }
+        held.push(() => link.send(to, bytes))
+        reached()
+      },
+    } satisfies RoomLink,
+  }
+}
+
+describe('a signature', () => {
+  it('verifies under the key for every hash and message', async () => {
+    const { world, caller, key } = await withKey()
+    for (const message of ['', 'hello', 'x'.repeat(1000)]) {
+      const signature = await signTogether(world, caller, key, { message })
+      expect(verifies(key.pubkey, message, signature)).toBe(true)
+    }
+    const twice = await signTogether(world, caller, key, { hashAlgo: 'sha256d' })
+    const once = createHash('sha256').update('hello').digest()
+    expect(verifies(key.pubkey, once, twice)).toBe(true)
+    await signTogether(world, caller, key, { hashAlgo: 'keccak256' })
+  })
+
+  it('takes the digest as it is with hash_algo none, and any case of the name', async () => {
+    const { world, vault, caller, key } = await withKey()
+    const { roomUuid } = await vault.createRoom(2)
+    const digest = digestOf(new TextEncoder().encode('hello'), 'sha256')
+    const [signature] = await both(
+      vault.sign(caller, {
+        ...request(key.keyId, roomUuid),
+        msg: bytesToHex(digest),
+        hashAlgo: 'NoNe',
+      }),
+      key.client.sign(world, roomUuid, digest),
+    )
+    expect(verifies(key.pubkey, 'hello', signature)).toBe(true)
+    expect(signature.r).toMatch(/^[0-9a-f]{64}$/)
+    expect(signature.s).toMatch(/^[0-7][0-9a-f]{63}$/)
+    expect([0, 1, 2, 3]).toContain(signature.v)
+  })
+
+  it('verifies under the child key of its path', async () => {
+    const { world, vault, caller, key } = await withKey()
+    const path = [0, 7, 2 ** 31 - 1]
+    const signature = await signTogether(world, caller, key, { path })
+    const child = await vault.derivePubkey(caller, { keyId: key.keyId, derivationPath: path })
+    expect(child.pubkey).not.toBe(key.pubkey)
+    expect(verifies(child.pubkey, 'hello', signature)).toBe(true)
+    expect(verifies(key.pubkey, 'hello', signature)).toBe(false)
+    const root = await vault.derivePubkey(caller, { keyId: key.keyId, derivationPath: [] })
+    expect(root.pubkey).toBe(key.pubkey)
+  })
+
+  it('is made after a restart with the setup that was there', async () => {
+    const { world, caller, key } = await withKey()
+    const again = await afterRestart(world)
+    const before = [...key.client.setups.values()].map(({ id }) => bytesToHex(id))
+    expect(verifies(key.pubkey, 'hello', await signTogether(again, caller, key))).toBe(true)
+    expect([...key.client.setups.values()].map(({ id }) => bytesToHex(id))).toEqual(before)
+  })
+
+  it('is made again when the client has lost its setup', async () => {
+    const { world, caller, key } = await withKey()
+    key.client.setups.clear()
+    expect(verifies(key.pubkey, 'hello', await signTogether(world, caller, key))).toBe(true)
+    expect(key.client.setups.size).toBe(1)
+  })
+
+  it('waits for its turn when many are wanted of one key at once', async () => {
+    const { world, caller, key } = await withKey()
+    const all = Array.from({ length: 10 }, (_, i) =>
+      signTogether(world, caller, key, { message: `message ${i}` }),
+    )
+    for (const [i, signature] of (await Promise.all(all)).entries())
+      expect(verifies(key.pubkey, `message ${i}`, signature)).toBe(true)
+  })
+})
+
+describe('signing is refused', () => {
+  it('for a key_id that is not there, and for those of others alike', async () => {
+    const { world, vault, key } = await withKey()
+    const other = await world.newCaller()
+    const { roomUuid } = await vault.createRoom(2)
+    const errors = []
+    for (const keyId of [nobodys, key.keyId])
+      errors.push(await vault.sign(other, request(keyId, roomUuid)).catch((e: unknown) => e))
+    expect(errors[0]).toMatchObject({ errType: 'key_id_not_exists', details: {} })
+    expect(errors[1]).toEqual(errors[0])
+  })
+
+  it('before keygen', async () => {
+    const { world, vault, caller } = await withKey()
+    const { keyId } = await vault.createKey(caller)
+    const { roomUuid } = await vault.createRoom(2)
+    await expect(vault.sign(caller, request(keyId, roomUuid))).rejects.toMatchObject({
+      errType: 'key_operation_before_keygen',
+    })
+    await expect(vault.exportBackup(caller, keyId)).rejects.toMatchObject({
+      errType: 'key_operation_before_keygen',
+    })
+    await expect(vault.derivePubkey(caller, { keyId, derivationPath: [] })).rejects.toMatchObject({
+      errType: 'key_operation_before_keygen',
+    })
+    expect(events(world, 'run_aborted')).toEqual([])
+  })
+
+  it('for anything malformed, before anything happens', async () => {
+    const { vault, caller, key } = await withKey()
+    const { roomUuid } = await vault.createRoom(2)
+    const good = request(key.keyId, roomUuid)
+    const bad = [
+      { ...good, keyId: 'a key' },
+      { ...good, keyId: `${key.keyId}\0` },
+      { ...good, roomUuid: 'a room' },
+      { ...good, msg: '0' },
+      { ...good, msg: 'zz' },
+      { ...good, hashAlgo: 'md5' },
+      { ...good, hashAlgo: 'none', msg: '00'.repeat(31) },
+      { ...good, hashAlgo: 'none', msg: '00'.repeat(33) },
+      { ...good, extraData: 'xyz' },
+      { ...good, derivationPath: [2 ** 31] },
+      { ...good, derivationPath: [-1] },
+      { ...good, derivationPath: [0.5] },
+      { ...good, derivationPath: Array<number>(256).fill(0) },
+      { ...good, relayAddress: 'elsewhere.example:443' },
+    ]
+    for (const one of bad)
+      await expect(vault.sign(caller, one), JSON.stringify(one)).rejects.toMatchObject({
+        errType: 'bad_request_params',
+      })
+  })
+
+  it('in a room that is unknown, used, or too small', async () => {
+    const { world, vault, caller, key } = await withKey()
+    await expect(vault.sign(caller, request(key.keyId, nobodys))).rejects.toMatchObject({
+      errType: 'room_not_found',
+    })
+    const { roomUuid } = await vault.createRoom(2)
+    const digest = digestOf(Uint8Array.of(0), 'sha256')
+    await both(
+      vault.sign(caller, request(key.keyId, roomUuid)),
+      key.client.sign(world, roomUuid, digest),
+    )
+    await expect(vault.sign(caller, request(key.keyId, roomUuid))).rejects.toMatchObject({
+      errType: 'room_used',
+    })
+    const large = await vault.createRoom(3)
+    await expect(vault.sign(caller, request(key.keyId, large.roomUuid))).rejects.toMatchObject({
+      errType: 'session_mismatch',
+    })
+  })
+
+  it('when nobody comes, and says who is missing', async () => {
+    const { vault, caller, key } = await withKey({ runDeadlineMs: 150 })
+    const { roomUuid } = await vault.createRoom(2)
+    const info = await vault.getKey(caller, key.keyId)
+    await expect(vault.sign(caller, request(key.keyId, roomUuid))).rejects.toMatchObject({
+      errType: 'room_timeout',
+      details: { missing: [{ index: 3 - info.party!, keygen_id: key.client.keygenId }] },
+    })
+  })
+
+  it('when the client means another message, and nobody is blamed', async () => {
+    const { world, vault, caller, key } = await withKey()
+    const { roomUuid } = await vault.createRoom(2)
+    const [vaults] = await Promise.allSettled([
+      vault.sign(caller, request(key.keyId, roomUuid)),
+      key.client.sign(world, roomUuid, new Uint8Array(32).fill(9)),
+    ])
+    expect(vaults).toMatchObject({ reason: { errType: 'session_mismatch' } })
+    expect(events(world, 'setup_retired')).toEqual([])
+    await signTogether(world, caller, key)
+  })
+
+  it('to a stranger in the room, and the key is none the worse for it', async () => {
+    const { world, vault, caller, key } = await withKey({ runDeadlineMs: 300 })
+    const stranger = new Client()
+    const { roomUuid } = await vault.createRoom(2)
+    const join = stranger.join(world, roomUuid).then((link) => {
+      for (let i = 0; i < 5; i++) link.send(3 - link.slot, new Uint8Array(96).fill(i))
+    })
+    await expect(vault.sign(caller, request(key.keyId, roomUuid))).rejects.toMatchObject({
+      errType: 'room_timeout',
+    })
+    await join
+    expect(events(world, 'setup_retired')).toEqual([])
+    await signTogether(world, caller, key)
+  })
+
+  it('while the database is away, and works again when it is back', async () => {
+    const { world, vault, caller, key } = await withKey()
+    const { roomUuid } = await vault.createRoom(2)
+    world.store.refuse = () => true
+    await expect(vault.sign(caller, request(key.keyId, roomUuid))).rejects.toMatchObject({
+      errType: 'storage_unavailable',
+    })
+    world.store.refuse = undefined
+    await signTogether(world, caller, key)
+  })
+})
+
+describe('a failed check', () => {
+  it('retires the setup before anything is answered; the next signature makes another', async () => {
+    const { world, caller, key } = await withKey()
+    const [first] = [...key.client.setups.values()]
+    cheat(key.client)
+    const [vaults] = await settleBoth(world, caller, key)
+    expect(vaults).toMatchObject({
+      reason: { errType: 'protocol_abort', details: { reaction: 'retire_setup' } },
+    })
+    expect(await world.store.run((uow) => uow.setups.isAlive(first!.id))).toBe(false)
+    expect(events(world, 'setup_retired')).toHaveLength(1)
+    behave(key.client)
+    expect(verifies(key.pubkey, 'hello', await signTogether(world, caller, key))).toBe(true)
+    expect([...key.client.setups.values()][0]!.id).not.toEqual(first!.id)
+  })
+
+  it('is never offered a second time, not even by a client that keeps the dead setup', async () => {
+    const { world, caller, key } = await withKey()
+    const [peer, dead] = [...key.client.setups][0]!
+    cheat(key.client)
+    await settleBoth(world, caller, key)
+    key.client.setups.set(peer, dead)
+    key.client.retired.length = 0
+    behave(key.client)
+    await signTogether(world, caller, key)
+    expect(key.client.setups.get(peer)!.id).not.toEqual(dead.id)
+  })
+
+  it('kills the concurrent runs on the setup', async () => {
+    const { world, caller, key } = await withKey()
+    let held: ReturnType<typeof holding> | undefined
+    // Past the handshake, before the client's first flight.
+    key.client.wrap = (link) => (held = holding(link, 2)).link
+    const honest = settleBoth(world, caller, key, { message: 'honest' })
+    await new Promise((resolve) => setImmediate(resolve))
+    await held!.stopped
+    key.client.wrap = (link) => link
+    cheat(key.client)
+    await settleBoth(world, caller, key, { message: 'cheat' })
+    behave(key.client)
+    held!.release()
+    const [vaults] = await honest
+    expect(vaults).toMatchObject({ reason: { errType: 'session_mismatch' } })
+    await signTogether(world, caller, key)
+  })
+
+  it('locks the key after five within a day, through restarts, until they are older', async () => {
+    const { world, caller, key } = await withKey()
+    for (let i = 0; i < limits.failures; i++) {
+      behave(key.client)
+      await signTogether(world, caller, key)
+      cheat(key.client)
+      const [vaults] = await settleBoth(world, caller, key)
+      expect(vaults).toMatchObject({ reason: { errType: 'protocol_abort' } })
+      world.time.now += 1000
+    }
+    behave(key.client)
+    const isLocked = async (now: World) => {
+      const { roomUuid } = await now.vault.createRoom(2)
+      await expect(now.vault.sign(caller, request(key.keyId, roomUuid))).rejects.toMatchObject({
+        errType: 'key_locked',
+      })
+    }
+    await isLocked(world)
+    const again = await afterRestart(world)
+    await isLocked(again)
+    const { keyId } = await again.vault.importBackup(
+      caller,
+      await again.vault.exportBackup(caller, key.keyId),
+    )
+    await isLocked(again)
+    again.time.now += DAY
+    expect(
+      verifies(key.pubkey, 'hello', await signTogether(again, caller, { ...key, keyId })),
+    ).toBe(true)
+  })
+
+  it('is answered 503 only, as long as its retirement cannot be written', async () => {
+    const { world, vault, caller, key } = await withKey()
+    const [first] = [...key.client.setups.values()]
+    world.store.tamper = (uow) => ({
+      ...uow,
+      setups: Object.assign(Object.create(uow.setups) as typeof uow.setups, {
+        retire: () => Promise.reject(new StorageUnavailable()),
+      }),
+    })
+    cheat(key.client)
+    const [vaults] = await settleBoth(world, caller, key)
+    expect(vaults).toMatchObject({ reason: { errType: 'storage_unavailable', details: {} } })
+    expect(await world.store.run((uow) => uow.setups.isAlive(first!.id))).toBe(true)
+    behave(key.client)
+    const { roomUuid } = await vault.createRoom(2)
+    await expect(vault.sign(caller, request(key.keyId, roomUuid))).rejects.toMatchObject({
+      errType: 'storage_unavailable',
+    })
+    world.store.tamper = undefined
+    key.client.setups.clear()
+    expect(verifies(key.pubkey, 'hello', await signTogether(world, caller, key))).toBe(true)
+    expect(await world.store.run((uow) => uow.setups.isAlive(first!.id))).toBe(false)
+    expect(events(world, 'setup_retired')).toHaveLength(1)
+  })
+})
+
+describe('a key with three parties, two of whom sign', () => {
+  /** The vault and two clients. */
+  async function threeParties() {
+    const world = await openWorld()
+    const caller = await world.newCaller()
+    const clients = [new Client(), new Client()] as const
+    const { keyId, keygenId } = await world.vault.createKey(caller)
+    const { roomUuid } = await world.vault.createRoom(3)
+    const ids = [keygenId, clients[0].keygenId, clients[1].keygenId]
+    const [made] = await Promise.all([
+      world.vault.keygen(caller, {
+        keyId,
+        roomUuid,
+        numParties: 3,
+        threshold: 2,
+        othersKeygenIds: clients.map((client) => client.keygenId),
+      }),
+      ...clients.map((client) => client.keygen(world, roomUuid, ids, 2)),
+    ])
+    const keys = clients.map((client): SharedKey => ({ keyId, pubkey: made.pubkey, client }))
+    return { world, caller, keys: keys as [SharedKey, SharedKey] }
+  }
+
+  it('signs with either of the others, and with both', async () => {
+    const { world, caller, keys } = await threeParties()
+    for (const key of keys)
+      expect(verifies(key.pubkey, 'hello', await signTogether(world, caller, key))).toBe(true)
+    const { roomUuid } = await world.vault.createRoom(3)
+    const digest = digestOf(Uint8Array.of(0), 'sha256')
+    const [signature] = await Promise.all([
+      world.vault.sign(caller, request(keys[0].keyId, roomUuid)),
+      ...keys.map(({ client }) => client.sign(world, roomUuid, digest)),
+    ])
+    expect(verifies(keys[0].pubkey, '\0', signature)).toBe(true)
+  })
+
+  it('locks out the party that cheats and goes on with the other', async () => {
+    const { world, caller, keys } = await threeParties()
+    const [bad, good] = keys
+    for (let i = 0; i < limits.failures; i++) {
+      behave(bad.client)
+      await signTogether(world, caller, bad)
+      cheat(bad.client)
+      await settleBoth(world, caller, bad)
+    }
+    behave(bad.client)
+    const [vaults] = await settleBoth(world, caller, bad)
+    expect(vaults).toMatchObject({ reason: { errType: 'key_locked' } })
+    expect(verifies(good.pubkey, 'hello', await signTogether(world, caller, good))).toBe(true)
+  })
+})
+
+describe('a batch', () => {
+  it('answers every request in its place, failed ones as well', async () => {
+    const { world, vault, caller, key } = await withKey()
+    const rooms = await Promise.all(Array.from({ length: 6 }, () => vault.createRoom(2)))
+    const digest = digestOf(Uint8Array.of(0), 'sha256')
+    const requests = rooms.map(({ roomUuid }) => request(key.keyId, roomUuid))
+    requests[1] = { ...requests[1]!, keyId: nobodys }
+    requests[4] = { ...requests[4]!, hashAlgo: 'md5' }
+    const [entries] = await Promise.all([
+      vault.batchSign(caller, requests),
+      ...[0, 2, 3, 5].map((i) => key.client.sign(world, rooms[i]!.roomUuid, digest)),
+    ])
+    expect(entries).toHaveLength(6)
+    for (const i of [0, 2, 3, 5])
+      expect(verifies(key.pubkey, '\0', entries[i]!.signature!)).toBe(true)
+    expect(entries[1]).toMatchObject({ error: { errType: 'key_id_not_exists' } })
+    expect(entries[4]).toMatchObject({ error: { errType: 'bad_request_params' } })
+  })
+
+  it('has 1 to 32 requests', async () => {
+    const { vault, caller, key } = await withKey()
+    await expect(vault.batchSign(caller, [])).rejects.toMatchObject({
+      errType: 'bad_request_params',
+    })
+    const many = Array.from({ length: 33 }, () => request(key.keyId, nobodys))
+    await expect(vault.batchSign(caller, many)).rejects.toMatchObject({
+      errType: 'batch_too_large',
+    })
+  })
+})
+
+describe('while the server stops', () => {
+  it('the run under way finishes and no other begins', async () => {
+    const { world, vault, caller, key } = await withKey()
+    const { roomUuid } = await vault.createRoom(2)
+    const digest = digestOf(Uint8Array.of(0), 'sha256')
+    const running = vault.sign(caller, request(key.keyId, roomUuid))
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    const closed = vault.close()
+    expect(await vault.readiness()).toMatchObject({ ok: false, checks: { draining: false } })
+    const other = await vault.createRoom(2)
+    await expect(vault.sign(caller, request(key.keyId, other.roomUuid))).rejects.toMatchObject({
+      errType: 'too_busy',
+    })
+    const [signature] = await both(running, key.client.sign(world, roomUuid, digest))
+    expect(verifies(key.pubkey, '\0', signature)).toBe(true)
+    await closed
+  })
 })

@@ -16,6 +16,7 @@ import {
   type SetupCache,
   type Signature,
 } from '@vertex/mpc'
+import { PairSetup as MadeSetup } from '../../../mpc/src/setup/index.js'
 import type { Caller, SignatureHex } from '../../../src/vault/index.js'
 import { suite, type World } from './world.js'
 
@@ -31,6 +32,9 @@ export class Client {
   get keygenId(): string {
     return bytesToHex(this.identity.keygenId)
   }
+
+  /** Stands between this party and its room. */
+  wrap: (link: RoomLink) => RoomLink = (link) => link
 
   readonly #cache: SetupCache = {
     load: (peer) => {
@@ -54,9 +58,8 @@ export class Client {
     roomUuid: string,
     role: 'client' | 'vertex' = 'client',
   ): Promise<RoomLink> {
-    return world.rooms.join(roomUuid, joinLabel(role, this.identity.keygenId), {
-      deadlineMs: 10_000,
-    })
+    const label = joinLabel(role, this.identity.keygenId)
+    return this.wrap(await world.rooms.join(roomUuid, label, { deadlineMs: 10_000 }))
   }
 
   async keygen(
@@ -162,6 +165,20 @@ export async function settleBoth(
   ])
 }
 
+/** A client that cheats: its part of the OT setup differs from the vault's, so the vault's check of it fails. */
+export function cheat(client: Client): void {
+  client.corrupt = (setup) => {
+    const leaves = setup.leaves.slice()
+    // One leaf of each tree; of a single tree the vault might happen not to hold it.
+    for (let leaf = 0; leaf < leaves.length; leaf += 4 * 32) leaves[leaf]! ^= 1
+    return new MadeSetup({ ...setup, leaves })
+  }
+}
+
+export function behave(client: Client): void {
+  client.corrupt = (setup) => setup
+}
+
 /** Both results; when one side fails, its error, once the other has ended too. */
 export async function both<A, B>(a: Promise<A>, b: Promise<B>): Promise<[A, B]> {
   const [first, second] = await Promise.allSettled([a, b])
@@ -171,14 +188,23 @@ export async function both<A, B>(a: Promise<A>, b: Promise<B>): Promise<[A, B]> 
 }
 
 /** Verifies with OpenSSL, which knows nothing of ours. For signatures over sha256 of a message. */
-export function verifies(pubkey: string, message: string, { der }: { der: string }): boolean {
+export function verifies(
+  pubkey: string,
+  message: string | Uint8Array,
+  { der }: { der: string },
+): boolean {
   const point = ECDH.convertKey(pubkey, 'secp256k1', 'hex', 'hex', 'uncompressed') as string
   const key = createPublicKey({
     key: Buffer.from(SECP256K1_SPKI + point, 'hex'),
     format: 'der',
     type: 'spki',
   })
-  return verify('sha256', Buffer.from(message), key, Buffer.from(der, 'hex'))
+  return verify(
+    'sha256',
+    typeof message === 'string' ? Buffer.from(message) : message,
+    key,
+    Buffer.from(der, 'hex'),
+  )
 }
 
 /** SubjectPublicKeyInfo of an uncompressed secp256k1 point, up to the point (RFC 5480). */
