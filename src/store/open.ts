@@ -1,5 +1,5 @@
 import { QueryFailedError, TypeORMError } from 'typeorm'
-import type { Clock, RowSeal } from '../vault/ports.js'
+import type { Clock, RowSeal, VaultStore } from '../vault/ports.js'
 import type { DatabaseEngine } from './engine.js'
 import { StoreRefused } from './errors.js'
 import { openPostgres } from './postgres.js'
@@ -24,7 +24,7 @@ export interface StoreOptions {
  * generation, and proves that the storage key is the one of this database.
  * @throws StoreRefused with a message for the operator; StorageUnavailable when the database went away meanwhile
  */
-export async function openStore(options: StoreOptions): Promise<TypeormStore> {
+export async function openStore(options: StoreOptions): Promise<VaultStore> {
   const engine = await openEngine(options.database)
   const store = new TypeormStore(engine, new Sealer(options.rowSeal))
   try {

@@ -95,9 +95,13 @@ function prepareFiles(dataDir: string): void {
     mkdirSync(dataDir, { recursive: true, mode: 0o700 })
     for (const name of [DATABASE_FILE, LOCK_FILE]) {
       const path = join(dataDir, name)
-      // SQLite gives its -wal and -shm files the mode of the database.
+      // SQLite gives new -wal and -shm files the mode of the database.
       closeSync(openSync(path, 'a', 0o600))
       chmodSync(path, 0o600)
+    }
+    for (const name of [`${DATABASE_FILE}-wal`, `${DATABASE_FILE}-shm`]) {
+      const left = join(dataDir, name)
+      if (existsSync(left)) chmodSync(left, 0o600)
     }
     syncDirectory(dataDir)
   } catch (cause) {

@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { StorageKey } from '../../src/seal/hierarchy.js'
+import { rowSeal } from '../../src/seal/row-seal.js'
 import { openStore, type Database } from '../../src/store/index.js'
 import type { VaultStore } from '../../src/vault/ports.js'
-import { clock, engines, sql, storageKey, testSeal } from './engines.js'
+import { clock, engines, sql, storageKey } from './engines.js'
 import { aPendingKey, bytes, insertKey, insertUser } from './rows.js'
 
 describe.each(engines)('secrets at rest on $name', (engine) => {
@@ -11,7 +13,11 @@ describe.each(engines)('secrets at rest on $name', (engine) => {
 
     beforeAll(async () => {
       database = await engine.create()
-      store = await openStore({ database, rowSeal: testSeal(storageKey), clock })
+      store = await openStore({
+        database,
+        rowSeal: rowSeal(new StorageKey(storageKey, 'vertex')),
+        clock,
+      })
     })
     afterAll(async () => {
       await store.close()

@@ -1,4 +1,5 @@
 import { chmodSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { inspect } from 'node:util'
 import BetterSqlite3 from 'better-sqlite3'
 import { join } from 'node:path'
@@ -112,6 +113,36 @@ describe('trouble with SQLite', () => {
   })
 })
 
+/** A line to a server that can be cut and mended. */
+async function openLine(toPort: number, toHost: string) {
+  const sockets = new Set<Socket>()
+  const server = createServer((near) => {
+    const far = connect(toPort, toHost)
+    for (const socket of [near, far]) {
+      sockets.add(socket)
+      socket.on('error', () => undefined)
+      socket.on('close', () => {
+        sockets.delete(socket)
+        for (const other of [near, far]) other.destroy()
+      })
+    }
+    near.pipe(far).pipe(near)
+  })
+  const listen = (port: number) =>
+    new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
+  await listen(0)
+  const { port } = server.address() as AddressInfo
+  return {
+    port,
+    mend: () => listen(port),
+    cut: () =>
+      new Promise<void>((resolve) => {
+        server.close(() => resolve())
+        for (const socket of sockets) socket.destroy()
+      }),
+  }
+}
+
 const postgres = engines[1]!
 describe(`trouble with ${postgres.name}`, () => {
   describe.skipIf(postgres.missing !== undefined)('a server', () => {
@@ -147,6 +178,27 @@ describe(`trouble with ${postgres.name}`, () => {
       await store.check()
       expect(await store.run((uow) => uow.users.byId(user.userId))).toBeUndefined()
       await store.close()
+    })
+
+    it('that is down for a while is storage that is not available for as long', async () => {
+      const database = await create()
+      const direct = new URL(database.url)
+      const line = await openLine(Number(direct.port || 5432), direct.hostname)
+      const through = new URL(database.url)
+      through.hostname = '127.0.0.1'
+      through.port = String(line.port)
+      const url = through.toString()
+      const store = await openStore({ database: { kind: 'postgres', url }, rowSeal, clock })
+      const user = await insertUser(store)
+      await line.cut()
+      await expect(write(store)).rejects.toMatchObject(unavailable)
+      await expect(store.check()).rejects.toMatchObject(unavailable)
+      await line.mend()
+      await store.check()
+      expect(await store.run((uow) => uow.users.byId(user.userId))).toEqual(user)
+      await write(store)
+      await store.close()
+      await line.cut()
     })
 
     it('whose database is gone is storage that is not available', async () => {
