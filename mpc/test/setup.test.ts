@@ -1,8 +1,10 @@
 import { inspect } from 'node:util'
+import { utf8ToBytes } from '@noble/hashes/utils.js'
 import { describe, expect, it } from 'vitest'
 import { partyIndex, startPairSetup } from '@vertex/mpc'
 import { loadNativeCurve, nativeSuite } from '@vertex/mpc/native'
 import { startPairSetupWith } from '@vertex/mpc/testing'
+import { concatBytes, u8 } from '../src/bytes.js'
 import { nobleCurve } from '../src/curve/noble.js'
 import { mod } from '../src/math/scalar.js'
 import { systemRng } from '../src/rng.js'
@@ -14,6 +16,8 @@ import {
   encodePairSetup,
 } from '../src/setup/index.js'
 import type { Suite } from '../src/suite.js'
+import { tags } from '../src/tags.js'
+import { Transcript } from '../src/transcript.js'
 import { voleReceive, voleSend } from '../src/vole/index.js'
 import { zeroShare } from '../src/zero-share.js'
 import { flip, lengthen, offCurve, put, shorten } from './support/change.js'
@@ -189,6 +193,20 @@ describe('a pair setup in which one side cheats', () => {
 
   it.each(ends(256))('stops at a base OT point off the curve, place %i', (k) => {
     const outcome = run(inFlight(2, put(at.flight2.points + 33 * k, offCurve)))
+    expectAbort(outcome, 1, blame(2, 'message_invalid'))
+  })
+
+  it.each(ends(256))('stops at a base OT point that its hash cancels, place %i', (k) => {
+    const sid = systemRng(32)
+    const forward = new Transcript(tags.setupDirection).add(sid, u8(1), u8(2)).digest()
+    const cancel: Tamper['change'] = (bytes) => {
+      const place = (which: number) => at.flight2.points + 33 * which
+      const other = bytes.slice(place(k ^ 1), place(k ^ 1) + 33)
+      const input = concatBytes(forward, u8(k >> 1), u8(k & 1), other)
+      const H = suite.curve.hashToCurve(input, utf8ToBytes(tags.baseOtPoint))
+      return put(place(k), suite.curve.encode(suite.curve.negate(H)))(bytes)
+    }
+    const outcome = run({ sids: [sid, sid], ...inFlight(2, cancel) })
     expectAbort(outcome, 1, blame(2, 'message_invalid'))
   })
 

@@ -138,7 +138,7 @@ class Pair {
     return Uint8Array.from(message)
   }
 
-  /** 1.1 and 2.1: the session is compared before anything else, and a difference blames nobody. */
+  /** 2.1 and 3.1: the session is compared before anything else, and a difference blames nobody. */
   checkHeader(message: Uint8Array, flight: number): void {
     if (!equalBytes(message.subarray(0, HEADER_BYTES), this.header))
       throw new ProtocolAbort('session_mismatch', flight)
@@ -185,8 +185,8 @@ function cut(message: Uint8Array, ...lengths: number[]): Uint8Array[] {
 
 function startFirst(pair: Pair): Step<PairSetup> {
   const { suite, peer } = pair
-  const base = new BaseOtSender(suite, pair.sidForward, pair.rng) // 1.2
-  const flight1 = concatBytes(pair.header, base.message, pair.commitment) // 1.3
+  const base = new BaseOtSender(suite, pair.sidForward, pair.rng) // 1.1
+  const flight1 = concatBytes(pair.header, base.message, pair.commitment) // 1.2
   const waiting = { base, flight1 }
   const next = round<typeof waiting, PairSetup>(2, [peer], waiting, (state, inbox) => {
     const flight2 = pair.read(inbox, 2) // 3.1
