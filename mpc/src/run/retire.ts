@@ -1,6 +1,6 @@
 import { ProtocolAbort, reactionTo, type AbortCode } from '../abort.js'
 import type { PartyIndex } from '../party.js'
-import { RunFailed } from './failures.js'
+import { RunFailed, SessionMismatch } from './failures.js'
 import type { SetupCache } from './setup-cache.js'
 
 /**
@@ -17,8 +17,11 @@ export async function retiring<T>(
     return await work()
   } catch (error) {
     const verdict = verdictOn(error, inUse)
-    for (const { peer, id, code, blamed } of verdict) await setups.retire(id, peer, code, blamed)
-    throw error
+    let first = true
+    for (const { peer, id, code, blamed } of verdict)
+      if ((await setups.retire(id, peer, code, blamed)) === false) first = false
+    // Another run's failed check came before: what this one's would tell must not get out as well.
+    throw first ? error : new SessionMismatch('setup')
   }
 }
 

@@ -15,9 +15,11 @@ export interface SetupCache {
    * Retires a setup for ever, destroys its secrets and, if the peer is blamed, counts one failure of it, in one
    * transaction. Awaited before anything is answered: if it throws, that error leaves the run, and `alive` must say no
    * all the same. `setupId` is unknown to the cache when the failed check belongs to a setup still being made.
+   * Resolves to `false` if the setup was dead before this call, decided atomically: at most one failed check of a setup
+   * may ever be seen from outside, so the run then ends with `session_mismatch` instead.
    * @param blamed whether the check proves this peer guilty; if not, nothing may be counted against it
    */
-  retire(setupId: Uint8Array, peer: PartyIndex, code: AbortCode, blamed: boolean): Promise<void>
+  retire(setupId: Uint8Array, peer: PartyIndex, code: AbortCode, blamed: boolean): Promise<unknown>
   /**
    * Whether a setup may still be used; asked right before each message that depends on it. A setup that a newer one
    * has replaced stays alive for the runs under way: only retirement kills it.
