@@ -1,0 +1,230 @@
+import { pino } from 'pino'
+import { afterEach, describe, expect, it } from 'vitest'
+import { createApp } from '../../src/http/app.js'
+import { Drain } from '../../src/http/drain.js'
+import { createServer, listen } from '../../src/http/server.js'
+import { VaultError, vaultErrorTypes, type Vault } from '../../src/vault/index.js'
+import { adminToken, caller, type Call } from './vertex.js'
+
+// The vault is replaced by one that fails in a given way: what its real parts do when they fail is tested with them.
+
+const closing: (() => void)[] = []
+afterEach(() => {
+  for (const close of closing.splice(0)) close()
+})
+
+interface Failing {
+  readonly call: Call
+  readonly log: string[]
+  readonly drain: Drain
+}
+
+async function failing(
+  fail: (verb: string) => unknown,
+  options: { corsOrigins?: string[]; trustedProxies?: string[] } = {},
+) {
+  const verbs = new Proxy({} as Vault, {
+    get: (_, verb: string) => async (authorization: unknown) => {
+      if (verb === 'authenticate' && authorization === 'good') return { userId: 'u', apiKeyId: 'a' }
+      await Promise.resolve()
+      throw fail(verb)
+    },
+  })
+  const log: string[] = []
+  const drain = new Drain()
+  const app = createApp({
+    vault: verbs,
+    adminToken,
+    corsOrigins: options.corsOrigins ?? [],
+    trustedProxies: options.trustedProxies ?? [],
+    relayAllow: [],
+    logger: pino({ level: 'info' }, { write: (line) => log.push(line) }),
+    drain,
+    version: '0.0.0',
+  })
+  const server = createServer(app)
+  const port = await listen(server, '127.0.0.1', 0)
+  closing.push(() => {
+    server.close()
+    server.closeAllConnections()
+  })
+  return { call: caller(`http://127.0.0.1:${port}`), log, drain } satisfies Failing
+}
+
+describe('an error', () => {
+  it.each(['storage_unavailable', 'backup_key_unavailable', 'too_busy'] as const)(
+    '%s is a 503 that says when to try again',
+    async (errType) => {
+      const { call } = await failing(() => new VaultError(errType, 'not now'))
+      const answer = await call('GET', '/ecdsa/keys', { key: 'good' })
+      expect([answer.status, answer.body]).toEqual([503, { err_msg: 'not now', err_type: errType }])
+      expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0)
+    },
+  )
+
+  it('of the database while a key is looked up is a 503, not a 401, and counts as no failed login', async () => {
+    const { call } = await failing(() => new VaultError('storage_unavailable', 'not now'))
+    for (let i = 0; i < 12; i++) {
+      const { status } = await call('GET', '/ecdsa/keys', { key: 'any' })
+      expect(status).toBe(503)
+    }
+  })
+
+  it('takes the time to wait from where it is known', async () => {
+    const { call } = await failing(
+      () => new VaultError('backup_key_unavailable', 'not now', { retry_after: 17 }),
+    )
+    const answer = await call('GET', '/ecdsa/keys', { key: 'good' })
+    expect(answer.headers.get('retry-after')).toBe('17')
+    expect(answer.body).not.toHaveProperty('retry_after')
+  })
+
+  it('nobody expected is a 500 that tells a request id and nothing else', async () => {
+    const secret = 'c0ffee'.repeat(8)
+    const { call, log } = await failing(() =>
+      Object.assign(new TypeError(`SELECT * FROM users WHERE x = '${secret}'`), {
+        code: 'SQLITE_BROKEN',
+      }),
+    )
+    const answer = await call('GET', '/ecdsa/keys', { key: 'good' })
+    expect(answer.status).toBe(500)
+    const request_id = answer.headers.get('x-request-id')
+    expect(answer.body).toEqual({
+      err_msg: 'something went wrong here',
+      err_type: 'internal_problem',
+      request_id,
+    })
+    const line = log.find((each) => each.includes('internal problem'))
+    expect(line).toContain(request_id)
+    expect(line).toContain('TypeError')
+    expect(line).not.toContain(secret)
+  })
+
+  it.each([
+    undefined,
+    null,
+    'text',
+    42,
+    { errType: 'access_denied' },
+    new VaultError('internal_problem', 'inside'),
+  ])('of any kind (%j) is answered', async (thrown) => {
+    const { call } = await failing(() => thrown)
+    const answer = await call('POST', '/create-room', { key: 'good', body: { room_size: 2 } })
+    expect([answer.status, answer.body.err_type]).toEqual([500, 'internal_problem'])
+    expect(answer.body.err_msg).not.toContain('inside')
+  })
+
+  it('carries its details to the client', async () => {
+    const details = { code: 'vole_check_failed', round: 3, culprits: [2], reaction: 'retire_setup' }
+    const { call } = await failing(
+      () => new VaultError('protocol_abort', 'vole check failed', details),
+    )
+    const body = {
+      key_id: '4d0f3a62-0a3e-4c40-9a55-7d1f6b1e8b02',
+      room_uuid: '4d0f3a62-0a3e-4c40-9a55-7d1f6b1e8b02',
+      msg: '',
+      hash_algo: 'sha256',
+    }
+    const answer = await call('POST', '/ecdsa/sign', { key: 'good', body })
+    expect([answer.status, answer.body]).toEqual([
+      400,
+      { err_msg: 'vole check failed', err_type: 'protocol_abort', ...details },
+    ])
+  })
+
+  it('has a status among the documented ones, whatever its type', async () => {
+    const { problemOf } = await import('../../src/http/errors.js')
+    for (const errType of vaultErrorTypes) {
+      const { status } = problemOf(new VaultError(errType, 'x'), 'id')
+      expect([400, 401, 404, 413, 415, 429, 500, 503]).toContain(status)
+    }
+    expect(problemOf(new VaultError('key_id_not_exists', 'x'), 'id').status).toBe(400)
+  })
+})
+
+describe('readiness', () => {
+  it('is false, and livez true, while the vault cannot say that it is well', async () => {
+    const { call } = await failing(() => new Error('down'))
+    const answer = await call('GET', '/readyz')
+    expect([answer.status, answer.body.ready]).toEqual([503, false])
+    expect((await call('GET', '/livez')).status).toBe(200)
+  })
+
+  it('is false from the moment the server begins to stop, and connections are not kept', async () => {
+    const { call, drain } = await failing(() => new Error('down'))
+    drain.begin()
+    const answer = await call('GET', '/readyz')
+    expect(answer.body.checks.draining).toBe('failing')
+    expect(answer.headers.get('connection')).toBe('close')
+  })
+})
+
+describe('failed authentications', () => {
+  const denied = () => new VaultError('access_denied', 'access denied')
+
+  it('are limited to ten in a minute for each source, but for keys that work', async () => {
+    const { call } = await failing(denied)
+    expect((await call('GET', '/ecdsa/keys', { key: adminToken })).status).toBe(401)
+    await call('GET', '/ecdsa/create', { key: 'good' })
+    for (let i = 0; i < 9; i++) {
+      const key = `guess ${i}`
+      const answer = await call('GET', i % 2 ? '/ecdsa/keys' : '/admin/create-user?name=x', { key })
+      expect([answer.status, answer.body.err_type]).toEqual([401, 'access_denied'])
+    }
+    const limited = await call('GET', '/ecdsa/keys', { key: 'one more' })
+    expect([limited.status, limited.body.err_type]).toEqual([429, 'rate_limited'])
+    expect(Number(limited.headers.get('retry-after'))).toBeLessThanOrEqual(60)
+    const admin = await call('DELETE', '/admin/delete-user', { key: 'one more' })
+    expect(admin.status).toBe(429)
+    expect((await call('GET', '/livez')).status).toBe(200)
+    expect((await call('GET', '/ecdsa/create', { key: 'good' })).status).toBe(401)
+  })
+
+  it('count for the client behind a trusted proxy, and for nobody who only claims one', async () => {
+    const from = (address: string) => ({ key: 'guess', headers: { 'X-Forwarded-For': address } })
+    const trusting = await failing(denied, { trustedProxies: ['127.0.0.1'] })
+    for (let i = 0; i < 10; i++) await trusting.call('GET', '/ecdsa/keys', from('192.0.2.1'))
+    expect((await trusting.call('GET', '/ecdsa/keys', from('192.0.2.1'))).status).toBe(429)
+    expect((await trusting.call('GET', '/ecdsa/keys', from('192.0.2.2'))).status).toBe(401)
+    const plain = await failing(denied)
+    for (let i = 0; i < 10; i++) await plain.call('GET', '/ecdsa/keys', from(`192.0.2.${i}`))
+    expect((await plain.call('GET', '/ecdsa/keys', from('192.0.2.99'))).status).toBe(429)
+  })
+})
+
+describe('CORS', () => {
+  it('lets the listed origins in and no other', async () => {
+    const { call } = await failing(() => new Error('down'), {
+      corsOrigins: ['https://app.example'],
+    })
+    const preflight = await call('OPTIONS', '/ecdsa/sign', {
+      headers: { Origin: 'https://app.example', 'Access-Control-Request-Method': 'POST' },
+    })
+    expect(preflight.status).toBe(204)
+    expect(preflight.headers.get('access-control-allow-origin')).toBe('https://app.example')
+    expect(preflight.headers.get('access-control-allow-headers')).toContain('Authorization')
+    expect(preflight.headers.get('access-control-allow-credentials')).toBeNull()
+    const answer = await call('GET', '/livez', { headers: { Origin: 'https://app.example' } })
+    expect(answer.headers.get('access-control-allow-origin')).toBe('https://app.example')
+    expect(answer.headers.get('vary')).toContain('Origin')
+    const other = await call('GET', '/livez', { headers: { Origin: 'https://app.example.evil' } })
+    expect(other.headers.get('access-control-allow-origin')).toBeNull()
+  })
+})
+
+describe('the API page', () => {
+  it('loads only what this server has, under a strict policy', async () => {
+    const { call } = await failing(() => new Error('down'))
+    const page = await call('GET', '/docs')
+    const policy = page.headers.get('content-security-policy') ?? ''
+    expect(policy).toContain("default-src 'none'")
+    expect(policy).not.toMatch(/unsafe|https?:|\*/)
+    const html = page.body as string
+    expect(html).not.toMatch(/https?:|<style|style=|<script(?! src=)|\son\w+=/)
+    const links = [...html.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, link]) => link ?? '')
+    expect(links.length).toBe(4)
+    for (const link of links) expect((await call('GET', `/${link}`)).status).toBe(200)
+    const contract = await call('GET', '/openapi.json')
+    expect(contract.body.openapi).toBe('3.1.0')
+  })
+})
