@@ -2,6 +2,7 @@ import { decodeKeyShare, type KeyShare, type Suite } from '@vertex/mpc'
 import { ShareStoreError, StoreConflictError, StoreCorruptError, VertexError } from './errors.js'
 import { decodeRecord, encodeRecord, type KeyRecord, type VertexRecord } from './record.js'
 import { Setups } from './setups.js'
+import { Slots } from './slots.js'
 import type { ShareStore } from './store/share-store.js'
 
 const MAX_CONFLICTS = 20
@@ -14,6 +15,8 @@ export class LiveKey {
   readonly setups: Setups
   /** The recovery under way, by the Vertex's place in the record. */
   readonly recovering = new Map<number, Promise<void>>()
+  /** A Vertex lets no more runs at a time touch one share; more would only wait there. */
+  readonly runs = new Slots(4)
   #decoded: { bytes: Uint8Array; share: KeyShare } | undefined
 
   private constructor(

@@ -77,10 +77,12 @@ export async function sign(
   const work = workOf(request)
   const recovered = new Set<number>()
   for (;;) {
-    const record = await key.record()
-    const signers = signersOf(record, clients, request.vertices)
     try {
-      return await attempt(context, clients, key, record, signers, work, deadline)
+      return await key.runs.within(deadline.signal, async () => {
+        const record = await key.record()
+        const signers = signersOf(record, clients, request.vertices)
+        return attempt(context, clients, key, record, signers, work, deadline)
+      })
     } catch (error) {
       if (!(error instanceof MissedKeyError)) throw error
       const { missed } = error

@@ -1,0 +1,331 @@
+import { execFileSync } from 'node:child_process'
+import { cpSync, renameSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { ed25519 } from '@noble/curves/ed25519.js'
+import { bytesToHex, hexToBytes, signKeyIdNotExists } from '@vertex/mpc'
+import {
+  KeyNotFoundError,
+  MemoryShareStore,
+  RollbackDetectedError,
+  UnavailableError,
+  type EcdsaKey,
+  type Fetch,
+  type ShareStore,
+  type Vertex,
+  type VertexEvents,
+} from '@vertex/sdk'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { wipeData, type TestServer } from '../support/server.js'
+import { Harness, utf8 } from './support/harness.js'
+import { opensslVerifies } from './support/verify.js'
+
+const harness = new Harness()
+const message = utf8('sign on as if nothing had happened')
+let server: TestServer
+
+/** Restarts a killed server at its old address. */
+const again = async (settings?: Record<string, string>) => {
+  server = await harness.server('vertex', {
+    port: server.port,
+    ...(settings === undefined ? {} : { settings }),
+  })
+}
+const lose = async () => {
+  await server.kill()
+  wipeData(server.folder)
+  await again()
+}
+const script = join(import.meta.dirname, '../../dist/restored.js')
+
+/** Counts the imports and lets a test meddle with answers. */
+class Wire {
+  imports = 0
+  meddle: (path: string, send: () => Promise<Response>, init: RequestInit) => Promise<Response> = (
+    _,
+    send,
+  ) => send()
+  readonly fetch: Fetch = (input, init) => {
+    const { pathname } = new URL(input)
+    if (pathname.endsWith('/import-key-share')) this.imports++
+    return this.meddle(pathname, () => fetch(input, init), init)
+  }
+}
+
+interface Party {
+  apiKey: string
+  store: ShareStore
+  wire: Wire
+  vertex: Vertex
+  key: EcdsaKey
+  events: [string, unknown][]
+}
+
+async function party(options: { recovery?: 'off' } = {}): Promise<Party> {
+  const apiKey = await server.createUser(`party ${Math.random()}`)
+  const store = new MemoryShareStore()
+  const wire = new Wire()
+  const vertex = await harness.client(server, { apiKey, store, fetch: wire.fetch, ...options })
+  const events: [string, unknown][] = []
+  for (const name of ['recovered', 'backup', 'rollback-detected'] satisfies (keyof VertexEvents)[])
+    vertex.on(name, (event) => events.push([name, event]))
+  return { apiKey, store, wire, vertex, events, key: await vertex.ecdsa.createKey() }
+}
+
+const signs = async (key: EcdsaKey) => {
+  const { der } = await key.sign({ message, hashAlgo: 'sha256' })
+  expect(opensslVerifies(key.publicKey, message, der)).toBe(true)
+}
+
+beforeAll(async () => {
+  server = await harness.server('vertex')
+})
+afterAll(() => harness.end())
+
+describe('after a total loss', () => {
+  it('the next signature just comes, with the old API key, and then the share has a new handle', async () => {
+    const { key, events, wire } = await party()
+    await signs(key)
+    const { keyId, publicKey, id } = key
+    await lose()
+    await signs(key)
+    expect(key.keyId).not.toBe(keyId)
+    expect([key.publicKey, key.id]).toEqual([publicKey, id])
+    expect(events.map(([name]) => name)).toEqual(['backup', 'recovered'])
+    expect(events[1]![1]).toMatchObject({ id, keyId: key.keyId, formerKeyId: keyId })
+    await signs(key)
+    expect(wire.imports).toBe(1)
+    // And once more: what was recovered can be lost again.
+    await lose()
+    await signs(key)
+    expect(wire.imports).toBe(2)
+  })
+
+  it('twenty signatures at once import the backup exactly once', async () => {
+    const { key, vertex, wire, events } = await party()
+    await lose()
+    const sameKey = await vertex.ecdsa.openKey(key.id)
+    await Promise.all(Array.from({ length: 20 }, (_, i) => signs(i % 2 === 0 ? key : sameKey)))
+    expect(wire.imports).toBe(1)
+    expect(events.filter(([name]) => name === 'recovered')).toHaveLength(1)
+    expect((await vertex.rest.listKeys()).keys).toHaveLength(1)
+    expect(sameKey.keyId).toBe(key.keyId)
+  })
+
+  it('a signature comes only after the pinned key was found, the app agreed and the handle was stored', async () => {
+    const { key, store, wire, apiKey } = await party()
+    const { keyId } = key
+    const tries = () => key.sign({ message, hashAlgo: 'sha256' })
+    await lose()
+
+    const other = '02c6047f9441ed7d6d3045406e95c07cd85c778e4b8cef3ca7abac09b95c709ee5'
+    wire.meddle = async (path, send) =>
+      path.startsWith('/ecdsa/keys/')
+        ? Response.json({ ...((await (await send()).json()) as object), pubkey: other })
+        : send()
+    await expect(tries()).rejects.toMatchObject({ errType: 'key_mismatch' })
+    wire.meddle = (_, send) => send()
+
+    const offers: unknown[] = []
+    const asking = await harness.client(server, {
+      apiKey,
+      store,
+      recovery: (offer) => {
+        offers.push(offer)
+        return false
+      },
+    })
+    const opened = await asking.ecdsa.openKey(key.id)
+    await expect(opened.sign({ message, hashAlgo: 'sha256' })).rejects.toMatchObject({
+      refusal: 'off',
+    })
+    expect(offers).toEqual([expect.objectContaining({ id: key.id, keyId })])
+
+    const put = store.put.bind(store)
+    store.put = (kind, ...rest) =>
+      kind === 'key' ? Promise.reject(new Error('disk full')) : put(kind, ...rest)
+    await expect(tries()).rejects.toThrow('disk full')
+    store.put = put
+    expect(key.keyId).toBe(keyId)
+
+    await signs(key)
+    expect(key.keyId).not.toBe(keyId)
+    // The server knew the blob each time: one handle.
+    expect((await asking.rest.listKeys()).keys).toHaveLength(1)
+  })
+})
+
+describe('no backup leaves by itself', () => {
+  let lost: Party
+  let body: Record<string, unknown>
+  let nonce: string
+
+  beforeAll(async () => {
+    lost = await party({ recovery: 'off' })
+    await lose()
+    lost.wire.meddle = async (path, send, init) => {
+      const answer = await send()
+      if (path !== '/ecdsa/sign') return answer
+      body = (await answer.clone().json()) as Record<string, unknown>
+      nonce = (init.headers as Record<string, string>)['x-vertex-nonce']!
+      return answer
+    }
+    await expect(lost.key.sign({ message, hashAlgo: 'sha256' })).rejects.toMatchObject({
+      refusal: 'off',
+    })
+  })
+
+  /** Signs with a client that sees `answer` in the place of the server's. */
+  async function facing(answer: (nonce: string) => object): Promise<unknown> {
+    const wire = new Wire()
+    wire.meddle = (path, send, init) => {
+      const sent = (init.headers as Record<string, string>)['x-vertex-nonce'] ?? ''
+      return path === '/ecdsa/sign'
+        ? Promise.resolve(Response.json(answer(sent), { status: 400 }))
+        : send()
+    }
+    const { apiKey, store, key } = lost
+    const vertex = await harness.client(server, { apiKey, store, fetch: wire.fetch })
+    const opened = await vertex.ecdsa.openKey(key.id)
+    const error: unknown = await opened
+      .sign({ message, hashAlgo: 'sha256' })
+      .catch((reason: unknown) => reason)
+    expect(wire.imports).toBe(0)
+    expect(error).toBeInstanceOf(KeyNotFoundError)
+    return (error as KeyNotFoundError).refusal
+  }
+
+  it('to an answer that was recorded: its nonce is not ours', async () => {
+    expect(body).toMatchObject({ err_type: 'key_id_not_exists', nonce })
+    expect(await facing(() => body)).toBe('unsigned')
+    expect(await facing((fresh) => ({ ...body, nonce: fresh }))).toBe('unsigned')
+  })
+
+  it('to a plain key_id_not_exists, as a server says it that was not given a nonce', async () => {
+    expect(await facing(() => ({ err_msg: 'no', err_type: 'key_id_not_exists' }))).toBe('unsigned')
+  })
+
+  it('to an answer in which anything that is signed, or its signature, is missing or malformed', async () => {
+    for (const name of [
+      'vault_name',
+      'api_key_id',
+      'key_id',
+      'generation',
+      'nonce',
+      'identity',
+      'signature',
+    ])
+      for (const value of [undefined, 7, 'zz', '', 'ab'.repeat(32)])
+        expect(await facing(() => ({ ...body, [name]: value }))).toBe('unsigned')
+  })
+
+  it('to a vault that signs everything rightly, but is another one', async () => {
+    const seed = new Uint8Array(32).fill(7)
+    expect(
+      await facing((fresh) => {
+        const statement = {
+          vaultName: body['vault_name'] as string,
+          apiKeyId: body['api_key_id'] as string,
+          keyId: body['key_id'] as string,
+          generation: body['generation'] as string,
+          nonce: hexToBytes(fresh),
+        }
+        return {
+          ...body,
+          nonce: fresh,
+          identity: bytesToHex(ed25519.getPublicKey(seed)),
+          signature: bytesToHex(signKeyIdNotExists(seed, statement)),
+        }
+      }),
+    ).toBe('unsigned')
+  })
+
+  it('to a server under another backup secret', async () => {
+    const { key, store } = await party()
+    await server.kill()
+    wipeData(server.folder)
+    const secrets = join(server.folder, 'vertex-secret')
+    renameSync(secrets, `${secrets}.kept`)
+    await again()
+    const wire = new Wire()
+    const apiKey = await server.createUser('made anew by somebody')
+    const vertex = await harness.client(server, { apiKey, store, fetch: wire.fetch })
+    const opened = await vertex.ecdsa.openKey(key.id)
+    await expect(opened.sign({ message, hashAlgo: 'sha256' })).rejects.toMatchObject({
+      refusal: 'unsigned',
+    })
+    expect(wire.imports).toBe(0)
+    await server.kill()
+    wipeData(server.folder)
+    rmSync(secrets, { recursive: true })
+    renameSync(`${secrets}.kept`, secrets)
+    await again()
+  })
+
+  it('for a key that was deleted in a database which was not lost', async () => {
+    const { key, vertex, wire } = await party()
+    await vertex.rest.deleteKeyShare({ key_id: key.keyId })
+    await expect(key.sign({ message, hashAlgo: 'sha256' })).rejects.toMatchObject({
+      errType: 'key_id_not_exists',
+      status: 400,
+      refusal: 'same_generation',
+    })
+    expect(wire.imports).toBe(0)
+  })
+
+  it('on a server error of another kind, which keeps its type', async () => {
+    const { key, wire } = await party()
+    wire.meddle = (path, send) =>
+      path === '/ecdsa/sign'
+        ? Promise.resolve(
+            Response.json(
+              { err_msg: 'not now', err_type: 'storage_unavailable' },
+              { status: 503, headers: { 'retry-after': '1' } },
+            ),
+          )
+        : send()
+    const error: unknown = await key
+      .sign({ message, hashAlgo: 'sha256' })
+      .catch((reason: unknown) => reason)
+    expect(error).toBeInstanceOf(UnavailableError)
+    expect(error).toMatchObject({ errType: 'storage_unavailable', retryAfter: 1 })
+    expect(wire.imports).toBe(0)
+    wire.meddle = (_, send) => send()
+    await signs(key)
+  })
+})
+
+describe('a server that was put back to an older state', () => {
+  it('stops the work, until its operator has marked the database as restored', async () => {
+    const { key, wire, events } = await party()
+    await server.stop()
+    const data = join(server.folder, 'data')
+    const old = join(harness.folder, 'old-data')
+    cpSync(data, old, { recursive: true })
+    wipeData(server.folder)
+    await again()
+    await signs(key)
+    expect(wire.imports).toBe(1)
+
+    await server.stop()
+    wipeData(server.folder)
+    cpSync(old, data, { recursive: true })
+    await again()
+    for (let attempt = 0; attempt < 2; attempt++) {
+      const error: unknown = await key
+        .sign({ message, hashAlgo: 'sha256' })
+        .catch((reason: unknown) => reason)
+      expect(error).toBeInstanceOf(RollbackDetectedError)
+      expect(error).toMatchObject({ reason: 'generation_returned' })
+    }
+    expect(wire.imports).toBe(1)
+    const detected = events.filter(([name]) => name === 'rollback-detected')
+    expect(detected).toHaveLength(2)
+    expect(detected[0]![1]).toMatchObject({ id: key.id, reason: 'generation_returned' })
+
+    await server.stop()
+    execFileSync(process.execPath, [script], { cwd: server.folder, stdio: 'ignore' })
+    await again()
+    await signs(key)
+    expect(wire.imports).toBe(2)
+  })
+})
