@@ -1,3 +1,5 @@
+export { localEngine } from './engine.js'
+export type { Engine } from './engine.js'
 export { VaultError, vaultErrorTypes } from './errors.js'
 export type { VaultErrorDetails, VaultErrorType } from './errors.js'
 export type {

@@ -2,7 +2,7 @@ import type { Suite } from '@vertex/mpc'
 import { Authentication } from './authentication.js'
 import { Backups } from './backup.js'
 import { Create } from './create.js'
-import { localEngine } from './engine.js'
+import { localEngine, type Engine } from './engine.js'
 import type { Readiness, Vault } from './facade.js'
 import { Keys } from './key.js'
 import { Keygen } from './keygen.js'
@@ -51,6 +51,8 @@ export interface VaultParts {
   /** API keys issued before this time are never recovered. Milliseconds since 1970; 0 for no limit. */
   readonly apiKeysNotBefore: number
   readonly log: VaultLog
+  /** Where runs are computed; in this thread unless told otherwise. */
+  readonly engine?: Engine
 }
 
 /**
@@ -68,7 +70,7 @@ export async function openVault(parts: VaultParts): Promise<Vault> {
   const notExists = new NotExists(units, backup.identity, vaultName)
   const keys = new Keys(units, suite, notExists, runs, clock, log)
   const roomAccess = new RoomAccess(rooms, clock, parts.runDeadlineMs, parts.relayAllow)
-  const engine = localEngine(suite)
+  const engine = parts.engine ?? localEngine(suite)
   const hourly = (what: string, most: number) => new HourlyLimit(what, most, clock)
 
   const authentication = new Authentication(units, apiKeys, clock, log, parts.apiKeysNotBefore)

@@ -14,7 +14,7 @@ import {
   verifies,
   type SharedKey,
 } from './support/client.js'
-import { afterRestart, cleanUp, openWorld, type World } from './support/world.js'
+import { afterRestart, cleanUp, openWorld, withVerbs, type World } from './support/world.js'
 
 afterEach(cleanUp)
 
@@ -348,7 +348,7 @@ describe('a failed check', () => {
     const [first] = [...key.client.setups.values()]
     world.store.tamper = (uow) => ({
       ...uow,
-      setups: Object.assign(Object.create(uow.setups) as typeof uow.setups, {
+      setups: withVerbs(uow.setups, {
         retire: () => Promise.reject(new StorageUnavailable()),
       }),
     })

@@ -19,6 +19,7 @@ import { openStore, type Database } from '../../../src/store/index.js'
 import {
   openVault,
   type Caller,
+  type Engine,
   type Vault,
   type VaultEvent,
   type VaultParts,
@@ -53,6 +54,7 @@ export interface WorldOptions {
   readonly now?: number
   readonly apiKeysNotBefore?: number
   readonly runDeadlineMs?: number
+  readonly engine?: Engine
 }
 
 /** A store whose database can be made to go away. */
@@ -145,6 +147,7 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
     relayAllow: ['relay.example:443'],
     apiKeysNotBefore,
     log: (event) => events.push(event),
+    ...(options.engine && { engine: options.engine }),
   }
   let vault: Vault
   try {
@@ -199,6 +202,17 @@ function source(secrets: Secrets): SecretSource {
         disabled: [],
       }),
   }
+}
+
+/** The verbs of a table with some of them replaced. */
+export function withVerbs<Verbs extends object>(verbs: Verbs, replaced: Partial<Verbs>): Verbs {
+  return new Proxy(verbs, {
+    get(target, name) {
+      if (name in replaced) return Reflect.get(replaced, name) as unknown
+      const verb = Reflect.get(target, name) as unknown
+      return typeof verb === 'function' ? (verb.bind(target) as unknown) : verb
+    },
+  })
 }
 
 function faulty(store: VaultStore): FaultyStore {

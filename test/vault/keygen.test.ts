@@ -1,0 +1,303 @@
+import { ProtocolAbort } from '@vertex/mpc'
+import { afterEach, describe, expect, it } from 'vitest'
+import { localEngine, type Caller, type KeygenRequest } from '../../src/vault/index.js'
+import { both, Client, makeKey, signTogether, verifies, type SharedKey } from './support/client.js'
+import { afterRestart, cleanUp, openWorld, withVerbs, suite, type World } from './support/world.js'
+
+afterEach(cleanUp)
+
+/** A key that is begun, and a keygen of it on both sides. */
+async function begun(world: World, caller: Caller, client = new Client()) {
+  const { keyId, keygenId } = await world.vault.createKey(caller)
+  const request = async (): Promise<KeygenRequest> => ({
+    keyId,
+    roomUuid: (await world.vault.createRoom(2)).roomUuid,
+    numParties: 2,
+    threshold: 2,
+    othersKeygenIds: [client.keygenId],
+  })
+  const run = async (now = world) => {
+    const asked = await request()
+    return Promise.allSettled([
+      now.vault.keygen(caller, asked),
+      client.keygen(now, asked.roomUuid, [keygenId, client.keygenId], 2),
+    ])
+  }
+  return { keyId, keygenId, client, request, run }
+}
+
+describe('keygen', () => {
+  it('makes a key that both sides know alike', async () => {
+    const world = await openWorld()
+    const caller = await world.newCaller()
+    const { keyId, keygenId, client, run } = await begun(world, caller)
+    expect(await world.vault.getKey(caller, keyId)).toEqual({
+      keyId,
+      keygenId,
+      state: 'created',
+      createdAt: new Date(world.time.now),
+    })
+    const [vaults] = await run()
+    const info = await world.vault.getKey(caller, keyId)
+    expect(vaults).toMatchObject({ value: { pubkey: info.pubkey, chainCode: info.chainCode } })
+    expect(info).toMatchObject({
+      keygenId,
+      state: 'ready',
+      parties: 2,
+      threshold: 2,
+      epoch: 0,
+      provenance: 'generated',
+    })
+    expect(Buffer.from(client.share!.publicKey).toString('hex')).toBe(info.pubkey)
+    expect(Buffer.from(client.share!.chainCode).toString('hex')).toBe(info.chainCode)
+  })
+
+  it('happens once for a key_id', async () => {
+    const world = await openWorld()
+    const caller = await world.newCaller()
+    const { request, run } = await begun(world, caller)
+    await run()
+    await expect(world.vault.keygen(caller, await request())).rejects.toMatchObject({
+      errType: 'already_performed_keygen',
+    })
+  })
+
+  it('happens once also when it is asked for twice at a time', async () => {
+    const world = await openWorld()
+    const caller = await world.newCaller()
+    const { keyId, run } = await begun(world, caller)
+    const ends = await Promise.all([run(), run()])
+    const outcomes = ends.map(([vaults]) => vaults)
+    const won = outcomes.filter(({ status }) => status === 'fulfilled')
+    expect(won).toHaveLength(1)
+    for (const one of outcomes)
+      if (one.status === 'rejected')
+        expect(one.reason).toMatchObject({ errType: 'already_performed_keygen' })
+    expect(await world.vault.listKeys(caller)).toMatchObject([{ keyId, state: 'ready' }])
+  })
+
+  it('is refused for an impossible quorum, and for keygen_ids that do not fit it', async () => {
+    const world = await openWorld()
+    const caller = await world.newCaller()
+    const { keygenId, request } = await begun(world, caller)
+    const good = await request()
+    const other = new Client().keygenId
+    const quorums = [
+      { numParties: 2, threshold: 3 },
+      { numParties: 2, threshold: 1 },
+      { numParties: 1, threshold: 1 },
+      { numParties: 33, threshold: 2 },
+      { numParties: 2.5, threshold: 2 },
+    ]
+    for (const bad of quorums)
+      await expect(
+        world.vault.keygen(caller, { ...good, ...bad }),
+        JSON.stringify(bad),
+      ).rejects.toMatchObject({ errType: 'bad_n_and_t_params' })
+    const lists = [
+      [],
+      [other, new Client().keygenId],
+      [keygenId],
+      ['00'],
+      [`02${other.slice(2)}`],
+      [`${other}00`],
+      ['zz'.repeat(33)],
+    ]
+    for (const othersKeygenIds of lists)
+      await expect(
+        world.vault.keygen(caller, { ...good, othersKeygenIds }),
+        othersKeygenIds.join(),
+      ).rejects.toMatchObject({ errType: 'bad_request_params' })
+    const twice = { ...good, numParties: 3, othersKeygenIds: [other, other.toUpperCase()] }
+    await expect(world.vault.keygen(caller, twice)).rejects.toMatchObject({
+      errType: 'bad_request_params',
+    })
+  })
+
+  it('is refused for a key_id that is not there, and for those of others alike', async () => {
+    const world = await openWorld()
+    const caller = await world.newCaller()
+    const other = await world.newCaller()
+    const { request } = await begun(world, caller)
+    await expect(world.vault.keygen(other, await request())).rejects.toMatchObject({
+      errType: 'key_id_not_exists',
+    })
+  })
+
+  it('can be tried again when nobody came', async () => {
+    const world = await openWorld({ runDeadlineMs: 150 })
+    const caller = await world.newCaller()
+    const { keyId, client, request } = await begun(world, caller)
+    const me = await world.vault.exportId(caller, keyId)
+    await expect(world.vault.keygen(caller, await request())).rejects.toMatchObject({
+      errType: 'room_timeout',
+      details: { missing: [{ keygen_id: client.keygenId }] },
+    })
+    const patient = await afterRestart(world)
+    const { roomUuid } = await patient.vault.createRoom(2)
+    await both(
+      patient.vault.keygen(caller, {
+        keyId,
+        roomUuid,
+        numParties: 2,
+        threshold: 2,
+        othersKeygenIds: [client.keygenId],
+      }),
+      client.keygen(patient, roomUuid, [me.keygenId, client.keygenId], 2),
+    )
+  })
+
+  it('leaves nothing behind when the share cannot be kept, and can be tried again', async () => {
+    const world = await openWorld()
+    const caller = await world.newCaller()
+    const { keyId, run } = await begun(world, caller)
+    let refused = 0
+    world.store.tamper = (uow) => ({
+      ...uow,
+      handles: withVerbs(uow.handles, {
+        insert: () => {
+          refused++
+          return Promise.reject(new Error('disk full'))
+        },
+      }),
+    })
+    const [vaults, clients] = await run()
+    expect(refused).toBe(1)
+    expect(vaults.status).toBe('rejected')
+    expect(clients.status).toBe('rejected')
+    expect(await world.vault.getKey(caller, keyId)).toMatchObject({ state: 'created' })
+    world.store.tamper = undefined
+    const [again] = await run()
+    expect(again.status).toBe('fulfilled')
+  })
+
+  it('keeps a share that was kept, whatever happened afterwards; the first signature confirms it', async () => {
+    const world = await openWorld()
+    const caller = await world.newCaller()
+    const { keyId, client, run } = await begun(world, caller)
+    world.store.tamper = (uow) => ({
+      ...uow,
+      shares: withVerbs(uow.shares, {
+        confirm: () => Promise.reject(new Error('the process dies here')),
+      }),
+    })
+    const [vaults, clients] = await run()
+    expect(vaults.status).toBe('rejected')
+    expect(clients.status).toBe('fulfilled')
+    const again = await afterRestart(world)
+    const held = () => again.store.run((uow) => uow.handles.find(caller.userId, keyId))
+    expect((await held())!.share.confirmedAt).toBeNull()
+    const { pubkey } = await again.vault.getKey(caller, keyId)
+    const key: SharedKey = { keyId, pubkey: pubkey!, client }
+    expect(verifies(pubkey!, 'hello', await signTogether(again, caller, key))).toBe(true)
+    expect((await held())!.share.confirmedAt).not.toBeNull()
+  })
+
+  it('takes the share back when the parties ended with different keys, and can be tried again', async () => {
+    const honest = localEngine(suite)
+    let mismatch = true
+    const world = await openWorld({
+      engine: {
+        ...honest,
+        keygen: (run) =>
+          honest.keygen({
+            ...run,
+            keep: async (share) => {
+              await run.keep(share)
+              if (mismatch) throw new ProtocolAbort('confirmation_invalid', 6)
+            },
+          }),
+      },
+    })
+    const caller = await world.newCaller()
+    const { keyId, run } = await begun(world, caller)
+    const [vaults] = await run()
+    expect(vaults).toMatchObject({
+      reason: { errType: 'protocol_abort', details: { code: 'confirmation_invalid' } },
+    })
+    expect(await world.vault.getKey(caller, keyId)).toMatchObject({ state: 'created' })
+    mismatch = false
+    const [again] = await run()
+    expect(again.status).toBe('fulfilled')
+  })
+})
+
+describe('keys', () => {
+  it('are listed for their user alone, oldest first, and found by their key_id', async () => {
+    const world = await openWorld()
+    const alice = await world.newCaller()
+    const bob = await world.newCaller()
+    const first = await makeKey(world, alice)
+    world.time.now += 1000
+    const second = await world.vault.createKey(alice)
+    const listed = await world.vault.listKeys(alice)
+    expect(listed.map(({ keyId, state }) => [keyId, state])).toEqual([
+      [first.keyId, 'ready'],
+      [second.keyId, 'created'],
+    ])
+    expect(await world.vault.listKeys(bob)).toEqual([])
+    await expect(world.vault.getKey(bob, first.keyId)).rejects.toMatchObject({
+      errType: 'key_id_not_exists',
+    })
+    expect(await world.vault.getKey(alice, first.keyId.toUpperCase())).toMatchObject({
+      keyId: first.keyId,
+    })
+    expect(JSON.stringify(await world.vault.getKey(alice, first.keyId))).not.toContain('secret')
+  })
+
+  it('tell their keygen_id before and after keygen', async () => {
+    const world = await openWorld()
+    const caller = await world.newCaller()
+    const { keyId, keygenId, run } = await begun(world, caller)
+    expect(await world.vault.exportId(caller, keyId)).toEqual({ keygenId })
+    await run()
+    expect(await world.vault.exportId(caller, keyId)).toEqual({ keygenId })
+  })
+
+  it('are gone when they are deleted, begun or ready', async () => {
+    const world = await openWorld()
+    const caller = await world.newCaller()
+    const pending = await world.vault.createKey(caller)
+    const ready = await makeKey(world, caller)
+    for (const { keyId } of [pending, ready]) {
+      await world.vault.deleteKeyShare(caller, keyId)
+      for (const ask of [
+        world.vault.getKey(caller, keyId),
+        world.vault.deleteKeyShare(caller, keyId),
+        world.vault.exportId(caller, keyId),
+        world.vault.exportBackup(caller, keyId),
+      ])
+        await expect(ask).rejects.toMatchObject({ errType: 'key_id_not_exists' })
+    }
+    expect(await world.vault.listKeys(caller)).toEqual([])
+  })
+
+  it('that are deleted while a run uses them end that run', async () => {
+    const world = await openWorld()
+    const caller = await world.newCaller()
+    const { keyId } = await makeKey(world, caller)
+    const { roomUuid } = await world.vault.createRoom(2)
+    const running = expect(
+      world.vault.sign(caller, { keyId, roomUuid, msg: '00', hashAlgo: 'sha256' }),
+    ).rejects.toMatchObject({ errType: 'key_id_not_exists' })
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    await world.vault.deleteKeyShare(caller, keyId)
+    await running
+  })
+})
+
+describe('a room', () => {
+  it('takes 2 to 32 parties', async () => {
+    const { vault } = await openWorld()
+    for (const size of [2, 32])
+      expect((await vault.createRoom(size)).roomUuid).toMatch(
+        /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/,
+      )
+    for (const size of [0, -1, 1.5, Number.NaN])
+      await expect(vault.createRoom(size)).rejects.toMatchObject({ errType: 'bad_request_params' })
+    for (const size of [1, 33])
+      await expect(vault.createRoom(size)).rejects.toMatchObject({
+        errType: 'room_creation_problem',
+      })
+  })
+})
