@@ -72,7 +72,8 @@ class AzureKeyVault implements SecretSource {
     const enabled: SecretVersion[] = []
     for (const [rank, { version }] of ordered.entries()) {
       const bytes = this.#values.get(version)!
-      if (bytes !== 'malformed') enabled.push({ bytes, name, version })
+      // A copy, because whoever gets it may wipe it.
+      if (bytes !== 'malformed') enabled.push({ bytes: bytes.slice(), name, version })
       else if (first && rank === 0) throw this.#malformed(version)
       else this.#log({ event: 'secret_version_malformed', setting: this.setting, version })
     }
@@ -164,8 +165,6 @@ class AzureKeyVault implements SecretSource {
           this.setting,
           `the key vault has no secret ${this.#secret.name}`,
         )
-      // A token that was revoked while it was cached: the next attempt logs in again.
-      if (trouble.status === 401) this.#client = undefined
       const asked = trouble.retryAfter === undefined ? undefined : trouble.retryAfter * 1000
       const pause = asked ?? FIRST_PAUSE_MS * 2 ** (attempt - 1) * (0.5 + Math.random() / 2)
       if (
@@ -237,8 +236,7 @@ function troubleOf(error: unknown): Trouble {
     code: disabled ? 'SecretDisabled' : status === undefined ? word : `http_${status}`,
     status,
     retryAfter: seconds(response?.headers?.get('retry-after')),
-    passing:
-      status === undefined || status === 401 || status === 408 || status === 429 || status >= 500,
+    passing: status === undefined || status === 408 || status === 429 || status >= 500,
   }
 }
 

@@ -1,0 +1,45 @@
+import { randomBytes } from 'node:crypto'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+
+const LIFETIME_S = 3600
+
+/** The endpoint where a machine in App Service gets tokens for its managed identity. */
+export class ManagedIdentity {
+  readonly header = randomBytes(16).toString('hex')
+  refusing = false
+  readonly #tokens = new Set<string>()
+
+  constructor(private readonly requests: string[]) {}
+
+  knows(token: string): boolean {
+    return this.#tokens.has(token)
+  }
+
+  readonly handle = (request: IncomingMessage, response: ServerResponse): void => {
+    const url = new URL(request.url ?? '/', 'http://identity')
+    const { searchParams: query } = url
+    this.requests.push(`identity ${query.get('client_id') ?? 'system'}`)
+    if (this.refusing) {
+      request.socket.destroy()
+      return
+    }
+    const answer = (status: number, body: object) => {
+      response.writeHead(status, { 'content-type': 'application/json' })
+      response.end(JSON.stringify(body))
+    }
+    if (url.pathname !== '/msi/token') answer(404, {})
+    else if (request.headers['x-identity-header'] !== this.header)
+      answer(401, { error: 'unauthorized_client' })
+    else {
+      const token = randomBytes(24).toString('base64url')
+      this.#tokens.add(token)
+      answer(200, {
+        access_token: token,
+        expires_on: String(Math.floor(Date.now() / 1000) + LIFETIME_S),
+        resource: query.get('resource'),
+        token_type: 'Bearer',
+        client_id: query.get('client_id') ?? randomBytes(8).toString('hex'),
+      })
+    }
+  }
+}
