@@ -1,0 +1,303 @@
+import { request } from 'node:http'
+import { connect } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import fc from 'fast-check'
+import { afterEach, describe, expect, it } from 'vitest'
+import { MAX_FRAME_BYTES, MAX_MESSAGE_BYTES, parseRoomUuid } from '@vertex/mpc'
+import { joinRemote, relayUrl, type RelayLimits } from '../../src/relay/index.js'
+import { RawClient, startRelay, until, type Relay } from './support.js'
+
+const open: Relay[] = []
+async function relayWith(limits: Partial<RelayLimits> = {}): Promise<Relay> {
+  const relay = await startRelay(limits)
+  open.push(relay)
+  return relay
+}
+afterEach(async () => {
+  await Promise.all(open.splice(0).map((relay) => relay.close()))
+})
+const label = (n: number) => Uint8Array.of(n)
+
+describe('the relay over WebSocket', () => {
+  it('introduces parties, buffers for those who come later and carries messages', async () => {
+    const { rooms, address } = await relayWith()
+    const { roomUuid } = rooms.create(2)
+    const [a, b] = [await RawClient.connect(address), await RawClient.connect(address)]
+    a.join(7, roomUuid, label(70))
+    expect(await a.next()).toEqual({ type: 'joined', channel: 7, slot: 1, size: 2 })
+    a.say({ type: 'send', channel: 7, to: 2, payload: label(1) })
+    await until(() => rooms.usage.bufferedBytes === 1)
+    b.join(9, roomUuid, label(90))
+    expect(await b.next()).toEqual({ type: 'joined', channel: 9, slot: 2, size: 2 })
+    expect(await b.next()).toMatchObject({ type: 'peer', channel: 9, slot: 1 })
+    expect(await b.next()).toMatchObject({ type: 'message', channel: 9, from: 1 })
+    expect(await a.next()).toMatchObject({ type: 'peer', channel: 7, slot: 2 })
+    b.say({ type: 'send', channel: 9, to: 1, payload: new Uint8Array(MAX_MESSAGE_BYTES) })
+    const large = await a.next()
+    expect(large.type === 'message' && large.payload.length).toBe(MAX_MESSAGE_BYTES)
+  })
+
+  it('joins the process and a socket in one room', async () => {
+    const { rooms, address } = await relayWith()
+    const { roomUuid } = rooms.create(2)
+    const local = rooms.join(roomUuid, label(1), 5000)
+    const remote = await joinRemote(address, roomUuid, label(2), 5000)
+    expect([remote.slot, remote.size]).toEqual([2, 2])
+    remote.send(1, Uint8Array.of(5))
+    local.send(2, Uint8Array.of(6))
+    await local.receive()
+    expect(await local.receive()).toMatchObject({ from: 2 })
+    await remote.receive()
+    expect(await remote.receive()).toMatchObject({ from: 1 })
+    remote.leave()
+    await until(() => rooms.usage.rooms === 0 && rooms.usage.sockets === 0)
+    await expect(local.receive()).rejects.toMatchObject({ reason: 'room_abandoned' })
+  })
+
+  it('tells why a room cannot be joined', async () => {
+    const { rooms, address } = await relayWith({ roomLifetimeMs: 60 })
+    const [full, used, late] = [1, 2, 3].map(() => rooms.create(2).roomUuid)
+    rooms.join(full!, label(1), 5000)
+    rooms.join(full!, label(2), 5000)
+    rooms.join(used!, label(1), 5000).leave()
+    const join = (room: string) => joinRemote(address, room, label(3), 5000)
+    await expect(join(full!)).rejects.toMatchObject({ reason: 'room_full' })
+    await expect(join(used!)).rejects.toMatchObject({ reason: 'room_used' })
+    await sleep(80)
+    await expect(join(late!)).rejects.toMatchObject({ reason: 'room_expired' })
+    const unknown = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
+    await expect(join(unknown)).rejects.toMatchObject({ reason: 'room_unknown' })
+    await expect(join('no uuid')).rejects.toBeInstanceOf(RangeError)
+    await until(() => rooms.usage.sockets === 0)
+  })
+
+  it('ends a room for the others when a socket breaks', async () => {
+    const { rooms, address } = await relayWith()
+    const { roomUuid } = rooms.create(2)
+    const local = rooms.join(roomUuid, label(1), 5000)
+    const raw = await RawClient.connect(address)
+    raw.join(1, roomUuid)
+    await local.receive()
+    raw.ws.terminate()
+    await expect(local.receive()).rejects.toMatchObject({ reason: 'room_abandoned' })
+  })
+
+  it('tells a remote party that its time is up, also while it connects', async () => {
+    const { rooms, address } = await relayWith()
+    const link = await joinRemote(address, rooms.create(2).roomUuid, label(1), 60)
+    await expect(link.receive()).rejects.toMatchObject({ reason: 'room_timeout' })
+    link.leave()
+    const { createServer } = await import('node:net')
+    const silent = createServer((socket) => socket.on('error', () => undefined))
+    await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve))
+    const { port } = silent.address() as { port: number }
+    const unknown = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
+    await expect(joinRemote(`127.0.0.1:${port}`, unknown, label(1), 60)).rejects.toMatchObject({
+      reason: 'room_timeout',
+    })
+    silent.close()
+  })
+
+  it('cannot be reached where nobody listens', async () => {
+    const relay = await startRelay()
+    await relay.close()
+    const unknown = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
+    await expect(joinRemote(relay.address, unknown, label(1), 2000)).rejects.toMatchObject({
+      reason: 'connection_lost',
+    })
+  })
+
+  it('closes with 1008 on a frame that is none, and with 1003 on text', async () => {
+    const { rooms, address } = await relayWith()
+    const { roomUuid } = rooms.create(2)
+    const local = rooms.join(roomUuid, label(1), 5000)
+    const raw = await RawClient.connect(address)
+    raw.join(1, roomUuid)
+    await local.receive()
+    raw.ws.send(Uint8Array.of(0x55))
+    expect(await raw.closed).toMatchObject({ code: 1008 })
+    await expect(local.receive()).rejects.toMatchObject({ reason: 'room_abandoned' })
+    const text = await RawClient.connect(address)
+    text.ws.send('hello')
+    expect(await text.closed).toMatchObject({ code: 1003 })
+    const twice = await RawClient.connect(address)
+    const other = rooms.create(2).roomUuid
+    twice.join(1, other)
+    twice.join(1, other)
+    expect(await twice.closed).toMatchObject({ code: 1008 })
+  })
+
+  it('puts out who sends too long a message, and cuts off who sends a far longer one', async () => {
+    const { rooms, address } = await relayWith()
+    const { roomUuid } = rooms.create(2)
+    rooms.join(roomUuid, label(9), 5000)
+    const raw = await RawClient.connect(address)
+    raw.join(1, roomUuid)
+    await raw.next()
+    await raw.next()
+    raw.say({ type: 'send', channel: 1, to: 1, payload: new Uint8Array(MAX_MESSAGE_BYTES + 1) })
+    expect(await raw.next()).toMatchObject({ type: 'closed', reason: 'message_too_large' })
+    raw.ws.send(new Uint8Array(2 * MAX_FRAME_BYTES + 1))
+    expect(await raw.closed).toMatchObject({ code: 1009 })
+  })
+
+  it('takes no notice of messages and goodbyes for channels it does not know', async () => {
+    const { rooms, address } = await relayWith()
+    const raw = await RawClient.connect(address)
+    raw.say({ type: 'send', channel: 5, to: 1, payload: label(1) })
+    raw.say({ type: 'leave', channel: 5 })
+    raw.join(5, rooms.create(2).roomUuid)
+    expect(await raw.next()).toMatchObject({ type: 'joined', channel: 5 })
+  })
+
+  it('limits the channels of a socket and its refused joins in a row', async () => {
+    const { rooms, address } = await relayWith({ channelsPerSocket: 2, refusedJoinsPerSocket: 3 })
+    const raw = await RawClient.connect(address)
+    for (const channel of [1, 2, 3]) raw.join(channel, rooms.create(2).roomUuid)
+    expect([(await raw.next()).type, (await raw.next()).type]).toEqual(['joined', 'joined'])
+    expect(await raw.next()).toEqual({ type: 'closed', channel: 3, reason: 'buffer_full' })
+    for (const channel of [4, 5]) raw.join(channel, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+    expect(await raw.closed).toMatchObject({ code: 1008, reason: 'too many refused joins' })
+    expect(rooms.usage.rooms).toBe(1)
+  })
+
+  it('cuts off a socket that does not read', async () => {
+    const { rooms, address } = await relayWith({ socketBufferBytes: 200_000 })
+    const { roomUuid } = rooms.create(2)
+    const local = rooms.join(roomUuid, label(1), 5000)
+    const raw = await RawClient.connect(address)
+    raw.join(1, roomUuid)
+    await local.receive()
+    raw.ws.pause()
+    for (let i = 0; i < 200 && rooms.usage.sockets > 0; i++) {
+      try {
+        local.send(2, new Uint8Array(MAX_MESSAGE_BYTES))
+      } catch {
+        break
+      }
+      await sleep(1)
+    }
+    await until(() => rooms.usage.sockets === 0)
+    await expect(local.receive()).rejects.toMatchObject({ reason: 'room_abandoned' })
+    raw.ws.terminate()
+  })
+
+  it('cuts off a socket that gives no sign of life', async () => {
+    const { rooms, address } = await relayWith({ pingMs: 40 })
+    const alive = await RawClient.connect(address)
+    const dead = await RawClient.connect(address)
+    dead.ws.pause()
+    await until(() => rooms.usage.sockets === 1)
+    await sleep(100)
+    expect(alive.ws.readyState).toBe(alive.ws.OPEN)
+    dead.ws.terminate()
+  })
+
+  it('limits the sockets, and answers on its own path only', async () => {
+    const { address } = await relayWith({ sockets: 1 })
+    await RawClient.connect(address)
+    await expect(RawClient.connect(address)).rejects.toThrow('503')
+    const [host, port] = address.split(':')
+    const upgrade = (path: string) =>
+      new Promise<number | undefined>((resolve, reject) => {
+        const asked = request({
+          host,
+          port,
+          path,
+          headers: { connection: 'upgrade', upgrade: 'websocket' },
+        })
+        asked.on('response', (response) => {
+          resolve(response.statusCode)
+        })
+        asked.on('error', reject)
+        asked.end()
+      })
+    expect(await upgrade('/other')).toBe(404)
+    expect(await upgrade('//')).toBe(404)
+    expect(await upgrade('/relay/x')).toBe(404)
+  })
+
+  it('says goodbye to its sockets when it closes', async () => {
+    const relay = await startRelay()
+    const raw = await RawClient.connect(relay.address)
+    raw.join(1, relay.rooms.create(2).roomUuid)
+    await raw.next()
+    await relay.close()
+    expect(await raw.next()).toMatchObject({ type: 'closed', reason: 'connection_lost' })
+    expect(await raw.closed).toMatchObject({ code: 1001 })
+  })
+
+  it('does not offer compression', async () => {
+    const { address } = await relayWith()
+    const raw = await RawClient.connect(address)
+    expect(raw.ws.extensions).toBe('')
+  })
+
+  it('survives any bytes, on the socket and below it', async () => {
+    const { rooms, address } = await relayWith({ refusedJoinsPerSocket: 1_000_000 })
+    const { roomUuid } = rooms.create(2)
+    const room = parseRoomUuid(roomUuid)
+    const frame = fc.oneof(
+      fc.uint8Array({ maxLength: 60 }),
+      fc
+        .tuple(fc.constantFrom(1, 2, 3), fc.uint8Array({ maxLength: 40 }))
+        .map(([kind, tail]) => Uint8Array.of(kind, 0, 0, 0, 1, ...tail)),
+      fc.uint8Array({ maxLength: 4 }).map((l) => Uint8Array.of(1, 0, 0, 0, 2, ...room, ...l)),
+    )
+    await fc.assert(
+      fc.asyncProperty(fc.array(frame, { minLength: 1, maxLength: 8 }), async (frames) => {
+        const raw = await RawClient.connect(address)
+        for (const bytes of frames) raw.ws.send(bytes)
+        raw.ws.close()
+        const { code } = await raw.closed
+        expect([1005, 1008]).toContain(code)
+      }),
+      { seed: 1, numRuns: 40 },
+    )
+    const [host, port] = address.split(':')
+    for (const bytes of ['GET /relay HTTP/1.1\r\nUpgrade: websocket\r\n\r\n', '\0\0\0', 'GET'])
+      await new Promise<void>((resolve) => {
+        const socket = connect(Number(port), host, () => {
+          socket.end(bytes)
+        })
+        socket.on('error', () => undefined)
+        socket.on('close', () => {
+          resolve()
+        })
+        socket.resume()
+      })
+    const raw = await RawClient.connect(address)
+    raw.join(1, rooms.create(2).roomUuid)
+    expect(await raw.next()).toMatchObject({ type: 'joined' })
+  })
+})
+
+describe('the address of a relay', () => {
+  it.each([
+    ['relay.example:443', 'wss://relay.example:443/relay'],
+    ['relay.example', 'wss://relay.example/relay'],
+    ['wss://relay.example:8443', 'wss://relay.example:8443/relay'],
+    ['127.0.0.1:8080', 'ws://127.0.0.1:8080/relay'],
+    ['localhost:80', 'ws://localhost:80/relay'],
+    ['[::1]:8080', 'ws://[::1]:8080/relay'],
+    ['wss://localhost:8443', 'wss://localhost:8443/relay'],
+    ['ws://127.0.0.1:8080', 'ws://127.0.0.1:8080/relay'],
+  ])('%s means %s', (address, url) => {
+    expect(relayUrl(address)).toBe(url)
+  })
+
+  it.each([
+    '',
+    'ws://relay.example:80',
+    'http://relay.example',
+    'relay.example/path',
+    'relay.example?x',
+    'user@relay.example',
+    'user:pass@relay.example:1',
+    'relay.example:99999',
+    'relay .example',
+    'wss://',
+  ])('is refused as %j', (address) => {
+    expect(() => relayUrl(address)).toThrow(RangeError)
+  })
+})
