@@ -29,6 +29,8 @@ export interface TestServer {
   output(): string
   /** Makes a user and gives its API key. */
   createUser(name: string): Promise<string>
+  /** Makes a user, under an old user_id where one is given. */
+  makeUser(user: { name: string; user_id?: string }): Promise<{ apiKey: string; userId: string }>
   /** kill -9: no warning, no clean-up. Resolves when the process is gone. */
   kill(): Promise<void>
   /** SIGTERM, then waits for the clean end. */
@@ -72,7 +74,8 @@ export async function startServer(options: ServerOptions): Promise<TestServer> {
     adminToken,
     process: child,
     output: () => written,
-    createUser: (name) => createUser(url, name),
+    createUser: async (name) => (await makeUser(url, { name })).apiKey,
+    makeUser: (user) => makeUser(url, user),
     kill: () => end('SIGKILL'),
     stop: () => end('SIGTERM'),
   }
@@ -94,15 +97,19 @@ export async function freePort(): Promise<number> {
   return address.port
 }
 
-async function createUser(url: string, name: string): Promise<string> {
+async function makeUser(url: string, user: { name: string; user_id?: string }) {
   const answer = await fetch(`${url}/admin/create-user`, {
     method: 'POST',
     headers: { authorization: adminToken, 'content-type': 'application/json' },
-    body: JSON.stringify({ name }),
+    body: JSON.stringify(user),
   })
-  const body = (await answer.json()) as { api_key?: string }
-  if (body.api_key === undefined) throw new Error(`no user was made: ${JSON.stringify(body)}`)
-  return body.api_key
+  const { api_key: apiKey, user_id: userId } = (await answer.json()) as {
+    api_key?: string
+    user_id?: string
+  }
+  if (apiKey === undefined || userId === undefined)
+    throw new Error(`no user was made: ${answer.status}`)
+  return { apiKey, userId }
 }
 
 async function untilReady(url: string, child: ChildProcess): Promise<void> {
@@ -132,7 +139,7 @@ function inherited(): NodeJS.ProcessEnv {
 }
 
 /** The build is brought up to date once for all test files, which may run in several processes. */
-async function buildOnce(): Promise<void> {
+export async function buildOnce(): Promise<void> {
   const lock = join(root, 'node_modules/.cache/vertex-test-build')
   mkdirSync(join(root, 'node_modules/.cache'), { recursive: true })
   for (const until = Date.now() + 180_000; ; await sleep(200)) {

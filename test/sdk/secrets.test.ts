@@ -1,0 +1,100 @@
+import { MemoryShareStore, type EcdsaKey } from '@vertex/sdk'
+import { randomBytes } from 'node:crypto'
+import { afterAll, describe, expect, it } from 'vitest'
+import { startKeyVault, type KeyVault } from '../support/key-vault/index.js'
+import { wipeData, type TestServer } from '../support/server.js'
+import { Harness, utf8 } from './support/harness.js'
+import { opensslVerifies } from './support/verify.js'
+
+const harness = new Harness()
+const message = utf8('whatever the secrets do')
+let azure: KeyVault | undefined
+afterAll(async () => {
+  await harness.end()
+  await azure?.close()
+})
+
+const signs = async (key: EcdsaKey) => {
+  const { der } = await key.sign({ message, hashAlgo: 'sha256' })
+  expect(opensslVerifies(key.publicKey, message, der)).toBe(true)
+}
+
+describe('a backup secret in a key vault', () => {
+  it('is rotated, lost with everything, found elsewhere under other names, and the key signs on', async () => {
+    azure = await startKeyVault()
+    const now = Math.floor(Date.now() / 1000)
+    const [first, second] = [randomBytes(32).toString('base64'), randomBytes(32).toString('hex')]
+    azure.setSecret('old-vault', 'backup-secret', first, { created: now - 20 })
+    const settings = (vault: string, name: string) => ({
+      ...azure!.env,
+      VERTEX_VAULT_NAME: 'production',
+      VERTEX_BACKUP_SECRET_VAULT_NAME: vault,
+      VERTEX_BACKUP_SECRET_NAME: name,
+    })
+    let server = await harness.server('azure', { settings: settings('old-vault', 'backup-secret') })
+    const restart = async (vault: string, name: string) => {
+      await server.kill()
+      wipeData(server.folder)
+      server = await harness.server('azure', { port: server.port, settings: settings(vault, name) })
+    }
+    const store = new MemoryShareStore()
+    const { apiKey, userId } = await server.makeUser({ name: 'alice' })
+    const vertex = await harness.client(server, { store, apiKey })
+    const key = await vertex.ecdsa.createKey()
+    const recovered: string[] = []
+    vertex.on('recovered', ({ keyId }) => recovered.push(keyId))
+
+    // Rotated, and everything lost before any new export: the old identity vouches for the new one.
+    azure.setSecret('new-vault', 'other-name', first, { created: now - 20 })
+    azure.setSecret('new-vault', 'other-name', second, { created: now - 10 })
+    await restart('new-vault', 'other-name')
+    await signs(key)
+    expect(recovered).toHaveLength(1)
+
+    // Exported again under the new secret: from now on the old one is not needed.
+    await key.exportBackup()
+    azure.setSecret('third-vault', 'third-name', second, { created: now - 10 })
+    await restart('third-vault', 'third-name')
+    // The API key went with the first secret: the admin makes the user again, and the share is recovered all the same.
+    await expect(key.sign({ message, hashAlgo: 'sha256' })).rejects.toMatchObject({
+      errType: 'access_denied',
+    })
+    const issuedAnew = await server.makeUser({ name: 'alice', user_id: userId })
+    const after = await harness.client(server, { store, apiKey: issuedAnew.apiKey })
+    await signs(await after.ecdsa.openKey(key.id))
+    expect((await after.rest.listKeys()).keys).toHaveLength(1)
+  })
+})
+
+describe('plaintext mode', () => {
+  it('recovers nothing by itself, and everything by hand', async () => {
+    const settings = {
+      VERTEX_BACKUP_MODE: 'plaintext',
+      VERTEX_ALLOW_RAW_EXPORT: 'yes-i-understand',
+    }
+    let server: TestServer = await harness.server('plain', { settings })
+    const store = new MemoryShareStore()
+    const vertex = await harness.client(server, { store })
+    const key = await vertex.ecdsa.createKey()
+    await signs(key)
+    const backup = await key.exportBackup()
+    expect(backup.export_type).toBe('plaintext')
+    expect(await key.verifyBackup({ backup })).toMatchObject({ secretVersion: null, epoch: 0 })
+    // It is not kept beside this party's share: the two together are the key.
+    await expect(key.verifyBackup()).rejects.toMatchObject({ errType: 'backup_missing' })
+    const record = await store.get('key', key.id)
+    expect(Buffer.from(record!.value).includes(backup.key_share)).toBe(false)
+
+    await server.kill()
+    wipeData(server.folder)
+    server = await harness.server('plain', { port: server.port, settings })
+    await expect(key.sign({ message, hashAlgo: 'sha256' })).rejects.toMatchObject({
+      errType: 'key_id_not_exists',
+      refusal: 'plaintext',
+    })
+    const imported = await vertex.ecdsa.importBackup(backup)
+    expect(imported.key?.id).toBe(key.id)
+    await signs(key)
+    expect(key.keyId).toBe(imported.keyId)
+  })
+})
