@@ -188,15 +188,35 @@ describe('the reference kernel', () => {
     )
   })
 
-  it('hashes rows with their number in front', () => {
-    const rows = systemRng(3 * 16)
-    const want = [0, 1, 2].flatMap((r) => [
-      ...blake3(Uint8Array.of(0, 0, 0, r, ...rows.subarray(16 * r, 16 * r + 16)), {
-        key,
-        dkLen: 68,
-      }),
-    ])
-    expect(kernel.hashRows(key, rows, 16, 68)).toEqual(Uint8Array.from(want))
+  it('hashes rows with their number in front, as noble does', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 60 }),
+        fc.integer({ min: 1, max: 200 }),
+        fc.integer({ min: 1, max: 300 }),
+        (rowLength, length, count) => {
+          const rows = systemRng(count * rowLength)
+          const hashed = kernel.hashRows(key, rows, rowLength, length)
+          for (const r of [0, count >> 1, count - 1]) {
+            const row = rows.subarray(rowLength * r, rowLength * (r + 1))
+            const input = Uint8Array.of(0, 0, r >> 8, r & 255, ...row)
+            const want = blake3(input, { key, dkLen: length })
+            expect(hashed.subarray(length * r, length * (r + 1))).toEqual(want)
+          }
+        },
+      ),
+      {
+        numRuns: 40,
+        examples: [
+          [32, 68, 256],
+          [16, 144, 416],
+          [60, 64, 2],
+          [1, 48, 1],
+        ],
+      },
+    )
+    expect(() => kernel.hashRows(key, new Uint8Array(61), 61, 32)).toThrow(RangeError)
+    expect(() => kernel.hashRows(key.subarray(1), new Uint8Array(60), 60, 32)).toThrow(RangeError)
   })
 
   it('folds rows of 416 + 128 bits: four challenges, the last block padded, plus the mask', () => {

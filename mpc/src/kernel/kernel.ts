@@ -10,7 +10,7 @@ export interface Kernel {
   readonly name: string
   /** Keyed BLAKE3: 32-byte key, `length` bytes out. */
   readonly hash: KeyedHash
-  /** For each row r of `rowLength` bytes: keyed BLAKE3 of (u32 r ‖ row), `length` bytes out; results in order. */
+  /** For each row r of `rowLength` ≤ 60 bytes: keyed BLAKE3 of (u32 r ‖ row), `length` bytes out; results in order. */
   hashRows(key: Uint8Array, rows: Uint8Array, rowLength: number, length: number): Uint8Array
   /** 48 bytes → scalar, for each 48 bytes. */
   reduceScalars(wide: Uint8Array): Uint8Array

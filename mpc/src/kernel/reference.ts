@@ -1,5 +1,6 @@
 import { ORDER, SCALAR_BYTES, WIDE_BYTES, readUint, writeUint256 } from '../math/scalar.js'
 import { keyedBlake3 } from '../transcript.js'
+import { hashShortRows } from './blake3-rows.js'
 import { foldRows } from './fold.js'
 import type { Kernel } from './kernel.js'
 import { transpose } from './transpose.js'
@@ -18,25 +19,13 @@ function select(out: Uint8Array, at: number, mask: number, a: Uint8Array, b: Uin
 
 const HALF = (ORDER + 1n) / 2n
 
-/** Plain TypeScript over noble's BLAKE3 and bigints: what every other kernel must agree with, byte for byte. */
+/** Plain TypeScript over BLAKE3 and bigints: what every other kernel must agree with, byte for byte. */
 export const referenceKernel: Kernel = Object.freeze<Kernel>({
   name: 'reference',
 
   hash: keyedBlake3,
 
-  hashRows(key, rows, rowLength, length) {
-    const count = rows.length / rowLength
-    const out = new Uint8Array(count * length)
-    const input = new Uint8Array(4 + rowLength)
-    const index = new DataView(input.buffer)
-    for (let r = 0; r < count; r++) {
-      index.setUint32(0, r)
-      input.set(rows.subarray(r * rowLength, (r + 1) * rowLength), 4)
-      out.set(keyedBlake3(key, input, length), r * length)
-    }
-    input.fill(0)
-    return out
-  },
+  hashRows: hashShortRows,
 
   reduceScalars(wide) {
     const count = wide.length / WIDE_BYTES
