@@ -26,6 +26,7 @@ import {
 } from '../../../src/vault/index.js'
 import {
   StorageUnavailable,
+  type BackupSeal,
   type RoomPort,
   type UnitOfWork,
   type VaultStore,
@@ -190,6 +191,18 @@ export async function afterRestart(world: World, options: WorldOptions = {}): Pr
   await world.close()
   const { secrets, database } = world
   return openWorld({ secrets, database, now: world.time.now + 1000, ...options })
+}
+
+/** A seal with this world's secrets, for blobs that its vault would not make. */
+export async function sealFor({ secrets, time }: World): Promise<BackupSeal> {
+  const vaultName = 'vertex'
+  const loaded = await BackupSecrets.load(source(secrets), {
+    vaultName,
+    clock: { now: () => time.now },
+    log: () => undefined,
+    storageFingerprint: new StorageKey(secrets.storageKey, vaultName).fingerprint,
+  })
+  return encryptedBackups({ vaultName, suite }, loaded)
 }
 
 function source(secrets: Secrets): SecretSource {

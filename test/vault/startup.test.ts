@@ -1,0 +1,88 @@
+import { afterEach, describe, expect, it } from 'vitest'
+import { markRestored, StartRefused } from '../../src/vault/index.js'
+import { makeKey, signTogether, verifies } from './support/client.js'
+import { afterRestart, cleanUp, newSecrets, openWorld, type Secrets } from './support/world.js'
+
+afterEach(cleanUp)
+
+const version2 = (secrets: Secrets): Secrets => ({
+  ...secrets,
+  backup: [{ ...newSecrets().backup[0]!, version: '2' }, ...secrets.backup],
+})
+
+describe('a start', () => {
+  it('is refused with another storage key, by the name of its setting', async () => {
+    const { close, secrets, database } = await openWorld()
+    await close()
+    const other = { ...secrets, storageKey: newSecrets().storageKey }
+    await expect(openWorld({ secrets: other, database })).rejects.toThrow(/VERTEX_STORAGE_KEY_FILE/)
+    await openWorld({ secrets, database })
+  })
+
+  it('is refused with another backup secret, by the name of its setting', async () => {
+    const { close, secrets, database } = await openWorld()
+    await close()
+    const other = { ...secrets, backup: newSecrets().backup }
+    const start = openWorld({ secrets: other, database })
+    await expect(start).rejects.toThrow(StartRefused)
+    await expect(start).rejects.toThrow(/VERTEX_BACKUP_SECRET_FILE: .*\(backup, version 1\)/)
+    await openWorld({ secrets, database })
+  })
+
+  it('takes a newer version of the backup secret beside the old one, then alone, and never goes back', async () => {
+    const { close, secrets, database } = await openWorld()
+    await close()
+    const rotated = version2(secrets)
+    await (await openWorld({ secrets: rotated, database })).close()
+    const newestOnly = { ...secrets, backup: rotated.backup.slice(0, 1) }
+    await (await openWorld({ secrets: newestOnly, database })).close()
+    await expect(openWorld({ secrets, database })).rejects.toThrow(StartRefused)
+  })
+
+  it('in plaintext mode asks for no backup secret', async () => {
+    const { close, secrets, database } = await openWorld()
+    await close()
+    const other = { ...secrets, backup: newSecrets().backup }
+    await openWorld({ secrets: other, database, mode: 'plaintext' })
+  })
+})
+
+describe('a database that was put back from an older copy', () => {
+  it('becomes another generation and forgets its OT setups; keys go on', async () => {
+    const world = await openWorld()
+    const caller = await world.newCaller()
+    const key = await makeKey(world, caller)
+    const before = (await world.vault.createKey(caller)).vaultIdentity!
+    const [first] = [...key.client.setups.values()]
+    world.time.now += 5000
+    const { generation } = await markRestored(world.store, { now: () => world.time.now }, (event) =>
+      world.events.push(event),
+    )
+    const again = await afterRestart(world)
+    const after = (await again.vault.createKey(caller)).vaultIdentity!
+    expect(after).toEqual({ ...before, generation })
+    expect(after.generation).not.toBe(before.generation)
+    expect(world.events.at(-1)).toEqual({ event: 'database_restored', generation })
+    expect(verifies(key.pubkey, 'hello', await signTogether(again, caller, key))).toBe(true)
+    expect([...key.client.setups.values()][0]!.id).not.toEqual(first!.id)
+  })
+
+  it('lets an API key in that was issued after the copy was made', async () => {
+    const world = await openWorld()
+    const { userId } = await world.newCaller()
+    world.time.now += 1000
+    const later = await world.vault.generateApiKey(userId)
+    // What the older copy does not have.
+    const claims = await world.vault.authenticate(later.apiKey)
+    await world.store.run(async (uow) => {
+      await uow.apiKeys.revoke(userId, claims.apiKeyId, world.time.now)
+      await uow.tombstones.lift({ kind: 'api_key', apiKeyId: claims.apiKeyId })
+    })
+    await expect(world.vault.authenticate(later.apiKey)).rejects.toMatchObject({
+      errType: 'access_denied',
+    })
+    world.time.now += 1000
+    await markRestored(world.store, { now: () => world.time.now }, () => undefined)
+    await expect(world.vault.authenticate(later.apiKey)).resolves.toEqual(claims)
+  })
+})
