@@ -10,7 +10,7 @@ import { native, noble } from './support/parties.js'
 /** Base58Check (the checksum is what tells a slip in a vector from a bug). */
 function base58check(text: string): Uint8Array {
   const digits = '123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz'
-  const value = [...text].reduce((sum, c) => sum * 58n + BigInt(digits.indexOf(c)), 0n)
+  const value = Array.from(text).reduce((sum, c) => sum * 58n + BigInt(digits.indexOf(c)), 0n)
   const bytes = Buffer.from(value.toString(16).padStart(164, '0'), 'hex')
   const sha256 = (b: Uint8Array) => createHash('sha256').update(b).digest()
   expect(bytes.subarray(78)).toEqual(sha256(sha256(bytes.subarray(0, 78))).subarray(0, 4))

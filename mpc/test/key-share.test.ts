@@ -134,7 +134,7 @@ describe('a secret', () => {
       inspect(share, { depth: 9, showHidden: true }),
       JSON.stringify(share, (_key, value: unknown) => (value instanceof Uint8Array ? 0 : value)),
       String(share.secret),
-      `${share.identitySecret.toString()}`,
+      share.identitySecret.toString(),
       inspect(new Map([['share', { deep: [share.secret] }]])),
     ]
     for (const text of printed) {
@@ -147,7 +147,6 @@ describe('a secret', () => {
 
   it('does not take part in copies and comparisons of plain data', () => {
     expect(Object.keys(new Secret(7n))).toEqual([])
-    expect(() => structuredClone({ ...new Secret(7n) })).not.toThrow()
-    expect({ ...new Secret(7n) }).toEqual({})
+    expect(structuredClone(new Secret(7n))).toEqual({})
   })
 })

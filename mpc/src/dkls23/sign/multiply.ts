@@ -16,19 +16,23 @@ export interface Factor {
   /** χ_ij, random: secret. */
   readonly chi_ij: Scalar
   /** Takes j's answer; gives (d^u_ij, d^v_ij). Single use. */
-  finish(answer: Uint8Array): [Scalar, Scalar]
+  readonly finish: (answer: Uint8Array) => [Scalar, Scalar]
 }
 
 /** Begins the multiplication towards j. `round` is where j's answer will be checked. docs/spec/sign.md, step 1.4 */
 export function beginMultiplication(run: SignRun, round: number, j: PartyIndex): Factor {
-  const { message, chi, finish } = voleReceive({
+  const receiver = voleReceive({
     suite: run.suite,
     sid: run.sid,
     setup: run.setups.get(j)!,
     rng: run.hedge.stream('vole receiver', j),
     round,
   })
-  return { message, chi_ij: chi, finish }
+  return {
+    message: receiver.message,
+    chi_ij: receiver.chi,
+    finish: (answer) => receiver.finish(answer),
+  }
 }
 
 /** The blinded additive share of the key, and its public part. */
