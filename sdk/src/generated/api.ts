@@ -583,6 +583,7 @@ export interface components {
              */
             state: "created" | "ready";
             pubkey?: components["schemas"]["PublicKey"];
+            /** @description Not in lists. */
             chain_code?: components["schemas"]["Hex32"];
             /** @description This party's index. */
             party?: number;
@@ -595,7 +596,7 @@ export interface components {
              */
             provenance?: "generated" | "encrypted" | "plaintext";
             /** Format: date-time */
-            created_at?: string;
+            created_at: string;
         };
         ListKeysResponse: {
             keys: components["schemas"]["KeyInfo"][];
@@ -618,7 +619,7 @@ export interface components {
             pubkey: components["schemas"]["PublicKey"];
             epoch: number;
             /** @description The version of the backup secret that opened it; null for plaintext. */
-            secret_version?: string | null;
+            secret_version: string | null;
         };
         UserIdRequest: {
             user_id: components["schemas"]["UserId"];
@@ -641,11 +642,20 @@ export interface components {
             api_key: string;
             user_id: components["schemas"]["UserId"];
         };
+        /** @description Which tombstone to lift. Those of API keys stay for ever. */
         DeleteTombstoneRequest: {
-            /** @enum {unknown} */
-            kind: "share" | "user" | "api_key" | "user_name";
-            user_id?: components["schemas"]["UserId"];
-            pubkey?: components["schemas"]["PublicKey"];
+            /** @constant */
+            kind: "share";
+            user_id: components["schemas"]["UserId"];
+            pubkey: components["schemas"]["PublicKey"];
+        } | {
+            /** @constant */
+            kind: "user";
+            user_id: components["schemas"]["UserId"];
+        } | {
+            /** @constant */
+            kind: "user_name";
+            name: components["schemas"]["UserName"];
         };
         LiveResponse: {
             /** @constant */
@@ -709,7 +719,7 @@ export interface components {
             };
         };
         /** @enum {string} */
-        ErrType: "access_denied" | "already_performed_keygen" | "api_key_not_found" | "backup_invalid" | "backup_key_unavailable" | "bad_n_and_t_params" | "bad_request_params" | "batch_too_large" | "body_too_large" | "export_mode_refused" | "internal_problem" | "key_id_not_exists" | "key_locked" | "key_operation_before_keygen" | "not_found" | "protocol_abort" | "rate_limited" | "room_creation_problem" | "room_not_found" | "room_problem" | "room_timeout" | "room_used" | "server_share_backup_setting_disabled" | "session_mismatch" | "share_tombstoned" | "storage_unavailable" | "tombstone_not_found" | "too_busy" | "unique_violation" | "unsupported_media_type" | "user_has_associated_keys" | "user_id_not_exists" | "user_name_already_exists" | "you_have_to_be_admin";
+        ErrType: "access_denied" | "already_performed_keygen" | "api_key_not_found" | "backup_invalid" | "backup_key_unavailable" | "bad_n_and_t_params" | "bad_request_params" | "batch_too_large" | "body_too_large" | "export_mode_refused" | "internal_problem" | "key_id_not_exists" | "key_locked" | "key_operation_before_keygen" | "not_found" | "protocol_abort" | "rate_limited" | "room_creation_problem" | "room_not_found" | "room_problem" | "room_timeout" | "room_used" | "session_mismatch" | "share_tombstoned" | "storage_unavailable" | "tombstone_not_found" | "too_busy" | "unique_violation" | "unsupported_media_type" | "user_has_associated_keys" | "user_id_not_exists" | "user_name_already_exists" | "you_have_to_be_admin";
     };
     responses: {
         /** @description The request is not valid. */
@@ -762,7 +772,7 @@ export interface components {
                  */
                 "application/json": components["schemas"]["Error"] & {
                     /** @enum {unknown} */
-                    err_type?: "bad_request_params" | "backup_invalid" | "export_mode_refused" | "server_share_backup_setting_disabled" | "share_tombstoned";
+                    err_type?: "bad_request_params" | "backup_invalid" | "export_mode_refused" | "share_tombstoned";
                 };
             };
         };
@@ -1319,7 +1329,8 @@ export interface operations {
                      *         {
                      *           "key_id": "4d0f3a62-0a3e-4c40-9a55-7d1f6b1e8b02",
                      *           "keygen_id": "01e6db6867583030db3594c1a424b15f7c726624ec26b3353b10a903a6d0ab1c4c",
-                     *           "state": "created"
+                     *           "state": "created",
+                     *           "created_at": "2026-01-31T12:00:00.000Z"
                      *         }
                      *       ]
                      *     }
@@ -1362,7 +1373,8 @@ export interface operations {
                      * @example {
                      *       "key_id": "4d0f3a62-0a3e-4c40-9a55-7d1f6b1e8b02",
                      *       "keygen_id": "01e6db6867583030db3594c1a424b15f7c726624ec26b3353b10a903a6d0ab1c4c",
-                     *       "state": "created"
+                     *       "state": "created",
+                     *       "created_at": "2026-01-31T12:00:00.000Z"
                      *     }
                      */
                     "application/json": components["schemas"]["KeyInfo"];
@@ -1496,7 +1508,7 @@ export interface operations {
                      */
                     "application/json": components["schemas"]["Error"] & {
                         /** @enum {unknown} */
-                        err_type?: "bad_request_params" | "key_id_not_exists" | "key_operation_before_keygen" | "export_mode_refused" | "server_share_backup_setting_disabled" | "share_tombstoned";
+                        err_type?: "bad_request_params" | "key_id_not_exists" | "key_operation_before_keygen" | "export_mode_refused" | "share_tombstoned";
                     };
                 };
             };
@@ -1624,7 +1636,7 @@ export interface operations {
                     /**
                      * @example {
                      *       "user_id": "1f0d3c58-8a52-4e3b-8f43-5c2f9f1f7d11",
-                     *       "api_key": "vtx_…"
+                     *       "api_key": "vtx_8Jq2mR0kT5yXw1"
                      *     }
                      */
                     "application/json": components["schemas"]["CreateUserResponse"];
@@ -1665,7 +1677,7 @@ export interface operations {
                     /**
                      * @example {
                      *       "user_id": "1f0d3c58-8a52-4e3b-8f43-5c2f9f1f7d11",
-                     *       "api_key": "vtx_…"
+                     *       "api_key": "vtx_8Jq2mR0kT5yXw1"
                      *     }
                      */
                     "application/json": components["schemas"]["CreateUserResponse"];
@@ -1702,7 +1714,7 @@ export interface operations {
                     /**
                      * @example {
                      *       "user_id": "1f0d3c58-8a52-4e3b-8f43-5c2f9f1f7d11",
-                     *       "api_key": "vtx_…"
+                     *       "api_key": "vtx_8Jq2mR0kT5yXw1"
                      *     }
                      */
                     "application/json": components["schemas"]["GenerateApiKeyResponse"];
@@ -1743,7 +1755,7 @@ export interface operations {
                     /**
                      * @example {
                      *       "user_id": "1f0d3c58-8a52-4e3b-8f43-5c2f9f1f7d11",
-                     *       "api_key": "vtx_…"
+                     *       "api_key": "vtx_8Jq2mR0kT5yXw1"
                      *     }
                      */
                     "application/json": components["schemas"]["GenerateApiKeyResponse"];
@@ -1770,7 +1782,7 @@ export interface operations {
             content: {
                 /**
                  * @example {
-                 *       "api_key": "vtx_…",
+                 *       "api_key": "vtx_8Jq2mR0kT5yXw1",
                  *       "user_id": "1f0d3c58-8a52-4e3b-8f43-5c2f9f1f7d11"
                  *     }
                  */
