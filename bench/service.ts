@@ -29,9 +29,11 @@ export async function measureService(
 ): Promise<LoadReport[]> {
   const folder = mkdtempSync(join(tmpdir(), 'vertex-bench-'))
   const adminToken = 'bench-admin-token-0123456789abcdef'
-  const server = await startServer(folder, await freePort(), {
-    VERTEX_ADMIN_TOKEN: adminToken,
-    VERTEX_LOG_LEVEL: 'error',
+  const server = await startServer({
+    program: fileURLToPath(new URL('../../dist/main.js', import.meta.url)),
+    folder,
+    port: await freePort(),
+    settings: { VERTEX_ADMIN_TOKEN: adminToken, VERTEX_LOG_LEVEL: 'error' },
   })
   try {
     const { apiKey } = await createUser(server.url, adminToken, 'bench')

@@ -2,6 +2,7 @@
 import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { MemoryShareStore, Vertex } from '@vertex/sdk'
 import { createUser } from './admin.js'
 import { freePort, startServer, type RunningServer } from './server.js'
@@ -20,7 +21,9 @@ let vertex: Vertex | undefined
 try {
   story.title('A Vertex comes up')
   const port = await freePort()
-  const start = () => startServer(folder, port, { VERTEX_ADMIN_TOKEN: adminToken })
+  const program = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
+  const settings = { VERTEX_ADMIN_TOKEN: adminToken }
+  const start = () => startServer({ program, folder, port, settings })
   server = await story.step(
     'start a Vertex (its own process, embedded database)',
     start,

@@ -1,9 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
-import { fileURLToPath } from 'node:url'
-
-const program = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
 
 /** A Vertex in a process of its own. */
 export interface RunningServer {
@@ -17,16 +14,22 @@ export interface RunningServer {
   stop(): Promise<void>
 }
 
+export interface ServerOptions {
+  /** The built `main.js`. */
+  readonly program: string
+  /** Working directory: `./data` and `./vertex-secret` appear in it. */
+  readonly folder: string
+  readonly port: number
+  /** Further settings, such as `VERTEX_ADMIN_TOKEN`. Nothing but PATH is inherited. */
+  readonly settings?: Readonly<Record<string, string>>
+}
+
 /**
  * Starts a Vertex and waits until it is ready.
- * @param folder working directory: `./data` and `./vertex-secret` appear in it
  * @throws Error with the server's own words when it does not become ready within 30 s
  */
-export async function startServer(
-  folder: string,
-  port: number,
-  settings: Record<string, string>,
-): Promise<RunningServer> {
+export async function startServer(options: ServerOptions): Promise<RunningServer> {
+  const { program, folder, port, settings } = options
   const child = spawn(process.execPath, [program], {
     cwd: folder,
     env: {
