@@ -12,7 +12,7 @@ import {
 import { VaultError } from './errors.js'
 import { limits } from './limits.js'
 import type { VaultLog } from './log.js'
-import type { Clock, UnitOfWork } from './ports.js'
+import { SealedValueInvalid, type Clock, type StoredSetup, type UnitOfWork } from './ports.js'
 import type { Run } from './runs.js'
 import type { Units } from './units.js'
 
@@ -40,7 +40,9 @@ export interface SetupUse {
 export class Setups {
   /** Setups that are dead although the database may not say so yet, by hex id. */
   readonly #dead = new Set<string>()
+  /** Which runs use a setup, by hex id, and the other way round. */
   readonly #runs = new Map<string, Set<Run>>()
+  readonly #held = new Map<Run, PairSetup[]>()
   readonly #unwritten = new Map<string, Retirement[]>()
 
   constructor(
@@ -59,10 +61,16 @@ export class Setups {
     }
   }
 
-  /** Forgets which setups a run uses. */
+  /** At the end of a run: overwrites the setups it was given. */
   release(run: Run): void {
-    for (const [id, runs] of this.#runs)
-      if (runs.delete(run) && runs.size === 0) this.#runs.delete(id)
+    for (const setup of this.#held.get(run) ?? []) {
+      const id = bytesToHex(setup.id)
+      const runs = this.#runs.get(id)
+      runs?.delete(run)
+      if (runs?.size === 0) this.#runs.delete(id)
+      setup.wipe()
+    }
+    this.#held.delete(run)
   }
 
   /**
@@ -84,23 +92,29 @@ export class Setups {
 
   async #load({ shareId, run }: SetupUse, peer: PartyIndex): Promise<PairSetup | undefined> {
     await this.settle(shareId)
-    const stored = await this.units.run(async (uow) => {
-      // A run asks for the setups with all parties before it knows who has come; see #save for those locked out.
-      if (await this.isLocked(uow, shareId, peer)) return undefined
-      return uow.setups.load(shareId, peer)
-    })
+    const stored = await this.#read(shareId, peer)
     if (stored === undefined || this.#dead.has(bytesToHex(stored.setupId))) return undefined
     const setup = this.#decode(shareId, peer, stored)
-    if (setup !== undefined) this.#hold(setup.id, run)
+    if (setup !== undefined) this.#hold(setup, run)
     return setup
   }
 
+  async #read(shareId: string, peer: PartyIndex): Promise<StoredSetup | undefined> {
+    try {
+      return await this.units.run(async (uow) => {
+        // A run asks for the setups with all parties before it knows who has come; see #save for those locked out.
+        if (await this.isLocked(uow, shareId, peer)) return undefined
+        return uow.setups.load(shareId, peer)
+      })
+    } catch (e) {
+      if (!(e instanceof SealedValueInvalid)) throw e
+      this.log({ event: 'setup_unreadable', share_id: shareId, peer })
+      return undefined
+    }
+  }
+
   /** A cache that cannot be read is as good as none: the parties make a new setup. */
-  #decode(
-    shareId: string,
-    peer: PartyIndex,
-    stored: { readonly setupId: Uint8Array; readonly record: Uint8Array },
-  ): PairSetup | undefined {
+  #decode(shareId: string, peer: PartyIndex, stored: StoredSetup): PairSetup | undefined {
     try {
       const setup = decodePairSetup(stored.record)
       if (setup.peer === peer && equalBytes(setup.id, stored.setupId)) return setup
@@ -124,7 +138,7 @@ export class Setups {
     } finally {
       wipe(record)
     }
-    this.#hold(setup.id, run)
+    this.#hold(setup, run)
   }
 
   async #retire({ shareId, run }: SetupUse, failed: Omit<Retirement, 'at'>): Promise<void> {
@@ -173,11 +187,14 @@ export class Setups {
     return !this.#dead.has(bytesToHex(setupId)) && !run.isKilled()
   }
 
-  #hold(setupId: Uint8Array, run: Run): void {
-    const id = bytesToHex(setupId)
+  #hold(setup: PairSetup, run: Run): void {
+    const id = bytesToHex(setup.id)
     const runs = this.#runs.get(id)
     if (runs === undefined) this.#runs.set(id, new Set([run]))
     else runs.add(run)
+    const held = this.#held.get(run)
+    if (held === undefined) this.#held.set(run, [setup])
+    else held.push(setup)
   }
 }
 

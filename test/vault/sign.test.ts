@@ -3,6 +3,7 @@ import { bytesToHex, digestOf, type RoomLink } from '@vertex/mpc'
 import { afterEach, describe, expect, it } from 'vitest'
 import { limits } from '../../src/vault/index.js'
 import { StorageUnavailable } from '../../src/vault/ports.js'
+import { sql } from '../store/engines.js'
 import {
   behave,
   both,
@@ -131,6 +132,13 @@ describe('a signature', () => {
     key.client.setups.clear()
     expect(verifies(key.pubkey, 'hello', await signTogether(world, caller, key))).toBe(true)
     expect(key.client.setups.size).toBe(1)
+  })
+
+  it('is made with a new setup when the stored one was damaged on the disk', async () => {
+    const { world, caller, key } = await withKey()
+    await sql(world.database, "UPDATE ot_setups SET record = CAST('damaged' AS BLOB)")
+    expect(verifies(key.pubkey, 'hello', await signTogether(world, caller, key))).toBe(true)
+    expect(events(world, 'setup_unreadable')).toHaveLength(1)
   })
 
   it('waits for its turn when many are wanted of one key at once', async () => {

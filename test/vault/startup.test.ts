@@ -1,9 +1,23 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { markRestored, StartRefused } from '../../src/vault/index.js'
 import { makeKey, signTogether, verifies } from './support/client.js'
-import { afterRestart, cleanUp, newSecrets, openWorld, type Secrets } from './support/world.js'
+import {
+  afterRestart,
+  cleanUp,
+  newSecrets,
+  openWorld,
+  type Secrets,
+  type World,
+} from './support/world.js'
 
 afterEach(cleanUp)
+
+/** What is left of a server that was stopped. */
+async function closedWorld(): Promise<World> {
+  const world = await openWorld()
+  await world.close()
+  return world
+}
 
 const version2 = (secrets: Secrets): Secrets => ({
   ...secrets,
@@ -12,16 +26,14 @@ const version2 = (secrets: Secrets): Secrets => ({
 
 describe('a start', () => {
   it('is refused with another storage key, by the name of its setting', async () => {
-    const { close, secrets, database } = await openWorld()
-    await close()
+    const { secrets, database } = await closedWorld()
     const other = { ...secrets, storageKey: newSecrets().storageKey }
     await expect(openWorld({ secrets: other, database })).rejects.toThrow(/VERTEX_STORAGE_KEY_FILE/)
     await openWorld({ secrets, database })
   })
 
   it('is refused with another backup secret, by the name of its setting', async () => {
-    const { close, secrets, database } = await openWorld()
-    await close()
+    const { secrets, database } = await closedWorld()
     const other = { ...secrets, backup: newSecrets().backup }
     const start = openWorld({ secrets: other, database })
     await expect(start).rejects.toThrow(StartRefused)
@@ -30,8 +42,7 @@ describe('a start', () => {
   })
 
   it('takes a newer version of the backup secret beside the old one, then alone, and never goes back', async () => {
-    const { close, secrets, database } = await openWorld()
-    await close()
+    const { secrets, database } = await closedWorld()
     const rotated = version2(secrets)
     await (await openWorld({ secrets: rotated, database })).close()
     const newestOnly = { ...secrets, backup: rotated.backup.slice(0, 1) }
@@ -40,8 +51,7 @@ describe('a start', () => {
   })
 
   it('in plaintext mode asks for no backup secret', async () => {
-    const { close, secrets, database } = await openWorld()
-    await close()
+    const { secrets, database } = await closedWorld()
     const other = { ...secrets, backup: newSecrets().backup }
     await openWorld({ secrets: other, database, mode: 'plaintext' })
   })

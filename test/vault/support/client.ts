@@ -171,9 +171,19 @@ export function cheat(client: Client): void {
     const leaves = setup.leaves.slice()
     // One leaf of each tree; of a single tree the vault might happen not to hold it.
     for (let leaf = 0; leaf < leaves.length; leaf += 4 * 32) leaves[leaf]! ^= 1
-    return new MadeSetup({ ...setup, leaves })
+    return new MadeSetup({ ...partsOf(setup), leaves })
   }
 }
+
+const partsOf = ({ id, me, peer, gadgetSeed, zeroSeed, delta, puncturedLeaves }: PairSetup) => ({
+  id,
+  me,
+  peer,
+  gadgetSeed,
+  zeroSeed,
+  delta,
+  puncturedLeaves,
+})
 
 export function behave(client: Client): void {
   client.corrupt = (setup) => setup
