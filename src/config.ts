@@ -197,8 +197,10 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     const given = env[name]
     if (given === '') problems.push(`${name} is set but empty; give it a value or unset it`)
     const result = settings[name].safeParse(given === '' ? undefined : given)
-    if (result.success) values[name] = result.data
-    else problems.push(`${name} ${result.error.issues[0]?.message ?? 'is not valid'}`)
+    // A wrong one stands for its default, so that the rules between settings are checked as well.
+    values[name] = result.success ? result.data : settings[name].parse(undefined)
+    if (!result.success)
+      problems.push(`${name} ${result.error.issues[0]?.message ?? 'is not valid'}`)
   }
   for (const name of Object.keys(env)) {
     if (!name.startsWith('VERTEX_') || name.startsWith('VERTEX_TEST_') || name in settings) continue
@@ -207,8 +209,6 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
       `${name} is not a setting of Vertex${meant === undefined ? '' : `; did you mean ${meant}?`}`,
     )
   }
-  if (problems.length > 0) throw new ConfigError(problems)
-
   const config = combine(values as unknown as Settings, env['AZURE_CLIENT_ID'], problems)
   if (problems.length > 0) throw new ConfigError(problems)
   return deepFreeze(config)

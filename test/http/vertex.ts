@@ -67,8 +67,8 @@ export interface TestVertex {
   /** Asks with the admin token. */
   readonly admin: Call
   /** Makes a user; answers its id and key. */
-  user(name?: string): Promise<{ userId: string; key: string }>
-  stop(): Promise<void>
+  readonly user: (name?: string) => Promise<{ userId: string; key: string }>
+  readonly stop: () => Promise<void>
 }
 
 /** A whole server in this process, on an ephemeral port, with an embedded database of its own. */

@@ -1,0 +1,189 @@
+import { spawnSync, type SpawnSyncReturns } from 'node:child_process'
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { request } from 'node:http'
+import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { buildOnce, startServer } from '../support/server.js'
+
+const root = join(import.meta.dirname, '../..')
+let folder: string
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'vertex-process-'))
+  await buildOnce()
+})
+afterAll(() => rmSync(folder, { recursive: true }))
+
+function run(
+  program: string,
+  settings: Record<string, string>,
+  cwd = folder,
+): SpawnSyncReturns<string> {
+  const PATH = process.env['PATH'] ?? ''
+  const env = { PATH, PORT: '0', ...settings }
+  return spawnSync(process.execPath, [join(root, 'dist', program)], {
+    cwd,
+    env,
+    encoding: 'utf8',
+    timeout: 20_000,
+  })
+}
+
+describe('the process', () => {
+  it('does not start with a wrong configuration, and says all of it in words', () => {
+    const { status, stderr, stdout } = run('main.js', {
+      HOST: '0.0.0.0',
+      VERTEX_BAKUP_MODE: 'x',
+      VERTEX_LOG_LEVEL: 'y',
+    })
+    expect(status).toBe(78)
+    expect(stdout).toBe('')
+    for (const name of ['HOST', 'VERTEX_BAKUP_MODE', 'VERTEX_BACKUP_MODE', 'VERTEX_LOG_LEVEL'])
+      expect(stderr).toContain(name)
+    expect(stderr).not.toMatch(/\bat \S+ \(|node:internal/)
+  })
+
+  it('generates its secrets once, apart from the data, for its owner only', async () => {
+    const server = await startServer({ folder: join(folder, 'fresh'), settings: {} })
+    const at = (name: string) => join(server.folder, name)
+    for (const name of ['vertex-secret/backup-secret', 'vertex-secret/storage-key'])
+      expect(statSync(at(name)).mode & 0o777).toBe(0o600)
+    expect(server.output()).toContain('./vertex-secret/backup-secret')
+    const secret = readFileSync(at('vertex-secret/backup-secret'), 'utf8')
+    expect(server.output()).not.toContain(secret.trim())
+    await server.stop()
+
+    rmSync(at('data'), { recursive: true })
+    const again = await startServer({ folder: server.folder, settings: {} })
+    expect(readFileSync(at('vertex-secret/backup-secret'), 'utf8')).toBe(secret)
+    await again.stop()
+
+    rmSync(at('vertex-secret/storage-key'))
+    const { status, stderr } = run('main.js', { VERTEX_ADMIN_TOKEN: 'x'.repeat(20) }, server.folder)
+    expect([status, stderr]).toEqual([78, expect.stringContaining('VERTEX_STORAGE_KEY_FILE')])
+    expect(existsSync(at('vertex-secret/storage-key'))).toBe(false)
+  })
+
+  it('generates an admin token into the data directory and says where, not which', async () => {
+    const server = await startServer({ folder: join(folder, 'token'), settings: {} })
+    await server.stop()
+    const { stdout } = await outputOf(server.folder)
+    expect(stdout).toContain('./data/admin-token')
+    const path = join(server.folder, 'data/admin-token')
+    const token = readFileSync(path, 'utf8').trim()
+    expect(token).toMatch(/^[\w-]{43}$/)
+    expect(statSync(path).mode & 0o777).toBe(0o600)
+    expect(stdout).not.toContain(token)
+  })
+
+  it('opens no debugger for SIGUSR1', async () => {
+    const server = await startServer({ folder: join(folder, 'debug') })
+    server.process.kill('SIGUSR1')
+    await sleep(300)
+    expect(server.output()).not.toContain('Debugger listening')
+    expect((await fetch(`${server.url}/livez`)).status).toBe(200)
+    await server.stop()
+  })
+
+  it('drains on SIGTERM: what is under way is answered, nothing new begins, the exit is clean', async () => {
+    const server = await startServer({
+      folder: join(folder, 'drain'),
+      settings: { VERTEX_RUN_DEADLINE: '2' },
+    })
+    const key = await server.createUser('somebody')
+    // A request whose body comes slowly is under way for as long as we like.
+    let finish: () => void = () => undefined
+    const slow = new Promise<string>((resolve, reject) => {
+      const body = JSON.stringify({
+        key_id: '4d0f3a62-0a3e-4c40-9a55-7d1f6b1e8b02',
+        derivation_path: [],
+      })
+      const pending = request(
+        `${server.url}/ecdsa/derive-pubkey`,
+        {
+          method: 'POST',
+          headers: {
+            Authorization: key,
+            'Content-Type': 'application/json',
+            'Content-Length': body.length,
+          },
+        },
+        (response) => {
+          let text = ''
+          response.setEncoding('utf8').on('data', (part: string) => (text += part))
+          response.on('end', () => resolve(text))
+        },
+      )
+      pending.on('error', reject)
+      pending.write(body.slice(0, 3))
+      finish = () => pending.end(body.slice(3))
+    })
+    await sleep(200)
+    const began = performance.now()
+    server.process.kill('SIGTERM')
+    await sleep(300)
+    expect(server.process.exitCode).toBeNull()
+    await expect(fetch(`${server.url}/readyz`)).rejects.toThrow()
+    finish()
+    // The database was asked: it closes last.
+    expect(await slow).toContain('key_id_not_exists')
+    await server.stop()
+    expect(server.process.exitCode).toBe(0)
+    expect(performance.now() - began).toBeLessThan(5000)
+  })
+
+  it('stops at once when it is told twice', async () => {
+    const server = await startServer({ folder: join(folder, 'twice') })
+    const socket = connect(server.port, '127.0.0.1')
+    socket.on('error', () => undefined)
+    socket.write('POST /create-room HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n')
+    await sleep(200)
+    server.process.kill('SIGINT')
+    await sleep(300)
+    if (server.process.exitCode === null) server.process.kill('SIGINT')
+    await server.stop()
+    expect([0, 1]).toContain(server.process.exitCode)
+    socket.destroy()
+  })
+
+  it('gives a restored database another generation', async () => {
+    const server = await startServer({ folder: join(folder, 'restored') })
+    const generation = async (url: string, key: string) => {
+      const response = await fetch(`${url}/ecdsa/create`, { headers: { Authorization: key } })
+      const body = (await response.json()) as { vault_identity: { generation: string } }
+      return body.vault_identity.generation
+    }
+    const key = await server.createUser('somebody')
+    const before = await generation(server.url, key)
+    await server.stop()
+    const { status, stdout } = run('restored.js', {}, server.folder)
+    expect([status, stdout]).toEqual([0, expect.stringContaining('generation is now')])
+    const again = await startServer({ folder: server.folder })
+    const after = await generation(again.url, key)
+    expect(after).not.toBe(before)
+    expect(stdout).toContain(after)
+    await again.stop()
+    expect(run('restored.js', {}, folder).status).toBe(1)
+  })
+})
+
+/** Starts without an admin token, as a newcomer does, and stops as soon as it listens. */
+async function outputOf(cwd: string): Promise<{ stdout: string }> {
+  const { spawn } = await import('node:child_process')
+  const child = spawn(process.execPath, [join(root, 'dist/main.js')], {
+    cwd,
+    env: { PATH: process.env['PATH'] ?? '', PORT: '0' },
+  })
+  let stdout = ''
+  child.stdout.setEncoding('utf8')
+  await new Promise<void>((resolve) => {
+    child.on('close', () => resolve())
+    child.stdout.on('data', (text: string) => {
+      stdout += text
+      if (stdout.includes('"listening"')) child.kill('SIGTERM')
+    })
+  })
+  return { stdout }
+}
