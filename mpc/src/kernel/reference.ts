@@ -1,12 +1,33 @@
-import { ORDER, SCALAR_BYTES, WIDE_BYTES, readUint, writeUint256 } from '../math/scalar.js'
+import { ORDER, SCALAR_BYTES, WIDE_BYTES } from '../math/scalar.js'
 import { keyedBlake3 } from '../transcript.js'
 import { hashShortRows } from './blake3-rows.js'
 import { foldRows } from './fold.js'
 import type { Kernel } from './kernel.js'
 import { transpose } from './transpose.js'
 
-const scalar = (bytes: Uint8Array, index: number): bigint =>
-  readUint(bytes, index * SCALAR_BYTES, SCALAR_BYTES)
+const viewOf = (bytes: Uint8Array): DataView =>
+  new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+
+/** 128 bits, big-endian. */
+const read128 = (view: DataView, at: number): bigint =>
+  (view.getBigUint64(at) << 64n) | view.getBigUint64(at + 8)
+
+/** Scalar `index` of a flat array. */
+const scalar = (view: DataView, index: number): bigint => {
+  const at = index * SCALAR_BYTES
+  return (read128(view, at) << 128n) | read128(view, at + 16)
+}
+
+/** Writes 0 ≤ value < 2²⁵⁶ as entry `index` of a flat array. */
+function write(view: DataView, index: number, value: bigint): void {
+  const at = index * SCALAR_BYTES
+  const high = value >> 128n
+  const low = BigInt.asUintN(128, value)
+  view.setBigUint64(at, high >> 64n)
+  view.setBigUint64(at + 8, BigInt.asUintN(64, high))
+  view.setBigUint64(at + 16, low >> 64n)
+  view.setBigUint64(at + 24, BigInt.asUintN(64, low))
+}
 
 /** All ones when bit `index` is set, else all zeros: selects bytes without a branch. */
 const maskOf = (bits: Uint8Array, index: number): number =>
@@ -30,8 +51,12 @@ export const referenceKernel: Kernel = Object.freeze<Kernel>({
   reduceScalars(wide) {
     const count = wide.length / WIDE_BYTES
     const out = new Uint8Array(count * SCALAR_BYTES)
-    for (let i = 0; i < count; i++)
-      writeUint256(readUint(wide, i * WIDE_BYTES, WIDE_BYTES) % ORDER, out, i * SCALAR_BYTES)
+    const [from, to] = [viewOf(wide), viewOf(out)]
+    for (let i = 0; i < count; i++) {
+      const at = i * WIDE_BYTES
+      const top = (read128(from, at) << 128n) | read128(from, at + 16)
+      write(to, i, ((top << 128n) | read128(from, at + 32)) % ORDER)
+    }
     return out
   },
 
@@ -41,52 +66,53 @@ export const referenceKernel: Kernel = Object.freeze<Kernel>({
 
   maskInputs(alpha0, alpha1, a) {
     const width = a.length / SCALAR_BYTES
-    const inputs = Array.from({ length: width }, (_, i) => scalar(a, i))
+    const inputs = Array.from({ length: width }, (_, i) => scalar(viewOf(a), i))
     const count = alpha0.length / SCALAR_BYTES
     const out = new Uint8Array(alpha0.length)
+    const [zeros, ones, to] = [viewOf(alpha0), viewOf(alpha1), viewOf(out)]
     for (let j = 0; j < count; j++) {
       // n is added first, so that the sum is never negative and one % reduces it.
-      const sum = scalar(alpha0, j) + ORDER - scalar(alpha1, j) + inputs[j % width]!
-      writeUint256(sum % ORDER, out, j * SCALAR_BYTES)
+      write(to, j, (scalar(zeros, j) + ORDER - scalar(ones, j) + inputs[j % width]!) % ORDER)
     }
     return out
   },
 
   combineRows(rows, theta) {
-    const theta0 = scalar(theta, 0)
-    const theta1 = scalar(theta, 1)
+    const [theta0, theta1] = [scalar(viewOf(theta), 0), scalar(viewOf(theta), 1)]
     const count = rows.length / (3 * SCALAR_BYTES)
     const out = new Uint8Array(count * SCALAR_BYTES)
+    const [x, to] = [viewOf(rows), viewOf(out)]
     for (let j = 0; j < count; j++) {
-      const sum =
-        scalar(rows, 3 * j + 2) + theta0 * scalar(rows, 3 * j) + theta1 * scalar(rows, 3 * j + 1)
-      writeUint256(sum % ORDER, out, j * SCALAR_BYTES)
+      const sum = theta0 * scalar(x, 3 * j) + theta1 * scalar(x, 3 * j + 1)
+      write(to, j, (scalar(x, 3 * j + 2) + sum) % ORDER)
     }
     return out
   },
 
   gadgetSums(gadget, rows) {
     const count = gadget.length / SCALAR_BYTES
+    const [g, x] = [viewOf(gadget), viewOf(rows)]
     let sum0 = 0n
     let sum1 = 0n
     for (let j = 0; j < count; j++) {
-      const g = scalar(gadget, j)
-      sum0 += g * scalar(rows, 3 * j)
-      sum1 += g * scalar(rows, 3 * j + 1)
+      const factor = scalar(g, j)
+      sum0 += factor * scalar(x, 3 * j)
+      sum1 += factor * scalar(x, 3 * j + 1)
     }
     const out = new Uint8Array(2 * SCALAR_BYTES)
-    writeUint256(sum0 % ORDER, out, 0)
-    writeUint256(sum1 % ORDER, out, SCALAR_BYTES)
+    write(viewOf(out), 0, sum0 % ORDER)
+    write(viewOf(out), 1, sum1 % ORDER)
     return out
   },
 
   gadgetProducts(gadget, rows) {
     const count = gadget.length / SCALAR_BYTES
     const out = new Uint8Array(2 * count * SCALAR_BYTES)
+    const [g, x, to] = [viewOf(gadget), viewOf(rows), viewOf(out)]
     for (let j = 0; j < count; j++) {
-      const g = scalar(gadget, j)
-      writeUint256((g * scalar(rows, 3 * j)) % ORDER, out, j * SCALAR_BYTES)
-      writeUint256((g * scalar(rows, 3 * j + 1)) % ORDER, out, (count + j) * SCALAR_BYTES)
+      const factor = scalar(g, j)
+      write(to, j, (factor * scalar(x, 3 * j)) % ORDER)
+      write(to, count + j, (factor * scalar(x, 3 * j + 1)) % ORDER)
     }
     return out
   },
@@ -97,17 +123,18 @@ export const referenceKernel: Kernel = Object.freeze<Kernel>({
     const count = scalars.length / SCALAR_BYTES
     const minus = new Uint8Array(SCALAR_BYTES)
     const signed = new Uint8Array(SCALAR_BYTES)
+    const [from, negative, selected] = [viewOf(scalars), viewOf(minus), viewOf(signed)]
     let total = 0n
     for (let j = 0; j < count; j++) {
-      const x = scalar(scalars, j)
-      writeUint256(ORDER - x, minus, 0)
+      const x = scalar(from, j)
+      write(negative, 0, ORDER - x)
       const plus = scalars.subarray(j * SCALAR_BYTES, (j + 1) * SCALAR_BYTES)
       select(signed, 0, maskOf(choice, j), minus, plus)
-      total += x + scalar(signed, 0)
+      total += x + scalar(selected, 0)
     }
     signed.fill(0)
     const out = new Uint8Array(SCALAR_BYTES)
-    writeUint256(((total % ORDER) * HALF) % ORDER, out, 0)
+    write(viewOf(out), 0, ((total % ORDER) * HALF) % ORDER)
     return out
   },
 
@@ -115,8 +142,9 @@ export const referenceKernel: Kernel = Object.freeze<Kernel>({
     const count = x.length / SCALAR_BYTES
     const sum = new Uint8Array(SCALAR_BYTES)
     const out = new Uint8Array(x.length)
+    const [base, more, both] = [viewOf(x), viewOf(y), viewOf(sum)]
     for (let j = 0; j < count; j++) {
-      writeUint256((scalar(x, j) + scalar(y, j)) % ORDER, sum, 0)
+      write(both, 0, (scalar(base, j) + scalar(more, j)) % ORDER)
       const alone = x.subarray(j * SCALAR_BYTES, (j + 1) * SCALAR_BYTES)
       select(out, j * SCALAR_BYTES, maskOf(choice, j), alone, sum)
     }
