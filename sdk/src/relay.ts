@@ -5,7 +5,7 @@ import {
   type FrameSocket,
   type RoomLink,
 } from '@vertex/mpc'
-import { withSignal } from './deadline.js'
+import { asError, withSignal } from './deadline.js'
 import { UnavailableError } from './errors.js'
 
 /** The part of a WebSocket that is used: the browser's, Node's from 22 on, and `ws`. */
@@ -62,6 +62,7 @@ export class Relay {
 
   async #joinOnce(roomUuid: string, label: Uint8Array, signal: AbortSignal): Promise<RoomLink> {
     const pipe = await withSignal(this.#pipe(), signal)
+    if (signal.aborted) throw asError(signal.reason)
     pipe.hold()
     try {
       const link = await pipe.connection.join(parseRoomUuid(roomUuid), label, (expire) => {

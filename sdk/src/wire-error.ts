@@ -62,7 +62,6 @@ function typed(
       return new KeyLockedError(type, message, init)
     case 'backup_invalid':
     case 'export_mode_refused':
-    case 'server_share_backup_setting_disabled':
     case 'share_tombstoned':
       return new BackupError(type, message, init)
     case 'backup_key_unavailable':
