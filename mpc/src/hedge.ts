@@ -3,7 +3,7 @@ import { u64, u8, wipe } from './bytes.js'
 import type { PartyIndex } from './party.js'
 import type { Rng } from './rng.js'
 import { tags } from './tags.js'
-import { keyedBlake3, Transcript } from './transcript.js'
+import { Transcript, type KeyedHash } from './transcript.js'
 
 /**
  * The randomness of one run, hedged: a PRF keyed by H(32 random bytes, the party's secret, what the run is about,
@@ -13,19 +13,24 @@ import { keyedBlake3, Transcript } from './transcript.js'
  */
 export class Hedge {
   readonly #rng: Rng
+  readonly #hash: KeyedHash
   #key: Uint8Array
   #drawn = new Set<string>()
 
   /** @param context what the run is about, fixed-length items; `secret` is long-lived and the party's own */
-  constructor(rng: Rng, secret: Uint8Array, ...context: readonly Uint8Array[]) {
+  constructor(rng: Rng, hash: KeyedHash, secret: Uint8Array, ...context: readonly Uint8Array[]) {
     this.#rng = rng
-    this.#key = new Transcript(tags.hedgeKey).add(drawSeed(rng), secret).list(context).digest()
+    this.#hash = hash
+    this.#key = new Transcript(tags.hedgeKey, hash)
+      .add(drawSeed(rng), secret)
+      .list(context)
+      .digest()
   }
 
   /** Mixes in what has been received, and 32 fresh random bytes. Streams taken before are not affected. */
   absorb(...received: readonly Uint8Array[]): void {
     const before = this.#key
-    this.#key = new Transcript(tags.hedgeKey)
+    this.#key = new Transcript(tags.hedgeKey, this.#hash)
       .add(drawSeed(this.#rng), before)
       .list(received)
       .digest()
@@ -41,11 +46,11 @@ export class Hedge {
     const name = `${purpose}/${peer ?? 0}`
     if (this.#drawn.has(name)) throw new Error(`the stream ${name} has been drawn already`)
     this.#drawn.add(name)
-    const key = new Transcript(tags.hedgeStream)
+    const key = new Transcript(tags.hedgeStream, this.#hash)
       .add(this.#key, utf8ToBytes(purpose), u8(peer ?? 0))
       .digest()
     let block = 0
-    return (length) => keyedBlake3(key, u64(block++), length)
+    return (length) => this.#hash(key, u64(block++), length)
   }
 }
 

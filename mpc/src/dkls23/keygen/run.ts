@@ -57,7 +57,7 @@ export function keygenRun(input: KeygenInput, rng: Rng): KeygenRun {
     peers: parties.filter((j) => j !== me),
     keygenIds: keygenIds.map((id) => id.slice()),
     identitySecret: input.identitySecret.slice(),
-    hedge: new Hedge(rng, input.identitySecret, sid),
+    hedge: new Hedge(rng, suite.kernel.hash, input.identitySecret, sid),
   }
 }
 

@@ -77,7 +77,7 @@ export function signRun(input: SignInput, rng: Rng): SignRun {
     digest: digest.slice(),
     pk: curve.decode(derived.publicKey),
     x_i: mod(lambda_i * (s_i + derived.tweak)),
-    hedge: new Hedge(rng, encodeScalar(s_i), sid, digest),
+    hedge: new Hedge(rng, suite.kernel.hash, encodeScalar(s_i), sid, digest),
   }
 }
 
