@@ -1,0 +1,86 @@
+import { createPublicKey, hkdfSync } from 'node:crypto'
+import { inspect } from 'node:util'
+import { describe, expect, it } from 'vitest'
+import { BackupSecret, secretFingerprint, StorageKey } from '../../src/seal/index.js'
+import { backupKey, fingerprintOf } from './by-hand.js'
+
+const bytes = new Uint8Array(32).map((_, i) => i)
+const hex = (b: Uint8Array) => Buffer.from(b).toString('hex')
+const backup = (name = 'prod') => new BackupSecret(bytes, name, 'n', 'v')
+
+describe('the key hierarchy', () => {
+  it('gives these very keys for ever', () => {
+    const secret = backup()
+    expect({
+      fingerprint: secret.id,
+      backupKey: hex(secret.backupKey()),
+      identity: hex(secret.identityPublicKey),
+      identitySeed: hex(secret.identitySeed()),
+      tagKey: hex(secret.tagKey().key),
+      pem: secret.identityPem(),
+      rows: hex(new StorageKey(bytes, 'prod').rowsKey()),
+      storageTagKey: hex(new StorageKey(bytes, 'prod').tagKey().key),
+    }).toMatchSnapshot()
+  })
+
+  it('is HKDF-SHA-256 as the document says, by another implementation', () => {
+    expect(backup().id).toBe(fingerprintOf(bytes).toString('hex'))
+    expect(hex(backup().backupKey())).toBe(backupKey(bytes, 'prod').toString('hex'))
+    const derived = (root: string, label: string, name: string) =>
+      Buffer.from(
+        hkdfSync(
+          'sha256',
+          bytes,
+          root,
+          Buffer.concat([Buffer.from(`${label}\0`), Buffer.of(name.length), Buffer.from(name)]),
+          32,
+        ),
+      ).toString('hex')
+    const root = 'vertex/v1/backup-secret'
+    expect(hex(backup().identitySeed())).toBe(derived(root, 'vault-identity', 'prod'))
+    expect(hex(backup().tagKey().key)).toBe(derived(root, 'api-key-tag', 'prod'))
+    const storage = new StorageKey(bytes, 'prod')
+    expect(hex(storage.rowsKey())).toBe(derived('vertex/v1/storage-key', 'rows', ''))
+    expect(hex(storage.tagKey().key)).toBe(derived('vertex/v1/storage-key', 'api-key-tag', 'prod'))
+  })
+
+  it('gives every purpose, every environment and every kind of root another key', () => {
+    const keys = [backup('prod'), backup('staging')].flatMap((secret) => [
+      hex(secret.backupKey()),
+      hex(secret.identitySeed()),
+      hex(secret.tagKey().key),
+      secret.identityPem(),
+    ])
+    const storage = new StorageKey(bytes, 'prod')
+    keys.push(hex(storage.rowsKey()), hex(storage.tagKey().key), storage.identityPem())
+    keys.push(hex(secretFingerprint(bytes)), hex(bytes))
+    expect(new Set(keys).size).toBe(keys.length)
+  })
+
+  it('names a secret by its bytes alone: whatever the environment and the purpose', () => {
+    expect(backup('prod').id).toBe(backup('staging').id)
+    expect(new StorageKey(bytes, 'x').id).toBe(backup().id)
+    const other = new BackupSecret(new Uint8Array(32), 'prod', 'n', 'v')
+    expect(other.id).not.toBe(backup().id)
+  })
+
+  it('has an ES256 identity that other software reads as a P-256 public key', () => {
+    const key = createPublicKey(backup().identityPem())
+    expect(key.asymmetricKeyType).toBe('ec')
+    expect(key.asymmetricKeyDetails?.namedCurve).toBe('prime256v1')
+    expect(key.export({ type: 'spki', format: 'pem' })).toBe(backup().identityPem())
+  })
+
+  it('does not show its keys when printed', () => {
+    const secret = backup()
+    const storage = new StorageKey(bytes, 'prod')
+    const shown = [secret, storage]
+      .map((one) => inspect(one, { depth: 9, showHidden: true }) + JSON.stringify(one))
+      .join()
+    const numbers = (b: Uint8Array) => [...b.subarray(0, 6)].join(', ')
+    for (const key of [secret.backupKey(), secret.identitySeed(), storage.rowsKey(), bytes]) {
+      expect(shown).not.toContain(hex(key))
+      expect(shown).not.toContain(numbers(key))
+    }
+  })
+})
