@@ -2,7 +2,7 @@ import { utf8ToBytes } from '@noble/hashes/utils.js'
 import { describe, expect, it } from 'vitest'
 import { loadNativeCurve, nativeSuite } from '@vertex/mpc/native'
 import { concatBytes, u8 } from '../src/bytes.js'
-import { InvalidPoint, type Curve } from '../src/curve/curve.js'
+import { InvalidPoint, type Curve, type Point } from '../src/curve/curve.js'
 import { nobleCurve } from '../src/curve/noble.js'
 import {
   BASE_OT_RECEIVER_BYTES,
@@ -15,7 +15,6 @@ import type { Suite } from '../src/suite.js'
 import { tags } from '../src/tags.js'
 import { chosenKeys, ends } from './support/ot.js'
 import { offCurve } from './support/change.js'
-import { seeded } from './support/seeded.js'
 
 const suite = nativeSuite()
 const noble: Suite = { ...suite, curve: nobleCurve }
@@ -67,24 +66,36 @@ describe('the base OT', () => {
       expect(chosen.subarray(at, at + 32)).not.toEqual(R.keys.subarray(at, at + 32))
   })
 
-  it('hashes to the curve the same inputs for every choice, and as often', () => {
+  it('hashes, adds and subtracts the same for every choice', () => {
+    const { curve } = suite
+    const hex = (P: Point) => Buffer.from(curve.encode(P)).toString('hex')
     const observed = (choice: Uint8Array) => {
-      const inputs: string[] = []
+      const hashed: string[] = []
+      const added: string[] = []
       const spy: Curve = {
-        ...suite.curve,
+        ...curve,
+        add(P, Q) {
+          added.push(`${hex(P)} ${hex(Q)}`)
+          return curve.add(P, Q)
+        },
         hashManyToCurve(messages, dst) {
-          inputs.push(...messages.map((m) => m.join()))
-          return suite.curve.hashManyToCurve(messages, dst)
+          hashed.push(...messages.map((m) => m.join()))
+          return curve.hashManyToCurve(messages, dst)
         },
       }
-      const S = new BaseOtSender(suite, sid, seeded('one sender'))
+      const S = new BaseOtSender(suite, sid, systemRng)
       const { message } = receiveBaseOt({ ...suite, curve: spy }, sid, choice, S.message, systemRng)
-      const expected = Array.from({ length: 256 }, (_, k) => {
-        const [i, x] = [k >> 1, k & 1]
-        const other = message.subarray(33 * (k ^ 1), 33 * (k ^ 1) + 33)
-        return concatBytes(sid, u8(i), u8(x), other).join()
+      const point = (k: number) => message.subarray(33 * k, 33 * k + 33)
+      const inputs = Array.from({ length: 256 }, (_, k) =>
+        concatBytes(sid, u8(k >> 1), u8(k & 1), point(k ^ 1)),
+      )
+      const H = curve.hashManyToCurve(inputs, utf8ToBytes(tags.baseOtPoint))
+      const additions = H.flatMap((h, k) => {
+        const s = curve.decode(point(k))
+        return [[s, h] as const, [curve.add(s, h), curve.negate(h)] as const]
       })
-      expect(inputs.toSorted()).toEqual(expected.toSorted())
+      expect(hashed.toSorted()).toEqual(inputs.map((input) => input.join()).toSorted())
+      expect(added.toSorted()).toEqual(additions.map(([P, Q]) => `${hex(P)} ${hex(Q)}`).toSorted())
     }
     observed(new Uint8Array(16))
     observed(new Uint8Array(16).fill(255))

@@ -105,27 +105,33 @@ export function receiveBaseOt(
   if (choice.length * 8 !== BASE_OTS) throw new RangeError('128 choice bits are needed')
   const A = curve.decode(senderMessage) // 1.2.1
   const b: Scalar[] = []
-  const r: Uint8Array[] = []
-  const realInputs: Uint8Array[] = []
+  const R: Point[] = []
+  const inputs: Uint8Array[] = []
   for (let i = 0; i < BASE_OTS; i++) {
-    const c = bitOf(choice, i)
     b.push(randomScalar(rng)) // 1.2.2
-    r.push(curve.encode(curve.mulBase(randomScalar(rng)))) // 1.2.3  s_{1−c} ← random point
-    realInputs.push(pointInput(sid, i, c, r[i]!))
+    R.push(curve.mulBase(randomScalar(rng))) // 1.2.3  s_{1−c} ← random point
+    inputs.push(pointInput(sid, i, bitOf(choice, i), curve.encode(R[i]!)))
   }
-  const H = curve.hashManyToCurve(realInputs, pointTag)
+  const H = curve.hashManyToCurve(inputs, pointTag)
   const message = new Uint8Array(BASE_OT_RECEIVER_BYTES)
-  const dummyInputs: Uint8Array[] = []
+  const C: Point[] = []
+  const otherInputs: Uint8Array[] = []
   for (let i = 0; i < BASE_OTS; i++) {
     const c = bitOf(choice, i)
-    const sc = curve.encode(curve.add(curve.mulBase(b[i]!), curve.negate(H[i]!))) // 1.2.4
-    const pair = message.subarray(i * 2 * POINT_BYTES, (i + 1) * 2 * POINT_BYTES)
-    pair.set(selectBytes(c, sc, r[i]!), 0) // 1.2.5
-    pair.set(selectBytes(c, r[i]!, sc), POINT_BYTES)
-    dummyInputs.push(pointInput(sid, i, 1 - c, sc))
+    C.push(curve.add(curve.mulBase(b[i]!), curve.negate(H[i]!))) // 1.2.4  s_c ← b·G − H(i, c, s_{1−c})
+    const [r, s] = [curve.encode(R[i]!), curve.encode(C[i]!)]
+    message.set(selectBytes(c, s, r), 2 * i * POINT_BYTES) // 1.2.5
+    message.set(selectBytes(c, r, s), (2 * i + 1) * POINT_BYTES)
+    otherInputs.push(pointInput(sid, i, 1 - c, s))
+    r.fill(0)
+    s.fill(0)
   }
-  // 1.2.6  With these, the inputs hashed are (i, 0, s_1) and (i, 1, s_0) whatever c is.
-  curve.hashManyToCurve(dummyInputs, pointTag)
+  // 1.2.6  With these, what is hashed, added and subtracted is the same for c = 0 and c = 1.
+  const otherH = curve.hashManyToCurve(otherInputs, pointTag)
+  for (let i = 0; i < BASE_OTS; i++) {
+    curve.add(C[i]!, H[i]!)
+    curve.add(curve.add(R[i]!, otherH[i]!), curve.negate(otherH[i]!))
+  }
   const key = sessionKey(kernel, sid, tags.baseOtKey)
   const keys = new Uint8Array(BASE_OTS * KEY_BYTES)
   for (let i = 0; i < BASE_OTS; i++) {
@@ -136,6 +142,6 @@ export function receiveBaseOt(
     branch.fill(0)
     shared.fill(0)
   }
-  for (const input of [...realInputs, ...dummyInputs]) input.fill(0)
+  for (const input of [...inputs, ...otherInputs]) input.fill(0)
   return { message, keys }
 }

@@ -1,5 +1,5 @@
 import { ProtocolAbort } from '../abort.js'
-import { concatBytes, equalBytes, u8 } from '../bytes.js'
+import { concatBytes, equalBytes, u8, wipe } from '../bytes.js'
 import { InvalidPoint } from '../curve/curve.js'
 import {
   BASE_OT_RECEIVER_BYTES,
@@ -20,7 +20,7 @@ import { PPRF_MESSAGE_BYTES, PprfCheckFailed, receivePprf, sendPprf } from '../o
 import { SID_BYTES, sessionKey } from '../ot/session-key.js'
 import type { PartyIndex } from '../party.js'
 import { systemRng, type Rng } from '../rng.js'
-import { round, type Inbox, type Step } from '../round.js'
+import { round, type Inbox, type Round, type Step } from '../round.js'
 import type { Suite } from '../suite.js'
 import { tags } from '../tags.js'
 import { Transcript } from '../transcript.js'
@@ -88,6 +88,7 @@ class Pair {
   readonly opening: Uint8Array
   readonly commitment: Uint8Array
   readonly transcript: Transcript
+  readonly #held: Uint8Array[] = []
 
   constructor(input: PairSetupInput, rng: Rng) {
     const { suite, sid, me, peer, first } = input
@@ -165,6 +166,27 @@ class Pair {
     }
   }
 
+  /** Remembers secrets, so that they are gone when the setup fails. */
+  hold(...secrets: Uint8Array[]): void {
+    this.#held.push(...secrets)
+  }
+
+  /** A round that wipes what was held when it throws. */
+  round<State>(
+    number: number,
+    state: State,
+    compute: (state: State, inbox: Inbox) => Step<PairSetup>,
+  ): Round<PairSetup> {
+    return round(number, [this.peer], state, (taken, inbox) => {
+      try {
+        return compute(taken, inbox)
+      } catch (error) {
+        wipe(this.opening, ...this.#held)
+        throw error
+      }
+    })
+  }
+
   send(message: Uint8Array): ReadonlyMap<PartyIndex, Uint8Array> {
     return new Map([[this.peer, message]])
   }
@@ -184,11 +206,11 @@ function cut(message: Uint8Array, ...lengths: number[]): Uint8Array[] {
 }
 
 function startFirst(pair: Pair): Step<PairSetup> {
-  const { suite, peer } = pair
+  const { suite } = pair
   const base = new BaseOtSender(suite, pair.sidForward, pair.rng) // 1.1
   const flight1 = concatBytes(pair.header, base.message, pair.commitment) // 1.2
   const waiting = { base, flight1 }
-  const next = round<typeof waiting, PairSetup>(2, [peer], waiting, (state, inbox) => {
+  const next = pair.round(2, waiting, (state, inbox) => {
     const flight2 = pair.read(inbox, 2) // 3.1
     pair.checkHeader(flight2, 2) // 3.1
     const [, points, theirCommitment] = cut(
@@ -206,7 +228,8 @@ function startFirst(pair: Pair): Step<PairSetup> {
     const chosenKeys = pair.columnKeys(reverse.v) // 3.6
     const flight3 = concatBytes(forward.message, reverse.message, pair.opening) // 3.7
     pair.transcript.add(state.flight1, flight2, forward.message, reverse.message)
-    for (const secret of [baseKeys, choice, mask, reverse.v]) secret.fill(0)
+    wipe(baseKeys, choice, mask, reverse.v)
+    pair.hold(forward.leaves, delta, chosenKeys)
     return {
       outbox: pair.send(flight3),
       next: lastOfFirst(pair, {
@@ -228,7 +251,7 @@ interface FirstState {
 }
 
 const lastOfFirst = (pair: Pair, waiting: FirstState) =>
-  round<FirstState, PairSetup>(4, [pair.peer], waiting, (state, inbox) => {
+  pair.round(4, waiting, (state, inbox) => {
     const flight4 = pair.read(inbox, 4) // 5.1
     const [pprf, opening, confirmation] = cut(
       flight4,
@@ -263,8 +286,8 @@ const lastOfFirst = (pair: Pair, waiting: FirstState) =>
   })
 
 function startSecond(pair: Pair): Step<PairSetup> {
-  const { suite, peer } = pair
-  const next = round<null, PairSetup>(1, [peer], null, (_, inbox) => {
+  const { suite } = pair
+  const next = pair.round(1, null, (_, inbox) => {
     const flight1 = pair.read(inbox, 1) // 2.1
     pair.checkHeader(flight1, 1) // 2.1
     const [, A, theirCommitment] = cut(
@@ -277,6 +300,7 @@ function startSecond(pair: Pair): Step<PairSetup> {
     const choice = complement(delta)
     const base = pair.guard(1, () => receiveBaseOt(suite, pair.sidForward, choice, A!, pair.rng)) // 2.3
     choice.fill(0)
+    pair.hold(delta, base.keys)
     const flight2 = concatBytes(pair.header, base.message, pair.commitment) // 2.4
     pair.transcript.add(flight1, flight2)
     return {
@@ -298,7 +322,7 @@ interface SecondState {
 }
 
 const thirdOfSecond = (pair: Pair, waiting: SecondState) =>
-  round<SecondState, PairSetup>(3, [pair.peer], waiting, (state, inbox) => {
+  pair.round(3, waiting, (state, inbox) => {
     const { kernel } = pair.suite
     const flight3 = pair.read(inbox, 3) // 4.1
     const [pprf, reverse, opening] = cut(flight3, PPRF_MESSAGE_BYTES, REVERSE_BYTES, OPENING_BYTES)
@@ -317,7 +341,8 @@ const thirdOfSecond = (pair: Pair, waiting: SecondState) =>
     const zeroSeed = pair.zeroSeed(opening!)
     const mine = pair.confirmation(id, pair.me, zeroSeed)
     const flight4 = concatBytes(message, pair.opening, mine) // 4.8
-    for (const secret of [w, shifted, baseKeys, pair.opening]) secret.fill(0)
+    wipe(w, shifted, baseKeys, pair.opening)
+    pair.hold(leaves, puncturedLeaves, zeroSeed)
     const setup = new PairSetup({
       id,
       me: pair.me,
@@ -332,7 +357,7 @@ const thirdOfSecond = (pair: Pair, waiting: SecondState) =>
   })
 
 const lastOfSecond = (pair: Pair, setup: PairSetup) =>
-  round<PairSetup, PairSetup>(5, [pair.peer], setup, (state, inbox) => {
+  pair.round(5, setup, (state, inbox) => {
     const flight5 = pair.read(inbox, 5) // 6.1
     if (!equalBytes(flight5, pair.confirmation(state.id, pair.peer, state.zeroSeed)))
       throw pair.abort('setup_mismatch', 5) // 6.2
