@@ -103,10 +103,12 @@ function answer(
 ): Problem {
   // How long to wait travels in the header, where every client looks for it.
   const { retry_after: asked, ...rest } = details
+  const said = { err_msg: message, err_type: errType }
   const wait = retryAfter ?? (typeof asked === 'number' ? asked : patience[errType])
   return {
     status: statuses[errType],
-    body: { ...rest, err_msg: message, err_type: errType },
+    // First for those who read it, and last so that no detail can stand in for it.
+    body: { ...said, ...rest, ...said },
     retryAfter: wait === undefined ? undefined : Math.max(1, Math.ceil(wait)),
     unexpected: false,
   }
