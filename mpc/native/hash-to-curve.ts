@@ -76,7 +76,10 @@ function isogeny(n: bigint, d: bigint): Mapped {
   }
 }
 
-/** 1/x for every x, by one inversion (Montgomery); undefined when one of them is 0. */
+/**
+ * 1/x for every x, by one inversion (Montgomery), which is Fermat's: the same operations whatever the batch.
+ * Undefined when one of them is 0.
+ */
 function invertAll(values: readonly bigint[]): bigint[] | undefined {
   const prefix: bigint[] = []
   let product = 1n
@@ -85,7 +88,7 @@ function invertAll(values: readonly bigint[]): bigint[] | undefined {
     product = (product * value) % P
   }
   if (product === 0n) return undefined
-  let inverse = secp256k1.Point.Fp.inv(product)
+  let inverse = secp256k1.Point.Fp.pow(product, P - 2n)
   const out = new Array<bigint>(values.length)
   for (let i = values.length - 1; i >= 0; i--) {
     out[i] = (inverse * prefix[i]!) % P
