@@ -63,9 +63,9 @@ function keygenIn(
 
 async function expireWhenIdle(room: MemoryRoom, outcomes: Promise<unknown>): Promise<void> {
   let before = -1
-  let done = false
-  void outcomes.then(() => (done = true))
-  while (!done && before !== room.passed.length) {
+  const state = { done: false }
+  void outcomes.then(() => (state.done = true))
+  while (!state.done && before !== room.passed.length) {
     before = room.passed.length
     await sleep(150)
   }
@@ -230,7 +230,7 @@ describe('a keygen run', () => {
     const room = new MemoryRoom(2)
     const { running } = keygenIn(room, 2, (run) => ({
       ...run,
-      link: { ...run.link, size: 3 } as typeof run.link,
+      link: { ...run.link, size: 3 },
     }))
     for (const error of errorsOf(await running)) expect(error).toMatchObject({ field: 'room size' })
   })

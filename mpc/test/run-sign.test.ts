@@ -35,9 +35,9 @@ const bytesIn = (room: MemoryRoom) => room.passed.reduce((sum, { bytes }) => sum
 /** Lets a run go as far as it can, then lets everybody's time run out. */
 async function expireWhenIdle(room: MemoryRoom, outcomes: Promise<unknown>): Promise<void> {
   let before = -1
-  let done = false
-  void outcomes.then(() => (done = true))
-  while (!done && before !== room.passed.length) {
+  const state = { done: false }
+  void outcomes.then(() => (state.done = true))
+  while (!state.done && before !== room.passed.length) {
     before = room.passed.length
     await sleep(60)
   }
@@ -47,8 +47,17 @@ async function expireWhenIdle(room: MemoryRoom, outcomes: Promise<unknown>): Pro
 /** A party's setup that no longer fits the other's, under the same id: it fails a check in its first run. */
 function broken(key: Key, me: number, peer: number): MemorySetups {
   const setup = key.setups.get(p(me))!.get(p(peer))!
-  const leaves = setup.leaves.map((byte) => byte ^ 0x5a)
-  return new MemorySetups(new Map([[p(peer), new PairSetup({ ...setup, leaves })]]))
+  const corrupted = new PairSetup({
+    id: setup.id,
+    me: setup.me,
+    peer: setup.peer,
+    gadgetSeed: setup.gadgetSeed,
+    zeroSeed: setup.zeroSeed,
+    leaves: setup.leaves.map((byte) => byte ^ 0x5a),
+    delta: setup.delta,
+    puncturedLeaves: setup.puncturedLeaves,
+  })
+  return new MemorySetups(new Map([[p(peer), corrupted]]))
 }
 
 describe('a run of two signers', () => {
@@ -544,10 +553,10 @@ describe('a relay that cheats', () => {
       late.push([event, to])
       return []
     }
-    let over = false
+    const state = { over: false }
     const running = signIn(room, three, [{ index: 1 }, { index: 2 }, { index: 3 }])
-    void running.then(() => (over = true))
-    while (!over) {
+    void running.then(() => (state.over = true))
+    while (!state.over) {
       await sleep(5)
       for (const [event, to] of late.splice(0)) room.inject(event, to)
     }

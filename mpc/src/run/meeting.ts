@@ -173,9 +173,9 @@ export class Meeting {
   /** As the responder: answer with the own offer, and wait for the initiator to prove itself. */
   #answer(slot: number, guest: Guest, bytes: Uint8Array): void {
     if (guest.candidates.length >= MOST_CANDIDATES) return
-    const { payload, reply } = respond(guest.handshake, bytes)
-    if (payload.length > 0) return
-    const { message, ...channel } = reply(this.#input.offerFor(guest.party.index))
+    const responder = respond(guest.handshake, bytes)
+    if (responder.payload.length > 0) return
+    const { message, ...channel } = responder.reply(this.#input.offerFor(guest.party.index))
     guest.candidates.push(channel)
     this.#input.link.send(slot, message)
   }
