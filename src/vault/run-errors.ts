@@ -30,11 +30,13 @@ function fromFailure(failure: RunFailed): VaultError {
   const { reason, missing, abort, message } = failure
   if (abort !== undefined) {
     const { code, round, by } = abort
-    return new VaultError('protocol_abort', message, {
+    const errType = code === 'session_mismatch' ? 'session_mismatch' : 'protocol_abort'
+    return new VaultError(errType, message, {
       code: code ?? 'peer_aborted',
       round,
+      // It says so; that proves nothing against anybody.
       culprits: [],
-      reaction: 'restart',
+      reaction: code === undefined ? 'restart' : new ProtocolAbort(code, round).reaction,
       reported_by: by,
     })
   }

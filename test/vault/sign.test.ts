@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { bytesToHex, digestOf, type RoomLink } from '@vertex/mpc'
 import { afterEach, describe, expect, it } from 'vitest'
-import { limits } from '../../src/vault/index.js'
+import { limits, type Caller, type VaultError } from '../../src/vault/index.js'
 import { StorageUnavailable } from '../../src/vault/ports.js'
 import { sql } from '../store/engines.js'
 import {
@@ -74,6 +74,17 @@ function holding(link: RoomLink, from: number) {
       },
     } satisfies RoomLink,
   }
+}
+
+/** All failed checks by this client but the last that locks it out; it can still sign then. */
+async function failBefore(world: World, caller: Caller, key: SharedKey): Promise<void> {
+  const { userId } = caller
+  await world.store.run(async (uow) => {
+    const { share } = (await uow.handles.find(userId, key.keyId))!
+    for (let i = 1; i < limits.failures; i++)
+      await uow.failures.add(share.shareId, key.client.share!.index, world.time.now)
+  })
+  await signTogether(world, caller, key)
 }
 
 describe('a signature', () => {
@@ -320,16 +331,34 @@ describe('a failed check', () => {
     await signTogether(world, caller, key)
   })
 
+  it('among many honest runs at once ends them or lets them finish, and none uses the setup again', async () => {
+    const { world, caller, key } = await withKey()
+    const [dead] = [...key.client.setups.values()]
+    const cheater = Object.assign(new Client(), key.client, { setups: new Map(key.client.setups) })
+    cheat(cheater)
+    const honest = Array.from({ length: 5 }, (_, i) =>
+      settleBoth(world, caller, key, { message: `message ${i}` }),
+    )
+    const [cheated] = await settleBoth(world, caller, { ...key, client: cheater })
+    expect(cheated).toMatchObject({ reason: { errType: 'protocol_abort' } })
+    for (const [i, [vaults]] of (await Promise.all(honest)).entries()) {
+      if (vaults.status === 'fulfilled')
+        expect(verifies(key.pubkey, `message ${i}`, vaults.value)).toBe(true)
+      else
+        expect(['session_mismatch', 'room_problem']).toContain(
+          (vaults.reason as VaultError).errType,
+        )
+    }
+    expect(await world.store.run((uow) => uow.setups.isAlive(dead!.id))).toBe(false)
+    expect(verifies(key.pubkey, 'hello', await signTogether(world, caller, key))).toBe(true)
+  })
+
   it('locks the key after five within a day, through restarts, until they are older', async () => {
     const { world, caller, key } = await withKey()
-    for (let i = 0; i < limits.failures; i++) {
-      behave(key.client)
-      await signTogether(world, caller, key)
-      cheat(key.client)
-      const [vaults] = await settleBoth(world, caller, key)
-      expect(vaults).toMatchObject({ reason: { errType: 'protocol_abort' } })
-      world.time.now += 1000
-    }
+    await failBefore(world, caller, key)
+    cheat(key.client)
+    const [vaults] = await settleBoth(world, caller, key)
+    expect(vaults).toMatchObject({ reason: { errType: 'protocol_abort' } })
     behave(key.client)
     const isLocked = async (now: World) => {
       const { roomUuid } = await now.vault.createRoom(2)
@@ -416,12 +445,9 @@ describe('a key with three parties, two of whom sign', () => {
   it('locks out the party that cheats and goes on with the other', async () => {
     const { world, caller, keys } = await threeParties()
     const [bad, good] = keys
-    for (let i = 0; i < limits.failures; i++) {
-      behave(bad.client)
-      await signTogether(world, caller, bad)
-      cheat(bad.client)
-      await settleBoth(world, caller, bad)
-    }
+    await failBefore(world, caller, bad)
+    cheat(bad.client)
+    await settleBoth(world, caller, bad)
     behave(bad.client)
     const [vaults] = await settleBoth(world, caller, bad)
     expect(vaults).toMatchObject({ reason: { errType: 'key_locked' } })
