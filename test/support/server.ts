@@ -142,7 +142,7 @@ function inherited(): NodeJS.ProcessEnv {
 export async function buildOnce(): Promise<void> {
   const lock = join(root, 'node_modules/.cache/vertex-test-build')
   mkdirSync(join(root, 'node_modules/.cache'), { recursive: true })
-  for (const until = Date.now() + 180_000; ; await sleep(200)) {
+  for (const until = Date.now() + 180_000; ;) {
     if (isFresh()) return
     try {
       mkdirSync(lock)
@@ -152,6 +152,7 @@ export async function buildOnce(): Promise<void> {
       if (age > 120_000) rmSync(lock, { recursive: true, force: true })
       if (Date.now() > until)
         throw new Error('somebody else is building and does not come to an end')
+      await sleep(200)
     }
   }
   try {

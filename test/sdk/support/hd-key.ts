@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto'
 import { createRequire } from 'node:module'
 
-const { publicKeyTweakAdd } = createRequire(import.meta.url)('secp256k1') as {
+const libsecp256k1 = createRequire(import.meta.url)('secp256k1') as {
   publicKeyTweakAdd(publicKey: Uint8Array, tweak: Uint8Array, compressed: boolean): Uint8Array
 }
 
@@ -13,7 +13,7 @@ export function HDKey(publicKey: string, chainCode: string, path: readonly numbe
     const number = Buffer.alloc(4)
     number.writeUInt32BE(index)
     const I = createHmac('sha512', chain).update(point).update(number).digest()
-    point = publicKeyTweakAdd(point, new Uint8Array(I.subarray(0, 32)), true)
+    point = libsecp256k1.publicKeyTweakAdd(point, new Uint8Array(I.subarray(0, 32)), true)
     chain = I.subarray(32)
   }
   return new Uint8Array(point)
