@@ -60,7 +60,10 @@ export function encryptedBackups(
         verifyChecksum(container)
         throw modeRefused('encrypted')
       }
-      const secret = await secrets.find(container.header.secret!)
+      const secret = await secrets.find(container.header.secret!).catch((error: unknown) => {
+        spendTheTime()
+        throw error
+      })
       return checked(container, decrypt(secret, container), bytes, { vaultName, suite, userId })
     },
   }

@@ -194,6 +194,21 @@ describe('a backup secret in Azure Key Vault', () => {
     expect(ids(await reader.ask({ op: 'newest' }))).toEqual([b.id])
   })
 
+  it('opens the same blobs from another vault under another name, old versions included', async () => {
+    const [a, b] = [secret(), secret()]
+    const [from, to] = [freshName(), freshName()]
+    const version = kv.setSecret('prod-vault', from, a.text, { created: 1_700_000_000 })
+    kv.setSecret('prod-vault', from, b.text, { created: 1_700_000_100 })
+    expect(ids(await load(from))).toEqual([b.id, a.id])
+    kv.setSecret('rescue', to, a.text, { created: 1_800_000_000 })
+    kv.setSecret('rescue', to, b.text, { created: 1_800_000_000 })
+    const url = 'https://rescue.vault.azure.net'
+    const moved = await reader.ask({ op: 'load', vaultUrl: url, name: to })
+    expect(ids(moved)).toEqual([b.id, a.id])
+    const found = await reader.ask({ op: 'find', fingerprint: a.id, name: from, version })
+    expect(ids(found)).toEqual([a.id])
+  })
+
   it('stops being used within the time to live after it was disabled, and its blobs answer backup_key_unavailable', async () => {
     const name = freshName()
     const [a, b] = [secret(), secret()]

@@ -2,7 +2,7 @@ import { createCipheriv, createDecipheriv } from 'node:crypto'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { VaultError } from '../../src/vault/errors.js'
 import type { BackupSeal } from '../../src/vault/ports.js'
-import { plaintextBackups } from '../../src/seal/index.js'
+import { BackupSecrets, plaintextBackups, SecretsUnavailable } from '../../src/seal/index.js'
 import {
   backupKey,
   blobKeys,
@@ -161,6 +161,45 @@ describe('an encrypted backup', () => {
     },
   )
 
+  it('is refused when the header has another threshold than the share', async () => {
+    const three = dealRecord(2, 3, 'three')
+    const text = await seal.seal(subject, three)
+    const lie = takeApart(Buffer.from(text, 'base64')).fields
+    expect(await open(sealByHand(lie, three, secret.bytes))).toBe('opened')
+    lie.threshold = 3
+    expect(await open(sealByHand(lie, three, secret.bytes))).toBe('backup_invalid: header_differs')
+  })
+
+  const impossible: [string, (f: Fields) => unknown][] = [
+    ['party 0', (f) => (f.party = 0)],
+    ['party n + 1', (f) => (f.party = 3)],
+    ['threshold 1', (f) => (f.threshold = 1)],
+    ['threshold n + 1', (f) => (f.threshold = 3)],
+    ['33 parties', (f) => (f.parties = Array.from({ length: 33 }, () => f.parties[0]!))],
+    ['no parties', (f) => (f.parties = [])],
+    ['no vault name', (f) => (f.vaultName = '')],
+    ['no user', (f) => (f.userId = '')],
+    ['no key_id', (f) => (f.keyId = '')],
+    ['a line break in a name', (f) => (f.secretName = 'a\nb')],
+    ['a zero byte in the key_id', (f) => (f.keyId = 'a\0b')],
+    ['an empty fingerprint', (f) => (f.fingerprint = Buffer.alloc(32))],
+    ['a time beyond 2^53', (f) => (f.createdAt = 1n << 53n)],
+  ]
+  it.each(impossible)('is refused with an impossible header: %s', async (_, change) => {
+    const changed = fields()
+    change(changed)
+    const made = sealByHand(changed, record, secret.bytes)
+    expect(await open(made)).toBe('backup_invalid: layout')
+  })
+
+  it('is refused with a header that has bytes behind its last field', async () => {
+    const prelude = encodePrelude(1, fields())
+    const longer = Buffer.concat([prelude, Buffer.of(0)])
+    longer.writeUInt32BE(longer.readUInt32BE(8) + 1, 8)
+    const rest = blob.subarray(prelude.length)
+    expect(await open(Buffer.concat([longer, rest]))).toBe('backup_invalid: layout')
+  })
+
   it('is refused with a share that does not lie on its key, even when sealed with the secret', async () => {
     const wrong = record.slice()
     wrong[40]! ^= 1
@@ -302,6 +341,48 @@ describe('backup secrets', () => {
     const hint = { fingerprint: new Uint8Array(32).fill(1), name: 'backup', version: 'v17' }
     expect(await outcome(secrets.find(hint))).toBe('backup_invalid: secret_unknown')
     expect(source.loads).toBe(1)
+  })
+
+  it('that were disabled are gone after the time to live, also where nobody waits for a look', async () => {
+    const source = heldSource(version(0x44), secret)
+    const now = { ms: 0 }
+    const secrets = await loadSecrets(source, vaultName, now)
+    source.enabled.pop()
+    expect(secrets.all()).toHaveLength(2)
+    now.ms += 300_001
+    secrets.all()
+    await secrets.newest()
+    expect(secrets.all().map(({ version }) => version)).toEqual(['v68'])
+    expect(source.loads).toBe(2)
+  })
+
+  it('that cannot be read again are used for an hour and then not, and recover by themselves', async () => {
+    const source = heldSource(secret)
+    const now = { ms: 0 }
+    const secrets = await loadSecrets(source, vaultName, now)
+    source.trouble = new SecretsUnavailable('http_503', 503, 30)
+    now.ms += 3_600_000
+    expect((await secrets.newest()).version).toBe('v17')
+    now.ms += 1
+    const error: unknown = await secrets.newest().catch((e: unknown) => e)
+    expect(error).toMatchObject({ errType: 'backup_key_unavailable', details: { retry_after: 30 } })
+    source.trouble = undefined
+    expect((await secrets.newest()).version).toBe('v17')
+  })
+
+  it('with the bytes of the storage key are not used when they appear later', async () => {
+    const source = heldSource(secret)
+    const now = { ms: 0 }
+    const secrets = await BackupSecrets.load(source, {
+      vaultName,
+      clock: { now: () => now.ms },
+      log: () => undefined,
+      storageFingerprint: fingerprintOf(version(0x77).bytes),
+    })
+    source.enabled.unshift(version(0x77))
+    now.ms += 400_000
+    expect((await secrets.newest()).version).toBe('v17')
+    expect(secrets.all()).toHaveLength(1)
   })
 
   it('are kept by the recorder before their first use, once', async () => {
