@@ -313,10 +313,10 @@ describe('the mode of the server', () => {
 describe('a thief of a blob', () => {
   it('cannot use it, not even as its owner, without the other share', async () => {
     const { world, caller, key, backup } = await withBackup()
+    const own = await makeKey(world, caller)
     const fresh = await afterTotalLoss(world, { runDeadlineMs: 400 })
     await fresh.vault.authenticate(caller.apiKey)
     const { keyId } = await fresh.vault.importBackup(caller, backup)
-    const own = await makeKey(fresh, caller)
     const [vaults] = await settleBoth(fresh, caller, { ...own, keyId })
     expect(vaults).toMatchObject({ reason: { errType: 'room_timeout' } })
     expect((await held(fresh, caller, key)).shares[0]!.confirmedAt).toBeNull()

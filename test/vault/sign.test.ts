@@ -237,7 +237,8 @@ describe('signing is refused', () => {
   })
 
   it('when nobody comes, and says who is missing', async () => {
-    const { vault, caller, key } = await withKey({ runDeadlineMs: 150 })
+    const { world, caller, key } = await withKey()
+    const { vault } = await afterRestart(world, { runDeadlineMs: 150 })
     const { roomUuid } = await vault.createRoom(2)
     const info = await vault.getKey(caller, key.keyId)
     await expect(vault.sign(caller, request(key.keyId, roomUuid))).rejects.toMatchObject({
@@ -259,18 +260,19 @@ describe('signing is refused', () => {
   })
 
   it('to a stranger in the room, and the key is none the worse for it', async () => {
-    const { world, vault, caller, key } = await withKey({ runDeadlineMs: 300 })
+    const { world, caller, key } = await withKey()
+    const hasty = await afterRestart(world, { runDeadlineMs: 300 })
     const stranger = new Client()
-    const { roomUuid } = await vault.createRoom(2)
-    const join = stranger.join(world, roomUuid).then((link) => {
+    const { roomUuid } = await hasty.vault.createRoom(2)
+    const join = stranger.join(hasty, roomUuid).then((link) => {
       for (let i = 0; i < 5; i++) link.send(3 - link.slot, new Uint8Array(96).fill(i))
     })
-    await expect(vault.sign(caller, request(key.keyId, roomUuid))).rejects.toMatchObject({
+    await expect(hasty.vault.sign(caller, request(key.keyId, roomUuid))).rejects.toMatchObject({
       errType: 'room_timeout',
     })
     await join
-    expect(events(world, 'setup_retired')).toEqual([])
-    await signTogether(world, caller, key)
+    expect(events(hasty, 'setup_retired')).toEqual([])
+    await signTogether(await afterRestart(hasty), caller, key)
   })
 
   it('while the database is away, and works again when it is back', async () => {
