@@ -110,15 +110,19 @@ function codeOf(file: string): string {
     .replace(/(^|\s)\/\/.*$/gm, '$1')
 }
 
-function importsOf(file: string): string[] {
-  const code = codeOf(file)
+/** The names that code imports, statically or not. */
+function namesIn(code: string): string[] {
   const found = [
     ...code.matchAll(/^\s*(?:import|export)\b[^'"`;=]*\bfrom\s*['"]([^'"]+)['"]/gm),
     ...code.matchAll(/^\s*import\s*['"]([^'"]+)['"]/gm),
     ...code.matchAll(/\bimport\s*\(\s*['"]([^'"]+)['"]/g),
     ...code.matchAll(/\brequire(?:\.resolve)?\s*\(\s*['"]([^'"]+)['"]/g),
   ]
-  return found.map(([, name = '']) => {
+  return found.map(([, name = '']) => name)
+}
+
+function importsOf(file: string): string[] {
+  return namesIn(codeOf(file)).map((name) => {
     if (name.startsWith('.'))
       return relative(root, resolve(dirname(file), name)).replace(/\.js$/, '.ts')
     return builtinModules.includes(name) ? `node:${name}` : name
@@ -131,6 +135,20 @@ const within = (target: string, allowed: string): boolean =>
 const shown = (file: string) => relative(root, file)
 
 describe('imports point one way', () => {
+  it('and are seen in every form', () => {
+    const code = [
+      "import a from 'one'",
+      'import {\n  b,\n} from "two"',
+      "export * from 'three'",
+      "import 'four'",
+      "const c = await import('five')",
+      "require('six')",
+      "import type { D } from 'seven'",
+    ].join('\n')
+    const seen = ['one', 'two', 'three', 'four', 'five', 'six', 'seven']
+    expect(namesIn(code).sort()).toEqual(seen.sort())
+  })
+
   it.each(places)('$files imports only $mayImport', ({ files, except = [], mayImport }) => {
     const sources = sourcesOf(files).filter(
       (file) => !except.some((place) => within(shown(file), place)),
