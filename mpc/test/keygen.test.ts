@@ -98,23 +98,32 @@ describe('keygen', () => {
   })
 
   const [good] = keygenInputs(2, 3, [native])
-  const wrong: [string, Partial<Record<keyof KeygenInput, unknown>>][] = [
-    ['a threshold of one', { quorum: { threshold: 1, parties: 3 } }],
-    ['more to sign than there are', { quorum: { threshold: 4, parties: 3 } }],
-    ['an index beyond the parties', { me: 4 }],
-    ['an index of zero', { me: 0 }],
-    ['another party as itself', { me: 2 }],
-    ['a short session id', { sid: new Uint8Array(31) }],
-    ['a missing keygen_id', { keygenIds: good!.keygenIds.slice(1) }],
-    ['a repeated keygen_id', { keygenIds: [0, 0, 2].map((at) => good!.keygenIds[at]) }],
-    ['keygen_ids out of order', { keygenIds: good!.keygenIds.toReversed() }],
+  const wrong: [string, Partial<Record<keyof KeygenInput, unknown>>, RegExp][] = [
+    ['a threshold of one', { quorum: { threshold: 1, parties: 3 } }, /quorum needs/],
+    ['more to sign than there are', { quorum: { threshold: 4, parties: 3 } }, /quorum needs/],
+    ['an index beyond the parties', { me: 4 }, /beyond the number/],
+    ['an index of zero', { me: 0 }, /a party index is/],
+    ['another party as itself', { me: 2 }, /not of the identity secret/],
+    ['a short session id', { sid: new Uint8Array(31) }, /32 bytes/],
+    ['a missing keygen_id', { keygenIds: good!.keygenIds.slice(1) }, /one keygen_id for each/],
+    [
+      'a repeated keygen_id',
+      { keygenIds: [0, 0, 2].map((at) => good!.keygenIds[at]) },
+      /distinct and ascending/,
+    ],
+    [
+      'keygen_ids out of order',
+      { keygenIds: good!.keygenIds.toReversed() },
+      /distinct and ascending/,
+    ],
     [
       'a keygen_id of an unknown version',
       { keygenIds: [...good!.keygenIds.slice(0, 2), new Uint8Array(33).fill(0xff)] },
+      /wrong length or version/,
     ],
   ]
-  for (const [what, change] of wrong)
+  for (const [what, change, message] of wrong)
     it(`does not start with ${what}`, () => {
-      expect(() => startKeygen({ ...good!, ...change } as KeygenInput)).toThrow()
+      expect(() => startKeygen({ ...good!, ...change } as KeygenInput)).toThrow(message)
     })
 })

@@ -73,7 +73,7 @@ describe('for any quorum of up to five parties', () => {
           expect(recovered(signature, digest)).toEqual(derived)
         }
       }),
-      { numRuns: 15 },
+      { numRuns: 12 },
     )
   })
 
@@ -97,7 +97,7 @@ describe('for any quorum of up to five parties', () => {
           expect(encodeKeyShare(decodeKeyShare(native, bytes))).toEqual(bytes)
         }
       }),
-      { numRuns: 25 },
+      { numRuns: 15 },
     )
   })
 })

@@ -48,7 +48,7 @@ describe('signing', () => {
       beforeAll(() => {
         two = readyKey(2, 2, suites)
         three = readyKey(2, 3, suites, { setupsOn: [native] })
-        five = readyKey(3, 5, suites, { among: [1, 3, 4, 5], setupsOn: [native] })
+        five = readyKey(3, 5, suites, { among: [1, 3, 5], setupsOn: [native] })
       })
 
       it('gives both parties of a 2-of-2 key one signature that others verify', () => {
@@ -70,27 +70,17 @@ describe('signing', () => {
           expectGood(signature, three.shares[0]!.publicKey)
         })
 
-      it('signs with three and with four parties of a 3-of-5 key', () => {
-        for (const signers of [
-          [1, 3, 5],
-          [1, 3, 4, 5],
-        ]) {
-          const done = finish(sign(five, { signers, digest }), signers.length)
-          expectGood(agreed(done, signers.length), five.shares[0]!.publicKey)
-        }
+      it('signs with three parties of a 3-of-5 key', () => {
+        const done = finish(sign(five, { signers: [1, 3, 5], digest }), 3)
+        expectGood(agreed(done, 3), five.shares[0]!.publicKey)
       })
 
       it('signs with a derived key', () => {
         const path = [0, 1, 2 ** 31 - 1]
         const { publicKey, chainCode } = three.shares[0]!
         const derived = derivePublicKey(noble.curve, publicKey, chainCode, path)
-        for (const signers of [
-          [1, 3],
-          [1, 2, 3],
-        ]) {
-          const done = finish(sign(three, { signers, digest, path }), signers.length)
-          expectGood(agreed(done, signers.length), derived.publicKey)
-        }
+        const done = finish(sign(three, { signers: [1, 3], digest, path }), 2)
+        expectGood(agreed(done, 2), derived.publicKey)
       })
     })
   }
@@ -152,6 +142,14 @@ describe('signing', () => {
       expect(nonces.size).toBe(3)
     })
 
+    it('signs with more parties than it takes', () => {
+      const four = readyKey(3, 4)
+      const done = finish(sign(four, { signers: [1, 2, 3, 4], digest, path: [5] }), 4)
+      const { publicKey, chainCode } = four.shares[0]!
+      const derived = derivePublicKey(native.curve, publicKey, chainCode, [5])
+      expectGood(agreed(done, 4), derived.publicKey)
+    })
+
     it('does not start with fewer signers than the threshold', () => {
       const { shares, setups } = readyKey(3, 3)
       const input = {
@@ -163,30 +161,39 @@ describe('signing', () => {
       expect(() => startSignMany(input)).toThrow(/too few signers/)
     })
 
-    const wrong: [string, (input: SignInput) => Partial<Record<keyof SignInput, unknown>>][] = [
-      ['a short digest', () => ({ digest: new Uint8Array(31) })],
-      ['a long digest', () => ({ digest: new Uint8Array(33) })],
-      ['a short session id', () => ({ sid: new Uint8Array(31) })],
-      ['one signer', () => ({ signers: [1] })],
-      ['a signer twice', () => ({ signers: [1, 1] })],
-      ['signers out of order', () => ({ signers: [2, 1] })],
-      ['a signer who is no party', () => ({ signers: [1, 3] })],
-      ['itself not among the signers', ({ share }) => ({ share: { ...share, index: 3 } })],
-      ['no setup with the other', () => ({ setups: new Map() })],
+    const wrong: [
+      string,
+      (input: SignInput) => Partial<Record<keyof SignInput, unknown>>,
+      RegExp,
+    ][] = [
+      ['a short digest', () => ({ digest: new Uint8Array(31) }), /digest has 32/],
+      ['a long digest', () => ({ digest: new Uint8Array(33) }), /digest has 32/],
+      ['a short session id', () => ({ sid: new Uint8Array(31) }), /session id has 32/],
+      ['one signer', () => ({ signers: [1] }), /too few/],
+      ['a signer twice', () => ({ signers: [1, 1] }), /distinct parties/],
+      ['signers out of order', () => ({ signers: [2, 1] }), /distinct parties/],
+      ['a signer who is no party', () => ({ signers: [1, 3] }), /distinct parties/],
+      [
+        'itself not among the signers',
+        ({ share }) => ({ share: { ...share, index: 3 } }),
+        /not among/,
+      ],
+      ['no setup with the other', () => ({ setups: new Map() }), /no OT setup with party 2/],
       [
         'the other side’s setup',
         () => ({ setups: new Map([[2, key.setups.get(2 as never)!.get(1 as never)]]) }),
+        /another pair/,
       ],
-      ['a hardened path', () => ({ path: [2 ** 31] })],
-      ['a negative path', () => ({ path: [-1] })],
-      ['a path of 256 levels', () => ({ path: new Array<number>(256).fill(0) })],
+      ['a hardened path', () => ({ path: [2 ** 31] }), /hardened/],
+      ['a negative path', () => ({ path: [-1] }), /path index/],
+      ['a path of 256 levels', () => ({ path: new Array<number>(256).fill(0) }), /at most 255/],
     ]
-    for (const [what, change] of wrong)
+    for (const [what, change, message] of wrong)
       it(`does not start with ${what}`, () => {
         const input = { ...good, ...change(good) } as SignInput
-        expect(() => startSignFirst(input)).toThrow()
-        expect(() => startSignSecond(input)).toThrow()
-        expect(() => startSignMany(input)).toThrow()
+        expect(() => startSignFirst(input)).toThrow(message)
+        expect(() => startSignSecond(input)).toThrow(message)
+        expect(() => startSignMany(input)).toThrow(message)
       })
   })
 
