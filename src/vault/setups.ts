@@ -43,7 +43,8 @@ export class Setups {
   /** Which runs use a setup, by hex id, and the other way round. */
   readonly #runs = new Map<string, Set<Run>>()
   readonly #held = new Map<Run, PairSetup[]>()
-  readonly #unwritten = new Map<string, Retirement[]>()
+  readonly #unwritten = new Map<string, readonly Retirement[]>()
+  readonly #writing = new Map<string, Promise<void>>()
 
   constructor(
     private readonly units: Units,
@@ -79,9 +80,15 @@ export class Setups {
    * @throws VaultError `storage_unavailable`
    */
   async settle(shareId: string): Promise<void> {
-    const unwritten = this.#unwritten.get(shareId)
-    if (unwritten === undefined) return
-    await this.#write(shareId, [...unwritten])
+    // One writer at a time, so that a failure is counted once; what came meanwhile is written after it.
+    while (this.#unwritten.has(shareId)) {
+      let writing = this.#writing.get(shareId)
+      if (writing === undefined) {
+        writing = this.#write(shareId).finally(() => this.#writing.delete(shareId))
+        this.#writing.set(shareId, writing)
+      }
+      await writing
+    }
   }
 
   /** Whether this peer's failed checks have locked the share. */
@@ -152,7 +159,8 @@ export class Setups {
     await this.settle(shareId)
   }
 
-  async #write(shareId: string, retirements: readonly Retirement[]): Promise<void> {
+  async #write(shareId: string): Promise<void> {
+    const retirements = this.#unwritten.get(shareId) ?? []
     try {
       await this.units.runAgainOnConflict(async (uow) => {
         for (const { peer, setupId, at, blamed } of retirements) {

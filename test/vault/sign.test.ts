@@ -402,9 +402,14 @@ describe('a failed check', () => {
     })
     world.store.tamper = undefined
     key.client.setups.clear()
-    expect(verifies(key.pubkey, 'hello', await signTogether(world, caller, key))).toBe(true)
+    await Promise.all([1, 2, 3].map(() => signTogether(world, caller, key)))
     expect(await world.store.run((uow) => uow.setups.isAlive(first!.id))).toBe(false)
     expect(events(world, 'setup_retired')).toHaveLength(1)
+    const counted = await world.store.run(async (uow) => {
+      const { share } = (await uow.handles.find(caller.userId, key.keyId))!
+      return uow.failures.countSince(share.shareId, first!.me, 0)
+    })
+    expect(counted).toBe(1)
   })
 })
 
