@@ -284,6 +284,41 @@ describe('a run of two signers', () => {
     for (const { retired } of setups) expect(retired).toHaveLength(1)
   })
 
+  it('tells the cache which setup the other side offers, and lets it end the run', async () => {
+    class Watchful extends MemorySetups {
+      readonly heard: unknown[] = []
+      constructor(
+        setups: ReadonlyMap<PartyIndex, PairSetup>,
+        readonly refuses: boolean,
+      ) {
+        super(setups)
+      }
+      offered(peer: PartyIndex, id: Uint8Array | undefined): void {
+        this.heard.push([peer, id === undefined ? undefined : hex(id)])
+        if (this.refuses) throw new Error('it has gone back in time')
+      }
+    }
+    const known = two.setups.get(p(1))!
+    const id = hex(known.get(p(2))!.id)
+    for (const [theirs, heard] of [
+      [two.setups.get(p(2))!, [[2, id]]],
+      [new Map(), [[2, undefined]]],
+    ] as const) {
+      const setups = new Watchful(known, false)
+      const other = new MemorySetups(theirs)
+      const signers = [setups, other].map((of, at) => ({ index: at + 1, setups: of }))
+      resultsOf(await signIn(new MemoryRoom(2), two, signers))
+      expect(setups.heard).toEqual(heard)
+    }
+    const setups = new Watchful(known, true)
+    const errors = errorsOf(
+      await signIn(new MemoryRoom(2), two, [{ index: 1, setups }, { index: 2 }]),
+    )
+    expect(errors[0]).toMatchObject({ message: 'it has gone back in time' })
+    expect(errors[1]).toMatchObject({ reason: 'peer_aborted', abort: { code: undefined } })
+    expect([setups.asked, setups.retired, setups.saves]).toEqual([[], [], 0])
+  })
+
   it('refuses a room of a size that cannot be, and a digest that is none', async () => {
     const outcomes = await signIn(new MemoryRoom(3), two, [{ index: 1 }])
     expect(errorsOf(outcomes)[0]).toMatchObject({ code: 'session_mismatch', field: 'room size' })

@@ -73,8 +73,9 @@ export class Setups implements SetupCache {
     peer: PartyIndex,
     _code: AbortCode,
     blamed: boolean,
-  ): Promise<void> {
+  ): Promise<boolean> {
     const id = bytesToHex(setupId)
+    const isFirst = !this.#retired.has(id)
     this.#retired.add(id)
     const at = Date.now()
     // The record first: should the process end between the two writes, the id is known as retired.
@@ -87,6 +88,7 @@ export class Setups implements SetupCache {
         failures: blamed ? [...recentFailures(record), { party: peer, at }] : record.failures,
       }))
     await this.forget(peer)
+    return isFirst
   }
 
   alive(setupId: Uint8Array): boolean {

@@ -41,11 +41,15 @@ export async function makePairSetup(input: PairSetupInput, peer: Peer): Promise<
     epoch,
   })
   // A setup that is still being made has no id; its session id stands for it when its failure is recorded.
-  const setup = await retiring(setups, new Map([[peer.index, sid]]), () =>
-    playRounds(startPairSetup({ suite, sid, me, peer: peer.index, first: peer.iMoveFirst }), {
-      protocol: 'setup',
-      peers: [peer],
-    }),
+  const setup = await retiring(
+    setups,
+    new Map([[peer.index, sid]]),
+    () =>
+      playRounds(startPairSetup({ suite, sid, me, peer: peer.index, first: peer.iMoveFirst }), {
+        protocol: 'setup',
+        peers: [peer],
+      }),
+    { heedsNotices: false },
   )
   await setups.save(peer.index, setup)
   return setup
