@@ -1,3 +1,4 @@
+import { bytesToHex, hexToBytes, vaultIdentityFingerprint } from '@vertex/mpc'
 import { VertexError } from './errors.js'
 import { backupOf, type Backup, type PinnedIdentity } from './record.js'
 import type { Http, HttpRequest } from './http.js'
@@ -108,10 +109,8 @@ function identityOf(value: unknown): VaultIdentity | null {
   if (typeof value !== 'object') throw unexpected()
   const { public_key, fingerprint, vault_name, generation } = value as Record<string, unknown>
   if (typeof vault_name !== 'string' || typeof generation !== 'string') throw unexpected()
-  return {
-    publicKey: hex(public_key, 32),
-    fingerprint: hex(fingerprint, 32),
-    vaultName: vault_name,
-    generation,
-  }
+  const publicKey = hex(public_key, 32)
+  const computed = bytesToHex(vaultIdentityFingerprint(hexToBytes(publicKey)))
+  if (hex(fingerprint, 32) !== computed) throw unexpected()
+  return { publicKey, fingerprint: computed, vaultName: vault_name, generation }
 }

@@ -1,4 +1,4 @@
-import { decodeKeyShare, type KeyShare, type Suite } from '@vertex/mpc'
+import { bytesToHex, decodeKeyShare, type KeyShare, type Suite } from '@vertex/mpc'
 import { ShareStoreError, StoreConflictError, StoreCorruptError, VertexError } from './errors.js'
 import { decodeRecord, encodeRecord, type KeyRecord, type VertexRecord } from './record.js'
 import { Setups } from './setups.js'
@@ -87,6 +87,8 @@ export class LiveKey {
         `the stored share of key ${this.id} is not valid: ${String(cause)}`,
       )
     }
+    if (bytesToHex(share.publicKey) !== record.publicKey || share.epoch !== record.epoch)
+      throw new StoreCorruptError(`the stored share of key ${this.id} is not of its record`)
     this.#decoded = { bytes: record.share.slice(), share }
     return share
   }

@@ -6,7 +6,9 @@ import { runError } from './run-error.js'
 /** How long the other side's answer is waited for when this side has failed: it often knows the reason. */
 const GRACE_MS = 2_000
 /** The room is given up this long before the deadline, so that there is time to say who was missing. */
-const MARGIN_MS = 250
+const MARGIN_MS = 500
+
+const marginOf = ({ remaining }: Deadline) => Math.min(MARGIN_MS, remaining / 4)
 
 /** A request to one Vertex failed; `at` is the Vertex's place in the list. */
 export class CallFailed extends Error {
@@ -31,7 +33,7 @@ export async function bothSides<Result>(
   run: (link: RoomLink) => Promise<Result>,
   calls: readonly ((signal: AbortSignal) => Promise<unknown>)[],
 ): Promise<{ result: Result; answers: Promise<unknown[]> }> {
-  const room = new Deadline(Math.max(1, deadline.remaining - MARGIN_MS), deadline.signal)
+  const room = new Deadline(deadline.remaining - marginOf(deadline), deadline.signal)
   const failed: CallFailed[] = []
   const endRoom = new AbortController()
   const stop = () => endRoom.abort(room.signal.reason)
@@ -56,7 +58,7 @@ export async function bothSides<Result>(
     }
   } catch (error) {
     endRoom.abort(error)
-    const grace = Math.min(GRACE_MS, deadline.remaining - MARGIN_MS / 5)
+    const grace = Math.min(GRACE_MS, deadline.remaining - marginOf(deadline))
     await Promise.race([settled, new Promise((resolve) => setTimeout(resolve, grace))])
     throw reasonOf(error, failed)
   } finally {

@@ -168,6 +168,28 @@ describe('createKey', () => {
     expect(opensslVerifies(finished.publicKey, message, der)).toBe(true)
   })
 
+  it('confirms keygen to the Vertex only when the share is in the store', async () => {
+    const slow = new MemoryShareStore()
+    const order: string[] = []
+    const put = slow.put.bind(slow)
+    slow.put = async (kind, id, value, expected) => {
+      await new Promise((resolve) => setTimeout(resolve, 300))
+      const version = await put(kind, id, value, expected)
+      if (kind === 'key' && expected === 0) order.push('stored')
+      return version
+    }
+    const client = await harness.client(server, {
+      store: slow,
+      fetch: async (input, init) => {
+        const answer = await fetch(input, init)
+        if (input.endsWith('/ecdsa/keygen')) order.push('answered')
+        return answer
+      },
+    })
+    await client.ecdsa.createKey()
+    expect(order).toEqual(['stored', 'answered'])
+  })
+
   it('makes no key whose share the store does not take', async () => {
     const full = new MemoryShareStore()
     full.put = (kind) =>
@@ -243,11 +265,11 @@ describe('errors', () => {
     const opened = await client.ecdsa.openKey(key.id)
     const started = performance.now()
     const error = await caught(
-      opened.sign({ message: utf8('x'), hashAlgo: 'sha256', deadlineMs: 1_000 }),
+      opened.sign({ message: utf8('x'), hashAlgo: 'sha256', deadlineMs: 2_000 }),
     )
     expect(error).toBeInstanceOf(RoomTimeoutError)
     expect((error as RoomTimeoutError).missing).toHaveLength(1)
-    expect(performance.now() - started).toBeLessThan(1_500)
+    expect(performance.now() - started).toBeLessThan(5_000)
   })
 
   it('let the app give up by itself', async () => {
