@@ -215,6 +215,14 @@ describe('the channel', () => {
       })
     })
 
+  it('refuses an all-zero agreement even of a backend that does not', () => {
+    const careless = { ...nobleChannelCrypto, x25519: () => new Uint8Array(32) }
+    const { alice, bob } = parties(nobleChannelCrypto)
+    expect(() => initiate({ ...alice, crypto: careless })).toThrow('small order')
+    const { message } = initiate(alice)
+    expect(() => respond({ ...bob, crypto: careless }, message)).toThrow('small order')
+  })
+
   it('computes the same primitives on both backends', () => {
     fc.assert(
       fc.property(

@@ -527,6 +527,30 @@ describe('a relay that cheats', () => {
     for (const error of failures(outcomes)) expect(error).toBeInstanceOf(RunFailed)
   })
 
+  it('that repeats the first message of an earlier run in a room of the same name shuts nobody out', async () => {
+    const failed = new MemoryRoom(2, (event) => (event.type === 'message' ? [] : [event]))
+    const running = signIn(failed, two, [{ index: 1 }, { index: 2 }], digest)
+    await expireWhenIdle(failed, running)
+    errorsOf(await running)
+    const [old] = failed.passed
+    const again = new MemoryRoom(2)
+    const change = <T extends object>(run: T) => ({ ...run, room: failed.id })
+    let first = true
+    again.relaying = (event, to) => {
+      if (event.type !== 'message' || to !== 2 || !first) return [event]
+      first = false
+      return [{ ...event, bytes: old!.bytes }, event]
+    }
+    const signers = [
+      { index: 1, change },
+      { index: 2, change },
+    ]
+    const [a, b] = resultsOf(await signIn(again, two, signers, digest))
+    expect(a).toEqual(b)
+    // Both first messages were good, so both were answered; only the true one led on.
+    expect(again.passed).toHaveLength(7)
+  })
+
   it.each([
     [
       'swaps the roles',
