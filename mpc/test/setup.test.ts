@@ -10,7 +10,7 @@ import { mod } from '../src/math/scalar.js'
 import { systemRng, type Rng } from '../src/rng.js'
 import {
   PAIR_SETUP_BYTES,
-  PairSetup,
+  type PairSetup,
   SETUP_FLIGHT_BYTES,
   decodePairSetup,
   encodePairSetup,
@@ -22,7 +22,7 @@ import { voleReceive, voleSend } from '../src/vole/index.js'
 import { zeroShare } from '../src/zero-share.js'
 import { flip, lengthen, offCurve, put, shorten } from './support/change.js'
 import { expectAbort } from './support/expect.js'
-import { dealtSetups, ends, puncture } from './support/ot.js'
+import { changedSetup, dealtSetups, ends, puncture } from './support/ot.js'
 import { seeded } from './support/seeded.js'
 import { finish, simulate, type Tamper } from './support/simulate.js'
 
@@ -340,7 +340,7 @@ describe('a stored setup', () => {
   })
 
   it('prints no secret', () => {
-    for (const text of [inspect(mine), JSON.stringify({ mine }), `${String(mine)}`]) {
+    for (const text of [inspect(mine), JSON.stringify({ mine }), String(mine)]) {
       expect(text).toContain('[secret]')
       expect(text.length).toBeLessThan(80)
     }
@@ -365,7 +365,7 @@ describe('zero shares', () => {
         const name = [me, peer].toSorted().join()
         if (!seeds.has(name)) seeds.set(name, systemRng(32))
         const zeroSeed = seeds.get(name)!
-        return new PairSetup({ ...dealt, me: partyIndex(me), peer: partyIndex(peer), zeroSeed })
+        return changedSetup(dealt, { me: partyIndex(me), peer: partyIndex(peer), zeroSeed })
       })
 
   it('add up to zero over all parties of the run, and only over all', () => {

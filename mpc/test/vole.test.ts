@@ -4,7 +4,7 @@ import { ProtocolAbort, type AbortCode } from '@vertex/mpc'
 import { nativeSuite } from '@vertex/mpc/native'
 import { ORDER, encodeScalar, mod } from '../src/math/scalar.js'
 import { systemRng, type Rng } from '../src/rng.js'
-import { PairSetup } from '../src/setup/pair-setup.js'
+import type { PairSetup } from '../src/setup/pair-setup.js'
 import {
   VOLE_ANSWER_BYTES,
   VOLE_MESSAGE_BYTES,
@@ -14,7 +14,7 @@ import {
 } from '../src/vole/index.js'
 import { cheatingReceiver } from './support/cheat-ot.js'
 import { cheatingSender, directionOf, tooLarge } from './support/cheat-vole.js'
-import { bit, dealtSetups, ends, missingLeaf } from './support/ot.js'
+import { bit, changedSetup, dealtSetups, ends, missingLeaf } from './support/ot.js'
 import { seeded } from './support/seeded.js'
 
 const suite = nativeSuite()
@@ -165,7 +165,7 @@ describe('the sender', () => {
   it('4.2 refuses a message made for another session, setup or direction', () => {
     const sid = systemRng(32)
     const { message } = voleReceive(context(one, sid))
-    const renamed = new PairSetup({ ...two, id: systemRng(32) })
+    const renamed = changedSetup(two, { id: systemRng(32) })
     expectAbort(() => voleSend(context(renamed, sid), message, [3n, 5n]), 'ot_check_failed', 1)
     expectAbort(
       () => voleSend(context(two, systemRng(32)), message, [3n, 5n]),

@@ -1,4 +1,4 @@
-import { PairSetup } from '../../src/setup/pair-setup.js'
+import { PairSetup, type PairSetupParts } from '../../src/setup/pair-setup.js'
 import { partyIndex } from '../../src/party.js'
 import type { Rng } from '../../src/rng.js'
 
@@ -58,3 +58,12 @@ export function dealtSetups(rng: Rng): [PairSetup, PairSetup] {
 
 /** first, middle and last of `count`. */
 export const ends = (count: number): number[] => [0, count >> 1, count - 1]
+
+/** The same setup but for some of its parts. */
+export const changedSetup = (setup: PairSetup, change: Partial<PairSetupParts>): PairSetup => {
+  const { id, me, peer, gadgetSeed, zeroSeed, leaves, delta, puncturedLeaves } = setup
+  return new PairSetup({
+    ...{ id, me, peer, gadgetSeed, zeroSeed, leaves, delta, puncturedLeaves },
+    ...change,
+  })
+}
