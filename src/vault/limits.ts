@@ -59,6 +59,7 @@ export class HourlyLimit {
       throw new VaultError(
         'rate_limited',
         `at most ${this.most} ${this.what} in an hour; wait ${seconds} s`,
+        { retry_after: seconds },
       )
     }
     this.#counts.set(userId, count + 1)
