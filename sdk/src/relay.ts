@@ -24,12 +24,15 @@ export type KeepAlive = (socket: WebSocketLike, alive: boolean) => void
 
 const OPEN = 1
 const IDLE_MS = 30_000
+/** A relay that says nothing at all for so long, although it was asked, is gone. */
+const SILENT_MS = 8_000
 
 /** One persistent WebSocket to a relay that carries all rooms; opened when the first room needs it. */
 export class Relay {
   readonly #url: string
   readonly #WebSocket: WebSocketConstructor
   readonly #keepAlive: KeepAlive
+  readonly #silentMs: number
   #current: Promise<Pipe> | undefined
   #closed = false
 
@@ -37,10 +40,12 @@ export class Relay {
     url: string,
     WebSocket: WebSocketConstructor,
     keepAlive: KeepAlive = () => undefined,
+    silentMs = SILENT_MS,
   ) {
     this.#url = url
     this.#WebSocket = WebSocket
     this.#keepAlive = keepAlive
+    this.#silentMs = silentMs
   }
 
   /**
@@ -64,6 +69,7 @@ export class Relay {
     const pipe = await withSignal(this.#pipe(), signal)
     if (signal.aborted) throw asError(signal.reason)
     pipe.hold()
+    const unwatch = pipe.watch(this.#silentMs)
     try {
       const link = await pipe.connection.join(parseRoomUuid(roomUuid), label, (expire) => {
         signal.addEventListener('abort', expire, { once: true })
@@ -73,6 +79,8 @@ export class Relay {
     } catch (error) {
       pipe.release()
       throw error
+    } finally {
+      unwatch()
     }
   }
 
@@ -92,7 +100,7 @@ export class Relay {
       if (this.#current === current) this.#current = undefined
       return this.#pipe()
     }
-    const opening = openSocket(this.#url, this.#WebSocket).then(
+    const opening = openSocket(this.#url, this.#WebSocket, this.#silentMs).then(
       (socket) => new Pipe(socket, this.#keepAlive),
     )
     this.#current = opening
@@ -107,6 +115,7 @@ export class Relay {
 class Pipe {
   readonly connection: RelayConnection
   #users = 0
+  #heard = false
   #idle: ReturnType<typeof setTimeout> | undefined
 
   constructor(
@@ -114,7 +123,20 @@ class Pipe {
     private readonly keepAlive: KeepAlive,
   ) {
     this.connection = new RelayConnection(frameSocket(socket))
+    socket.addEventListener('message', () => (this.#heard = true))
     keepAlive(socket, false)
+  }
+
+  /**
+   * Closes the connection when nothing at all arrives on it within this time: its other end may have gone without a
+   * word, which TCP notices only after many minutes. The returned function ends the watch.
+   */
+  watch(silentMs: number): () => void {
+    this.#heard = false
+    const timer = setTimeout(() => {
+      if (!this.#heard) this.connection.close()
+    }, silentMs)
+    return () => clearTimeout(timer)
   }
 
   hold(): void {
@@ -163,14 +185,26 @@ class HeldLink implements RoomLink {
   }
 }
 
-function openSocket(url: string, WebSocket: WebSocketConstructor): Promise<WebSocketLike> {
+function openSocket(
+  url: string,
+  WebSocket: WebSocketConstructor,
+  timeoutMs: number,
+): Promise<WebSocketLike> {
   return new Promise((resolve, reject) => {
     const socket = new WebSocket(url)
     const fail = () => {
+      clearTimeout(timer)
       reject(new UnavailableError('connection_failed', 'the relay cannot be reached'))
     }
+    const timer = setTimeout(() => {
+      fail()
+      socket.close()
+    }, timeoutMs)
     socket.binaryType = 'arraybuffer'
-    socket.addEventListener('open', () => resolve(socket))
+    socket.addEventListener('open', () => {
+      clearTimeout(timer)
+      resolve(socket)
+    })
     socket.addEventListener('error', fail)
     socket.addEventListener('close', fail)
   })
