@@ -12,7 +12,8 @@ function uint(value: number, width: number): Uint8Array {
   if (!Number.isSafeInteger(value) || value < 0 || value >= 2 ** (8 * width))
     throw new RangeError(`${value} does not fit ${width} bytes`)
   const out = new Uint8Array(width)
-  for (let i = width - 1, rest = value; i >= 0; i--, rest = Math.floor(rest / 256)) out[i] = rest % 256
+  for (let i = width - 1, rest = value; i >= 0; i--, rest = Math.floor(rest / 256))
+    out[i] = rest % 256
   return out
 }
 

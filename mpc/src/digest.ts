@@ -18,7 +18,8 @@ export function digestOf(message: Uint8Array, algo: HashAlgo): Uint8Array {
     case 'sha256d':
       return sha256(sha256(message))
     case 'none':
-      if (message.length !== 32) throw new RangeError('with hash_algo none the message is exactly 32 bytes')
+      if (message.length !== 32)
+        throw new RangeError('with hash_algo none the message is exactly 32 bytes')
       return message
   }
 }
