@@ -15,11 +15,14 @@ import {
   type ShareStore,
 } from '@vertex/sdk'
 import { FileShareStore } from '@vertex/sdk/node'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { bundleForNode } from '../support/bundle.js'
 import type { TestServer } from '../support/server.js'
 import { Harness, hex, utf8 } from './support/harness.js'
 import { libsecpVerifies, opensslVerifies } from './support/verify.js'
+
+// Server processes start and end in these tests; on a busy machine that takes a while.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 })
 
 const harness = new Harness()
 let server: TestServer

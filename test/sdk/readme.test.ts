@@ -2,9 +2,12 @@ import { execFile } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { afterAll, expect, it } from 'vitest'
+import { afterAll, expect, it, vi } from 'vitest'
 import { bundleForNode } from '../support/bundle.js'
 import { Harness } from './support/harness.js'
+
+// Server processes start and end in these tests; on a busy machine that takes a while.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 })
 
 const harness = new Harness()
 afterAll(() => harness.end())

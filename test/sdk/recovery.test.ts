@@ -4,20 +4,23 @@ import { join } from 'node:path'
 import { ed25519 } from '@noble/curves/ed25519.js'
 import { bytesToHex, hexToBytes, signKeyIdNotExists } from '@vertex/mpc'
 import {
+  EcdsaKey,
   KeyNotFoundError,
   MemoryShareStore,
   RollbackDetectedError,
   UnavailableError,
-  type EcdsaKey,
   type Fetch,
   type ShareStore,
   type Vertex,
   type VertexEvents,
 } from '@vertex/sdk'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { wipeData, type TestServer } from '../support/server.js'
 import { Harness, utf8 } from './support/harness.js'
 import { opensslVerifies } from './support/verify.js'
+
+// Server processes start and end in these tests; on a busy machine that takes a while.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 })
 
 const harness = new Harness()
 const message = utf8('sign on as if nothing had happened')
@@ -151,6 +154,36 @@ describe('after a total loss', () => {
     expect(key.keyId).not.toBe(keyId)
     // The server knew the blob each time: one handle.
     expect((await asking.rest.listKeys()).keys).toHaveLength(1)
+  })
+})
+
+describe('a server that is killed in the middle of everything', () => {
+  it('has every acknowledged key when it is back, and what was under way fails as unavailable', async () => {
+    const { key, vertex, store } = await party()
+    const acknowledged = [key]
+    const making = Array.from({ length: 6 }, () =>
+      vertex.ecdsa.createKey().then(async (made) => {
+        acknowledged.push(made)
+        if (acknowledged.length === 3) await server.kill()
+      }),
+    )
+    const signing = Array.from({ length: 4 }, () => key.sign({ message, hashAlgo: 'sha256' }))
+    const ended = await Promise.allSettled([...making, ...signing])
+    const failed = ended.flatMap((one) =>
+      one.status === 'rejected' ? [one.reason as unknown] : [],
+    )
+    expect(failed.length).toBeGreaterThan(0)
+    for (const reason of failed) expect(reason).toBeInstanceOf(UnavailableError)
+    expect(acknowledged.length).toBeGreaterThanOrEqual(3)
+
+    await again()
+    for (const one of acknowledged) await signs(one)
+    // Keys whose making was cut off are finished when they are opened, or known to have never been made.
+    for (const id of await store.list('key')) {
+      const opened: unknown = await vertex.ecdsa.openKey(id).catch((error: unknown) => error)
+      if (opened instanceof EcdsaKey) await signs(opened)
+      else expect(opened).toMatchObject({ errType: 'keygen_unfinished' })
+    }
   })
 })
 

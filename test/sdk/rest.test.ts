@@ -4,11 +4,14 @@ import { pathToFileURL } from 'node:url'
 import openapiTS, { astToString, COMMENT_HEADER } from 'openapi-typescript'
 import { parse } from 'yaml'
 import type { EcdsaKey, RestInput, Signature, Vertex } from '@vertex/sdk'
-import { afterAll, beforeAll, describe, expect, expectTypeOf, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, expectTypeOf, it, vi } from 'vitest'
 import { queryRoutes, routes } from '../../sdk/src/rest/routes.js'
 import { wipeData, type TestServer } from '../support/server.js'
 import { Harness, hex, utf8 } from './support/harness.js'
 import { opensslVerifies } from './support/verify.js'
+
+// Server processes start and end in these tests; on a busy machine that takes a while.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 })
 
 const root = join(import.meta.dirname, '../..')
 const document = join(root, 'openapi.yaml')

@@ -1,10 +1,13 @@
 import { MemoryShareStore, type EcdsaKey } from '@vertex/sdk'
 import { randomBytes } from 'node:crypto'
-import { afterAll, describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, it, vi } from 'vitest'
 import { startKeyVault, type KeyVault } from '../support/key-vault/index.js'
 import { wipeData, type TestServer } from '../support/server.js'
 import { Harness, utf8 } from './support/harness.js'
 import { opensslVerifies } from './support/verify.js'
+
+// Server processes start and end in these tests; on a busy machine that takes a while.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 })
 
 const harness = new Harness()
 const message = utf8('whatever the secrets do')

@@ -1,8 +1,11 @@
 import { MemoryShareStore, type EcdsaKey, type Vertex } from '@vertex/sdk'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { freePort, wipeData, type TestServer } from '../support/server.js'
 import { Harness, utf8 } from './support/harness.js'
 import { opensslVerifies } from './support/verify.js'
+
+// Server processes start and end in these tests; on a busy machine that takes a while.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 })
 
 const harness = new Harness()
 const message = utf8('two of three')
