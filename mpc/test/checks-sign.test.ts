@@ -313,8 +313,11 @@ describe('a signature in flights in which one signer cheats', () => {
     expectAbort(first, 2, stop('public_key_mismatch', 3, [1]))
   })
   it('ends when psi is wrong, and names the other', () => {
-    // The first mover already computes with a wrong psi of the second's; the second finds the signature wrong.
     inFlights(3, addOne(flight3.psi), retire('signature_invalid', 4, [1]))
+    // The first mover computes with a wrong psi of the second's and cannot tell; nobody gets a signature.
+    const run = sign(two, { signers: [1, 2] }, [{ from: 2, round: 2, change: addOne(flight2.psi) }])
+    expectAbort(run, 2, retire('signature_invalid', 4, [1]))
+    expect(run.results.size).toBe(0)
   })
   it('ends when a signature share is wrong, and the second mover then sends nothing more', () => {
     for (const at of [flight3.u, flight3.w]) {

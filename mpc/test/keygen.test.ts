@@ -1,6 +1,12 @@
 import { describe, expect, it } from 'vitest'
 import { secp256k1 } from '@noble/curves/secp256k1.js'
-import { checkKeyShare, startKeygen, type KeygenInput, type KeyShare } from '@vertex/mpc'
+import {
+  checkKeyShare,
+  partyIndex,
+  startKeygen,
+  type KeygenInput,
+  type KeyShare,
+} from '@vertex/mpc'
 import { startKeygenWith } from '@vertex/mpc/testing'
 import { lagrange } from '../src/dkls23/shamir.js'
 import { mod } from '../src/math/scalar.js'
@@ -94,6 +100,10 @@ describe('keygen', () => {
     const step = startKeygen(a!)
     if (!('next' in step)) throw new Error('a keygen does not end at once')
     expect(() => step.next.advance(new Map())).toThrow(/one message of each party/)
+    const again = startKeygen(a!)
+    if (!('next' in again)) throw new Error('a keygen does not end at once')
+    const strangers = new Map([1, 9].map((i) => [partyIndex(i), new Uint8Array(64)]))
+    expect(() => again.next.advance(strangers)).toThrow(/lacks the message of party 2/)
     expect(() => step.next.advance(new Map())).toThrow(/used already/)
   })
 
