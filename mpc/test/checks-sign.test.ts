@@ -1,5 +1,12 @@
 import { beforeAll, describe, expect, it } from 'vitest'
-import { partyIndex, Secret, type SignInput } from '@vertex/mpc'
+import {
+  partyIndex,
+  Secret,
+  type PartyIndex,
+  type Signature,
+  type SignInput,
+  type Step,
+} from '@vertex/mpc'
 import { startSignFirstWith, startSignManyWith } from '@vertex/mpc/testing'
 import { drawNonce, nonceCommitment } from '../src/dkls23/sign/nonce.js'
 import { signRun } from '../src/dkls23/sign/run.js'
@@ -281,7 +288,7 @@ describe('a signature in flights in which one signer cheats', () => {
     flight.set(answers.bytes)
     flight.set(curve.encode(curve.negate(R_A)), flight2.R)
     const outcome = simulate(
-      new Map([
+      new Map<PartyIndex, Step<Signature>>([
         [partyIndex(1), first],
         [partyIndex(2), { outbox: new Map([[partyIndex(1), flight]]), result: undefined as never }],
       ]),

@@ -21,7 +21,7 @@ function base58check(text: string): Uint8Array {
 function extended(xpub: string) {
   const bytes = base58check(xpub)
   return {
-    index: bytes.readUInt32BE(9),
+    index: Buffer.from(bytes).readUInt32BE(9),
     chainCode: Uint8Array.from(bytes.subarray(13, 45)),
     publicKey: Uint8Array.from(bytes.subarray(45)),
   }

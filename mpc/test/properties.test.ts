@@ -6,6 +6,7 @@ import {
   encodeKeyShare,
   sessionId,
   type KeyShare,
+  partyIndex,
   type PartyIndex,
   type SessionParts,
 } from '@vertex/mpc'
@@ -177,7 +178,7 @@ describe('a session id', () => {
     room: bytes(16),
     quorum: fc.constant({ threshold: 2, parties: 3 }),
     keygenIds: fc.array(bytes(33), { minLength: 3, maxLength: 3 }),
-    present: fc.constantFrom([1, 2], [1, 3], [2, 3]) as fc.Arbitrary<PartyIndex[]>,
+    present: fc.constantFrom([1, 2], [1, 3], [2, 3]).map((pair) => pair.map(partyIndex)),
     contributions: fc.array(bytes(32), { minLength: 2, maxLength: 2 }),
     handshakes: fc.array(bytes(32), { maxLength: 1 }),
     fingerprint: bytes(32),
@@ -204,7 +205,9 @@ describe('a session id', () => {
   it('tells the operations apart', () => {
     fc.assert(
       fc.property(parts, (sign) => {
-        const others = (['keygen', 'setup'] as const).map((operation) => ({ ...sign, operation }))
+        const others = (['keygen', 'setup'] as const).map(
+          (operation) => ({ ...sign, operation }) as SessionParts,
+        )
         expect(new Set([sign, ...others].map(hex)).size).toBe(3)
       }),
       { numRuns: 10 },

@@ -70,7 +70,7 @@ export class RawClient {
     this.ws.send(encodeClientFrame(frame))
   }
 
-  join(channel: number, roomUuid: string, label = Uint8Array.of(channel)): void {
+  join(channel: number, roomUuid: string, label: Uint8Array = Uint8Array.of(channel)): void {
     this.say({ type: 'join', channel, room: parseRoomUuid(roomUuid), label })
   }
 

@@ -74,7 +74,7 @@ describe('a backup', () => {
     expect(second.exportType).toBe('encrypted')
     expect(second.keyShare).not.toBe(backup.keyShare)
     const { record } = await (await sealFor(world)).open(backup.keyShare, caller.userId)
-    const secret = encodeScalar(decodeKeyShare(suite, record).secret.reveal())
+    const secret = Buffer.from(encodeScalar(decodeKeyShare(suite, record).secret.reveal()))
     expect(Buffer.from(record).includes(secret)).toBe(true)
     expect(Buffer.from(backup.keyShare, 'base64').includes(secret)).toBe(false)
   })

@@ -60,7 +60,7 @@ export function simulate<Result, Keep>(
   }
 
   const delivered = ({ from, to, round, bytes }: Sent) => {
-    let now = bytes.slice()
+    let now: Uint8Array = bytes.slice()
     for (const tamper of tampers)
       if (tamper.from === from && tamper.round === round && (tamper.to ?? to) === to)
         now = tamper.change(now, sent, to) ?? now
