@@ -36,7 +36,7 @@ export async function measureService(
     settings: { VERTEX_ADMIN_TOKEN: adminToken, VERTEX_LOG_LEVEL: 'error' },
   })
   try {
-    const { apiKey } = await createUser(server.url, adminToken, 'bench')
+    const { apiKey } = await createUser(server.url, adminToken, { name: 'bench' })
     const reports: LoadReport[] = []
     for (const clients of clientCounts) {
       progress(`service, ${clients} client${clients === 1 ? '' : 's'}`)

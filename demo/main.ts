@@ -31,7 +31,7 @@ try {
       `${started.url}, data in ${dataDir}\nbackup secret in ${join(folder, 'vertex-secret')}, outside the data`,
   )
   const { apiKey } = await story.step('make a user', () =>
-    createUser(server!.url, adminToken, 'alice'),
+    createUser(server!.url, adminToken, { name: 'alice' }),
   )
 
   story.title('A key is made, and never exists in one place')
