@@ -17,7 +17,7 @@ export class Hedge {
   #key: Uint8Array
   #drawn = new Set<string>()
 
-  /** @param context what the run is about, fixed-length items; `secret` is long-lived and the party's own */
+  /** Step H.1. @param context what the run is about, fixed-length items; `secret` is long-lived and the party's own */
   constructor(rng: Rng, hash: KeyedHash, secret: Uint8Array, ...context: readonly Uint8Array[]) {
     this.#rng = rng
     this.#hash = hash
@@ -27,7 +27,7 @@ export class Hedge {
       .digest()
   }
 
-  /** Mixes in what has been received, and 32 fresh random bytes. Streams taken before are not affected. */
+  /** Step H.2. Mixes in what has been received, and 32 fresh random bytes. Streams taken before are not affected. */
   absorb(...received: readonly Uint8Array[]): void {
     const before = this.#key
     this.#key = new Transcript(tags.hedgeKey, this.#hash)
@@ -39,7 +39,7 @@ export class Hedge {
   }
 
   /**
-   * A stream of its own for one purpose, towards one peer where that matters.
+   * Step H.3. A stream of its own for one purpose, towards one peer where that matters.
    * @throws Error when the same stream is asked for twice, since it would repeat
    */
   stream(purpose: string, peer?: PartyIndex): Rng {

@@ -12,7 +12,7 @@ export const keyedBlake3: KeyedHash = (key, message, length) =>
 
 /**
  * The one encoder of everything that is hashed: each item is preceded by its length in 8 bytes, a list by its count,
- * so two different sequences of items never give the same bytes (rule A10). The tag selects the BLAKE3 key.
+ * so two different sequences of items never give the same bytes. The tag selects the BLAKE3 key. docs/spec/notation.md, N.8
  */
 export class Transcript {
   readonly #key: Uint8Array

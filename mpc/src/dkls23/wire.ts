@@ -25,8 +25,8 @@ export interface MessageType<M> {
 }
 
 /**
- * Reads one message from each expected party, ascending. The length is compared before anything is read (rule A7), and
- * who sent it is the inbox's key, that is the channel's word, never the message's own (rule A8).
+ * Reads one message from each expected party, ascending. The length is compared before anything is read (N.5), and
+ * who sent it is the inbox's key, that is the channel's word, never the message's own.
  * @throws ProtocolAbort `message_invalid` naming the sender
  * @throws Error when the inbox is not exactly the expected parties': the caller's bug
  */

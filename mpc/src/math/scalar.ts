@@ -6,7 +6,7 @@ export const ORDER = 0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd
 /** Bytes of an encoded scalar. */
 export const SCALAR_BYTES = 32
 
-/** Bytes that are reduced to one scalar: 384 bits, so the result is within 2⁻¹²⁸ of uniform (rule A6). */
+/** Bytes that are reduced to one scalar: 384 bits, so the result is within 2⁻¹²⁸ of uniform. docs/spec/notation.md, N.3 */
 export const WIDE_BYTES = 48
 
 /** Bytes that are not a scalar in the one accepted encoding. */

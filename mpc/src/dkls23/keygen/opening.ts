@@ -30,7 +30,7 @@ export function encodeOpening(curve: Curve, opening: Opening): Uint8Array {
   )
 }
 
-/** Exactly t coefficients and exactly t proofs: the threshold cannot be raised, nor a proof left out (rule A7). */
+/** Exactly t coefficients and exactly t proofs: the threshold cannot be raised, nor a proof left out. Step 3.1 */
 export function openingOf(threshold: number): MessageType<Opening> {
   return {
     length: openingBytes(threshold),

@@ -19,7 +19,7 @@ export interface Round3State extends Round2State {
   readonly commitments: readonly Uint8Array[]
 }
 
-/** Round 3: check what was opened, then hand each party its value. docs/spec/keygen.md, steps 3.1–3.6 */
+/** Round 3: check what was opened, then hand each party its value. docs/spec/keygen.md, steps 3.1–3.5 */
 export function round3(state: Round3State, inbox: Inbox): Step<KeyShare, KeyShare> {
   const { run, a, commitments } = state
   const { curve, sid, quorum, me, peers } = run

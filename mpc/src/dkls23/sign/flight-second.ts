@@ -52,7 +52,7 @@ function flight2({ run }: { readonly run: SignRun }, inbox: Inbox): Step<Signatu
   const { check, commitment, vole } = message
   checkSession(run, 2, check) // ★ 2.1
   // A's whole first flight goes into the randomness before anything is drawn: an A that repeats its part of a run
-  // with another nonce meets another r_B, even if this side's random source was cloned (rule A11).
+  // with another nonce meets another r_B, even if this side's random source was cloned (H.2).
   run.hedge.absorb(inbox.get(j)!)
   const nonce = drawNonce(run) // 1.1–1.2; no commitment: A is bound already, and has not seen R_B
   const factor = beginMultiplication(run, 4, j) // 1.4
