@@ -17,7 +17,10 @@ export class Hedge {
   #key: Uint8Array
   #drawn = new Set<string>()
 
-  /** Step H.1. @param context what the run is about, fixed-length items; `secret` is long-lived and the party's own */
+  /**
+   * Step H.1.
+   * @param context what the run is about, fixed-length items; `secret` is long-lived and the party's own
+   */
   constructor(rng: Rng, hash: KeyedHash, secret: Uint8Array, ...context: readonly Uint8Array[]) {
     this.#rng = rng
     this.#hash = hash
