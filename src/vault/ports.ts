@@ -110,7 +110,8 @@ export interface MetaVerbs {
   restored(at: number): Promise<VaultMeta>
 }
 
-export type SecretKind = 'backup' | 'storage'
+/** `vault` is no secret: the name of the vault, in the place of a fingerprint. Every key is derived with it. */
+export type SecretKind = 'backup' | 'storage' | 'vault'
 
 /** A secret that this database has been used with. Never the secret itself. */
 export interface RecordedSecret {

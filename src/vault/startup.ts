@@ -1,6 +1,6 @@
 import type { BackupMode } from './facade.js'
 import type { VaultLog } from './log.js'
-import type { Clock, SecretKind, UnitOfWork, VaultStore } from './ports.js'
+import type { Clock, UnitOfWork, VaultStore } from './ports.js'
 
 /** One version of a secret that the server was started with. Never the secret itself. */
 export interface LoadedSecret {
@@ -23,18 +23,21 @@ export class StartRefused extends Error {
 }
 
 /**
- * Compares the secrets with those that this database has been used with, and remembers new ones. A server with the
+ * Compares the vault's name and the secrets with those that this database has been used with, and remembers new ones. A server with the
  * wrong storage key could read nothing, one with the wrong backup secret would make backups that nobody can open and
- * call itself another vault: neither may start.
+ * call itself another vault: neither may start. Nor may one under another name: keys are derived with the name, so
+ * after a loss it would recognise no API key and open no backup from before the change.
  * @throws StartRefused
  */
 export async function checkSecrets(
   store: VaultStore,
   clock: Clock,
   mode: BackupMode,
+  vaultName: string,
   secrets: { readonly storage: LoadedSecrets; readonly backup: LoadedSecrets | undefined },
 ): Promise<void> {
   await store.run(async (uow) => {
+    await compareName(uow, clock, vaultName)
     await compare(uow, clock, 'storage', secrets.storage)
     // In plaintext mode no backup secret is used, whether there is one or not.
     if (mode === 'plaintext') return
@@ -44,10 +47,21 @@ export async function checkSecrets(
   })
 }
 
+async function compareName(uow: UnitOfWork, clock: Clock, name: string): Promise<void> {
+  const [recorded] = await uow.secrets.list('vault')
+  if (recorded === undefined) {
+    const recordedAt = clock.now()
+    await uow.secrets.record({ kind: 'vault', fingerprint: name, name, version: '', recordedAt })
+  } else if (recorded.name !== name)
+    throw new StartRefused(
+      `VERTEX_VAULT_NAME: this database belongs to the vault ${recorded.name}, not ${name}; put that name back`,
+    )
+}
+
 async function compare(
   uow: UnitOfWork,
   clock: Clock,
-  kind: SecretKind,
+  kind: 'storage' | 'backup',
   { setting, versions }: LoadedSecrets,
 ): Promise<void> {
   const recorded = await uow.secrets.list(kind)

@@ -62,7 +62,7 @@ export interface VaultParts {
  */
 export async function openVault(parts: VaultParts): Promise<Vault> {
   const { store, rooms, clock, suite, apiKeys, backup, vaultName, log } = parts
-  await checkSecrets(store, clock, backup.seal.mode, parts.secrets)
+  await checkSecrets(store, clock, backup.seal.mode, vaultName, parts.secrets)
 
   const units = new Units(store)
   const runs = new Runs()

@@ -41,6 +41,18 @@ describe('a start', () => {
     await openWorld({ secrets, database })
   })
 
+  it.each(['encrypted', 'plaintext'] as const)(
+    'is refused under another name of the vault, by the name of its setting (%s backups)',
+    async (mode) => {
+      const { secrets, database, close } = await openWorld({ mode })
+      await close()
+      const start = openWorld({ secrets, database, mode, vaultName: 'production' })
+      await expect(start).rejects.toThrow(StartRefused)
+      await expect(start).rejects.toThrow(/VERTEX_VAULT_NAME: .*vault vertex, not production/)
+      await openWorld({ secrets, database, mode })
+    },
+  )
+
   it('takes a newer version of the backup secret beside the old one, then alone, and never goes back', async () => {
     const { secrets, database } = await closedWorld()
     const rotated = version2(secrets)
