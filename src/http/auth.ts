@@ -16,20 +16,17 @@ export class Authenticator {
     this.adminDigest = sha256(adminToken)
   }
 
-  /** @throws HttpProblem `rate_limited`, VaultError `access_denied` and what else the vault throws */
+  /** @throws HttpProblem `access_denied`, `rate_limited`, and what else the vault throws */
   async user(req: Request): Promise<Caller> {
-    const credential = this.credential(req)
-    return this.attempt(req, credential, () => this.vault.authenticate(credential))
+    return this.authenticate(req, this.credential(req))
   }
 
-  /** @throws HttpProblem `you_have_to_be_admin` for a user's API key, `rate_limited`, VaultError `access_denied` */
+  /** @throws HttpProblem `you_have_to_be_admin` for a user's API key, and as for a user */
   async admin(req: Request): Promise<void> {
     const credential = this.credential(req)
-    await this.attempt(req, credential, async () => {
-      if (timingSafeEqual(sha256(credential), this.adminDigest)) return
-      await this.vault.authenticate(credential)
-      throw new HttpProblem('you_have_to_be_admin', 'this needs the admin token, not an API key')
-    })
+    if (timingSafeEqual(sha256(credential), this.adminDigest)) return
+    await this.authenticate(req, credential)
+    throw new HttpProblem('you_have_to_be_admin', 'this needs the admin token, not an API key')
   }
 
   /** The raw header value. A second Authorization header is dropped by Node, so there is one at most. */
@@ -41,21 +38,16 @@ export class Authenticator {
     return value
   }
 
-  private async attempt<T>(req: Request, credential: string, verify: () => Promise<T>): Promise<T> {
-    const source = req.ip ?? 'unknown'
-    const wait = this.logins.wait(source, credential)
-    if (wait > 0)
-      throw new HttpProblem('rate_limited', 'too many failed authentications', { retryAfter: wait })
+  /** Verifies first: what others did from the same address decides only how a failure is answered. */
+  private async authenticate(req: Request, credential: string): Promise<Caller> {
     try {
-      const who = await verify()
-      this.logins.succeeded(credential)
-      return who
+      return await this.vault.authenticate(credential)
     } catch (error) {
-      if (error instanceof VaultError && error.errType === 'access_denied') {
-        this.logins.failed(source, credential)
-        throw denied('access denied')
-      }
-      throw error
+      if (!(error instanceof VaultError) || error.errType !== 'access_denied') throw error
+      const retryAfter = this.logins.failed(req.ip ?? 'unknown')
+      if (retryAfter > 0)
+        throw new HttpProblem('rate_limited', 'too many failed authentications', { retryAfter })
+      throw denied('access denied')
     }
   }
 }

@@ -6,34 +6,21 @@ function limiter() {
   return { clock, logins: new FailedLogins(() => clock.now) }
 }
 
-it('makes a source wait for the rest of the minute after ten failures', () => {
+it('tells a source to wait for the rest of the minute from its eleventh failure on', () => {
   const { clock, logins } = limiter()
-  for (let i = 0; i < 10; i++) {
-    expect(logins.wait('a', 'guess')).toBe(0)
-    logins.failed('a', `guess ${i}`)
-  }
+  for (let i = 0; i < 10; i++) expect(logins.failed('a')).toBe(0)
   clock.now = 20_000
-  expect(logins.wait('a', 'guess')).toBe(40)
-  expect(logins.wait('b', 'guess')).toBe(0)
+  expect(logins.failed('a')).toBe(40)
+  expect(logins.failed('b')).toBe(0)
   clock.now = 60_000
-  expect(logins.wait('a', 'guess')).toBe(0)
-  logins.failed('a', 'guess')
-  expect(logins.wait('a', 'guess')).toBe(0)
-})
-
-it('still listens to a credential that worked, until it fails', () => {
-  const { logins } = limiter()
-  logins.succeeded('good')
-  for (let i = 0; i < 10; i++) logins.failed('a', 'guess')
-  expect(logins.wait('a', 'good')).toBe(0)
-  logins.failed('a', 'good')
-  expect(logins.wait('a', 'good')).toBeGreaterThan(0)
+  for (let i = 0; i < 10; i++) expect(logins.failed('a')).toBe(0)
+  expect(logins.failed('a')).toBe(60)
 })
 
 it('keeps a bounded memory of sources', () => {
   const { logins } = limiter()
-  for (let i = 0; i < 10; i++) logins.failed('first', 'x')
-  expect(logins.wait('first', 'x')).toBeGreaterThan(0)
-  for (let i = 0; i < 10_000; i++) logins.failed(`source ${i}`, 'x')
-  expect(logins.wait('first', 'x')).toBe(0)
+  for (let i = 0; i < 10; i++) logins.failed('first')
+  expect(logins.failed('first')).toBeGreaterThan(0)
+  for (let i = 0; i < 10_000; i++) logins.failed(`source ${i}`)
+  expect(logins.failed('first')).toBe(0)
 })
