@@ -1,3 +1,4 @@
+import { apiKeyIdOf } from './api-key.js'
 import { asError } from './deadline.js'
 import { RequestError, UnavailableError, VertexError } from './errors.js'
 import { errorOf } from './wire-error.js'
@@ -31,6 +32,8 @@ export class Http {
   readonly relayAddress: string
   /** The address of the relay's WebSocket. */
   readonly relayUrl: string
+  /** The id in the API key; undefined for a key of another form. */
+  readonly apiKeyId: string | undefined
   readonly #apiKey: string
   readonly #fetch: Fetch
 
@@ -42,6 +45,7 @@ export class Http {
     this.url = url.href.replace(/\/+$/, '')
     this.relayAddress = `${url.hostname}:${url.port !== '' ? url.port : url.protocol === 'https:' ? '443' : '80'}`
     this.relayUrl = `${this.url.replace(/^http/, 'ws')}/relay`
+    this.apiKeyId = apiKeyIdOf(endpoint.apiKey)
     this.#apiKey = endpoint.apiKey
     this.#fetch = endpoint.fetch
   }

@@ -49,7 +49,7 @@ export async function recover(
   const record = await key.record()
   const vertex = vertexAt(record, missed.at)
   if (vertex.keyId !== missed.keyId) return // somebody else has recovered it meanwhile
-  const verdict = judge(vertex, missed)
+  const verdict = judge(client, vertex, missed)
   if (verdict === 'generation_returned')
     throw rollback(context, key, client.url, verdict, RETURNED, missed.error)
   if (context.recovery === 'off') throw refused(missed.error, 'off')
@@ -72,14 +72,18 @@ interface Verdict {
 }
 
 /**
- * Decides whether an answer may call for the backup: signed by the pinned identity over our nonce and our key_id, by a
- * database that we have never seen.
+ * Decides whether an answer may call for the backup: signed by the pinned identity over our nonce, our key_id and the
+ * id of our API key, by a database that we have never seen.
  * @throws KeyNotFoundError with the refusal
  */
-function judge(vertex: VertexRecord, missed: MissedKey): Verdict | 'generation_returned' {
+function judge(
+  client: VertexClient,
+  vertex: VertexRecord,
+  missed: MissedKey,
+): Verdict | 'generation_returned' {
   const refuse = (why: RecoveryRefusal) => refused(missed.error, why)
   if (vertex.identity === null) throw refuse('plaintext')
-  const verdict = believe(vertex.identity, missed)
+  const verdict = believe(client, vertex.identity, missed)
   if (verdict === undefined) throw refuse('unsigned')
   if (verdict.generation === vertex.generation) throw refuse('same_generation')
   if (vertex.formerGenerations.includes(verdict.generation)) return 'generation_returned'
@@ -89,12 +93,14 @@ function judge(vertex: VertexRecord, missed: MissedKey): Verdict | 'generation_r
 
 /** What a key_id_not_exists says, if the pinned identity signed it for us, and its successor if it vouches for one. */
 function believe(
+  client: VertexClient,
   pinned: PinnedIdentity,
   { keyId, nonce, error }: Pick<MissedKey, 'keyId' | 'nonce' | 'error'>,
 ): Verdict | undefined {
   const said = statementOf(error.details)
   const signed =
     said !== undefined &&
+    said.apiKeyId === client.http.apiKeyId &&
     said.keyId === keyId &&
     said.nonce === bytesToHex(nonce) &&
     said.vaultName === pinned.vaultName &&
@@ -143,7 +149,7 @@ export async function renewPin(
     (reason: unknown) => reason,
   )
   if (!(error instanceof KeyNotFoundError)) return
-  const said = believe(vertex.identity, { keyId, nonce, error })
+  const said = believe(client, vertex.identity, { keyId, nonce, error })
   if (said === undefined) return
   if (vertex.formerGenerations.includes(said.generation))
     throw rollback(context, key, client.url, 'generation_returned', RETURNED, error)

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { cpSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { ed25519 } from '@noble/curves/ed25519.js'
-import { bytesToHex, hexToBytes, signKeyIdNotExists } from '@vertex/mpc'
+import { bytesToHex, hexToBytes, signKeyIdNotExists, vaultIdentityFingerprint } from '@vertex/mpc'
 import {
   EcdsaKey,
   KeyNotFoundError,
@@ -208,13 +208,11 @@ describe('no backup leaves by itself', () => {
   })
 
   /** Signs with a client that sees `answer` in the place of the server's. */
-  async function facing(answer: (nonce: string) => object): Promise<unknown> {
+  async function facing(answer: (nonce: string) => object | Promise<object>): Promise<unknown> {
     const wire = new Wire()
-    wire.meddle = (path, send, init) => {
+    wire.meddle = async (path, send, init) => {
       const sent = (init.headers as Record<string, string>)['x-vertex-nonce'] ?? ''
-      return path === '/ecdsa/sign'
-        ? Promise.resolve(Response.json(answer(sent), { status: 400 }))
-        : send()
+      return path === '/ecdsa/sign' ? Response.json(await answer(sent), { status: 400 }) : send()
     }
     const { apiKey, store, key } = lost
     const vertex = await harness.client(server, { apiKey, store, fetch: wire.fetch })
@@ -270,6 +268,31 @@ describe('no backup leaves by itself', () => {
         }
       }),
     ).toBe('unsigned')
+  })
+
+  it('to a true answer that another account got: its API key is not ours', async () => {
+    const middleMan = await server.createUser('in the middle')
+    const refusal = await facing(async (fresh) => {
+      const answer = await fetch(`${server.url}/ecdsa/keys/${body['key_id'] as string}`, {
+        headers: {
+          authorization: middleMan,
+          'x-vertex-nonce': fresh,
+          'x-vertex-identity': bytesToHex(
+            vaultIdentityFingerprint(hexToBytes(body['identity'] as string)),
+          ),
+        },
+      })
+      const said = (await answer.json()) as Record<string, unknown>
+      expect(said).toMatchObject({
+        err_type: 'key_id_not_exists',
+        key_id: body['key_id'],
+        nonce: fresh,
+        signature: expect.any(String) as string,
+      })
+      expect(said['api_key_id']).not.toBe(body['api_key_id'])
+      return said
+    })
+    expect(refusal).toBe('unsigned')
   })
 
   it('to a server under another backup secret', async () => {
