@@ -84,11 +84,11 @@ export function setUpPair(
   b: PartyIndex,
   traffic = emptyTraffic(),
 ): Map<PartyIndex, PairSetup> {
-  const sid = Uint8Array.from(randomBytes(32))
+  const common = { suite, sid: Uint8Array.from(randomBytes(32)), hedgeSecret: randomBytes(32) }
   return runInMemory(
     new Map([
-      [a, startPairSetup({ suite, sid, me: a, peer: b, first: true })],
-      [b, startPairSetup({ suite, sid, me: b, peer: a, first: false })],
+      [a, startPairSetup({ ...common, me: a, peer: b, first: true })],
+      [b, startPairSetup({ ...common, me: b, peer: a, first: false })],
     ]),
     traffic,
   )

@@ -4,20 +4,21 @@ import { describe, expect, it } from 'vitest'
 import { partyIndex, startPairSetup } from '@vertex/mpc'
 import { loadNativeCurve, nativeSuite } from '@vertex/mpc/native'
 import { startPairSetupWith } from '@vertex/mpc/testing'
-import { concatBytes, u8 } from '../src/bytes.js'
+import { concatBytes, equalBytes, u8 } from '../src/bytes.js'
 import { nobleCurve } from '../src/curve/noble.js'
 import { mod } from '../src/math/scalar.js'
-import { systemRng, type Rng } from '../src/rng.js'
+import { systemRng } from '../src/rng.js'
 import {
   PAIR_SETUP_BYTES,
   type PairSetup,
+  type PairSetupInput,
   SETUP_FLIGHT_BYTES,
   decodePairSetup,
   encodePairSetup,
 } from '../src/setup/index.js'
 import type { Suite } from '../src/suite.js'
 import { tags } from '../src/tags.js'
-import { Transcript } from '../src/transcript.js'
+import { Transcript, type KeyedHash } from '../src/transcript.js'
 import { voleReceive, voleSend } from '../src/vole/index.js'
 import { zeroShare } from '../src/zero-share.js'
 import { flip, lengthen, offCurve, put, shorten } from './support/change.js'
@@ -37,13 +38,24 @@ interface Options {
   readonly tampers?: readonly Tamper[]
 }
 
-function run({ first = suite, second = suite, sids, tampers = [] }: Options = {}) {
+const secretOf = (party: number) => new Uint8Array(32).fill(party)
+
+/** What the two parties start from, unless told otherwise; party 1 moves first. */
+const inputs = (change: Partial<PairSetupInput> = {}): [PairSetupInput, PairSetupInput] => {
   const sid = systemRng(32)
-  const [sid1, sid2] = sids ?? [sid, sid]
+  return [
+    { suite, sid, me: one, peer: two, first: true, hedgeSecret: secretOf(1), ...change },
+    { suite, sid, me: two, peer: one, first: false, hedgeSecret: secretOf(2), ...change },
+  ]
+}
+
+function run({ first = suite, second = suite, sids, tampers = [] }: Options = {}) {
+  const [mine, theirs] = inputs()
+  const [sid1, sid2] = sids ?? [mine.sid, mine.sid]
   return simulate(
     new Map([
-      [one, startPairSetup({ suite: first, sid: sid1, me: one, peer: two, first: true })],
-      [two, startPairSetup({ suite: second, sid: sid2, me: two, peer: one, first: false })],
+      [one, startPairSetup({ ...mine, suite: first, sid: sid1 })],
+      [two, startPairSetup({ ...theirs, suite: second, sid: sid2 })],
     ]),
     tampers,
   )
@@ -108,43 +120,38 @@ describe('the pair setup', () => {
   })
 
   it('lets the party with the higher index move first, too', () => {
-    const sid = systemRng(32)
+    const [second, first] = inputs()
     const outcome = simulate(
       new Map([
-        [two, startPairSetup({ suite, sid, me: two, peer: one, first: true })],
-        [one, startPairSetup({ suite, sid, me: one, peer: two, first: false })],
+        [two, startPairSetup({ ...first, first: true })],
+        [one, startPairSetup({ ...second, first: false })],
       ]),
     )
     expectMatching(...bothOf(outcome))
   })
 
   it('draws from the given source only, and says the same bytes on every curve', () => {
-    const sid = systemRng(32)
+    const [mine, theirs] = inputs()
     const flights = (s: Suite) =>
       simulate(
         new Map([
-          [
-            one,
-            startPairSetupWith({ suite: s, sid, me: one, peer: two, first: true }, seeded('1')),
-          ],
-          [
-            two,
-            startPairSetupWith({ suite: s, sid, me: two, peer: one, first: false }, seeded('2')),
-          ],
+          [one, startPairSetupWith({ ...mine, suite: s }, seeded('1'))],
+          [two, startPairSetupWith({ ...theirs, suite: s }, seeded('2'))],
         ]),
       ).sent.map(({ bytes }) => bytes)
     expect(flights(suite)).toEqual(flights(noble))
   })
 
-  it('refuses a party with itself and a session id that is not 32 bytes', () => {
-    const input = { suite, sid: systemRng(32), me: one, peer: two, first: true }
+  it('refuses a party with itself, a session id that is not 32 bytes, and no hedging secret', () => {
+    const [input] = inputs()
     expect(() => startPairSetup({ ...input, peer: one })).toThrow(RangeError)
+    expect(() => startPairSetup({ ...input, hedgeSecret: new Uint8Array(0) })).toThrow(RangeError)
     for (const length of [0, 31, 33])
       expect(() => startPairSetup({ ...input, sid: systemRng(length) })).toThrow(RangeError)
   })
 
   it('goes through each round once', () => {
-    const step = startPairSetup({ suite, sid: systemRng(32), me: one, peer: two, first: true })
+    const step = startPairSetup(inputs()[0])
     if (!('next' in step)) throw new Error('the first mover has a second round')
     expect(() => step.next.advance(new Map())).toThrow('message invalid')
     expect(() => step.next.advance(new Map())).toThrow('used already')
@@ -292,19 +299,104 @@ describe('a pair setup in which one side cheats', () => {
   })
 })
 
-describe('a failed setup', () => {
-  it('leaves zeros where its secrets were', () => {
-    const sid = systemRng(32)
-    const drawn: Uint8Array[] = []
-    const rng: Rng = (length) => {
-      const bytes = systemRng(length)
-      drawn.push(bytes)
-      return bytes
-    }
+describe('a pair setup whose random source is a clone’s', () => {
+  const [mine, theirs] = inputs()
+  const clone = seeded
+
+  /** Where the 256 points of two second flights agree. */
+  const samePoints = (a: Uint8Array, b: Uint8Array) =>
+    Array.from({ length: 256 }, (_, k) => at.flight2.points + 33 * k).filter((place) =>
+      equalBytes(a.subarray(place, place + 33), b.subarray(place, place + 33)),
+    )
+
+  /** The second mover's flight 2 and setup, for a peer of its own each time. */
+  const asSecond = (change: Partial<PairSetupInput> = {}) => {
     const outcome = simulate(
       new Map([
-        [one, startPairSetup({ suite, sid, me: one, peer: two, first: true })],
-        [two, startPairSetupWith({ suite, sid, me: two, peer: one, first: false }, rng)],
+        [one, startPairSetup(mine)],
+        [two, startPairSetupWith({ ...theirs, ...change }, clone('a vm'))],
+      ]),
+    )
+    return { flight2: outcome.sent[1]!.bytes, setup: finish(outcome, 2).get(two)! }
+  }
+
+  it('draws everything anew as the second mover when the first flight is another', () => {
+    const [a, b] = [asSecond(), asSecond()]
+    expect(samePoints(a.flight2, b.flight2)).toEqual([])
+    const { commitment } = at.flight2
+    expect(a.flight2.subarray(commitment)).not.toEqual(b.flight2.subarray(commitment))
+    expect(a.setup.delta).not.toEqual(b.setup.delta)
+    expect(a.setup.zeroSeed).not.toEqual(b.setup.zeroSeed)
+  })
+
+  it('says the same again as the second mover to one who repeats the first flight, and only then', () => {
+    const flight1 = startPairSetup(mine).outbox.get(two)!
+    const answer = (change: Partial<PairSetupInput>, flight: Uint8Array) => {
+      const step = startPairSetupWith({ ...theirs, ...change }, clone('a vm'))
+      if (!('next' in step)) throw new Error('the second mover has a first flight to read')
+      return step.next.advance(new Map([[one, flight]])).outbox.get(one)!
+    }
+    const first = answer({}, flight1)
+    expect(answer({}, flight1)).toEqual(first)
+    const changed = flip(at.flight1.commitment)(flight1.slice())
+    for (const other of [answer({}, changed), answer({ hedgeSecret: secretOf(3) }, flight1)])
+      expect(samePoints(first, other)).toEqual([])
+  })
+
+  it('draws Δ and the mask of the extension anew as the first mover when the second flight is another', () => {
+    const asFirst = () => {
+      const outcome = simulate(
+        new Map([
+          [one, startPairSetupWith(mine, clone('a vm'))],
+          [two, startPairSetup(theirs)],
+        ]),
+      )
+      const [flight1, , flight3] = outcome.sent.map(({ bytes }) => bytes)
+      return { flight1, flight3, setup: finish(outcome, 2).get(one)! }
+    }
+    const [a, b] = [asFirst(), asFirst()]
+    expect(a.flight1).toEqual(b.flight1)
+    expect(a.flight3).not.toEqual(b.flight3)
+    expect(a.setup.delta).not.toEqual(b.setup.delta)
+    expect(a.setup.leaves).not.toEqual(b.setup.leaves)
+  })
+
+  it('begins with other bytes for another session, hedging secret, or place in the pair', () => {
+    const flight1 = (change: Partial<PairSetupInput>) =>
+      startPairSetupWith({ ...mine, ...change }, clone('a vm')).outbox
+    const first = flight1({}).get(two)!.subarray(32)
+    expect(flight1({}).get(two)!.subarray(32)).toEqual(first)
+    expect(
+      flight1({ sid: systemRng(32) })
+        .get(two)!
+        .subarray(32),
+    ).not.toEqual(first)
+    expect(
+      flight1({ hedgeSecret: secretOf(3) })
+        .get(two)!
+        .subarray(32, 65),
+    ).not.toEqual(first.subarray(0, 33))
+    expect(flight1({ me: two, peer: one }).get(one)!.subarray(32, 65)).not.toEqual(
+      first.subarray(0, 33),
+    )
+  })
+})
+
+describe('a failed setup', () => {
+  it('leaves zeros where its secrets were', () => {
+    const [mine, theirs] = inputs()
+    const drawn: Uint8Array[] = []
+    // What is hashed for a block of hedged randomness is the block's number, 8 bytes.
+    const hash: KeyedHash = (key, message, length) => {
+      const bytes = suite.kernel.hash(key, message, length)
+      if (message.length === 8) drawn.push(bytes)
+      return bytes
+    }
+    const watched = { ...theirs, suite: { ...suite, kernel: { ...suite.kernel, hash } } }
+    const outcome = simulate(
+      new Map([
+        [one, startPairSetup(mine)],
+        [two, startPairSetup(watched)],
       ]),
       [{ from: 1, round: 2, change: flip(96) }],
     )

@@ -78,8 +78,7 @@ export async function runKeygen(o: KeygenRun): Promise<KeyShare> {
         view,
         keep: (made) => o.keep(made),
       })
-      const { fingerprint, epoch } = share
-      const pair = { suite, room, quorum, keygenIds, me, fingerprint, epoch, setups }
+      const pair = { suite, room, share, setups }
       await Promise.all(peers.map((peer) => tryPairSetup(pair, peer)))
       return share
     } catch (error) {

@@ -1,4 +1,5 @@
-import type { PartyIndex, Quorum } from '../party.js'
+import type { KeyShare } from '../dkls23/key-share.js'
+import { encodeScalar } from '../math/scalar.js'
 import { sessionId } from '../session.js'
 import { startPairSetup } from '../setup/index.js'
 import type { PairSetup } from '../setup/pair-setup.js'
@@ -11,13 +12,8 @@ import type { SetupCache } from './setup-cache.js'
 export interface PairSetupInput {
   readonly suite: Suite
   readonly room: Uint8Array
-  readonly quorum: Quorum
-  /** All parties', ascending. */
-  readonly keygenIds: readonly Uint8Array[]
-  readonly me: PartyIndex
-  /** Of the key, 32 bytes. */
-  readonly fingerprint: Uint8Array
-  readonly epoch: number
+  /** Of the key that the setup is for; its secret hedges the randomness. */
+  readonly share: KeyShare
   readonly setups: SetupCache
 }
 
@@ -26,7 +22,8 @@ export interface PairSetupInput {
  * saves it once both sides have confirmed it. docs/spec/run.md, step 4
  */
 export async function makePairSetup(input: PairSetupInput, peer: Peer): Promise<PairSetup> {
-  const { suite, room, quorum, keygenIds, me, fingerprint, epoch, setups } = input
+  const { suite, room, share, setups } = input
+  const { quorum, keygenIds, index: me, fingerprint, epoch } = share
   const { mine, theirs } = peer.contributions
   const iAmLower = me < peer.index
   const sid = sessionId({
@@ -45,10 +42,17 @@ export async function makePairSetup(input: PairSetupInput, peer: Peer): Promise<
     setups,
     new Map([[peer.index, sid]]),
     () =>
-      playRounds(startPairSetup({ suite, sid, me, peer: peer.index, first: peer.iMoveFirst }), {
-        protocol: 'setup',
-        peers: [peer],
-      }),
+      playRounds(
+        startPairSetup({
+          suite,
+          sid,
+          me,
+          peer: peer.index,
+          first: peer.iMoveFirst,
+          hedgeSecret: encodeScalar(share.secret.reveal()),
+        }),
+        { protocol: 'setup', peers: [peer] },
+      ),
     { heedsNotices: false },
   )
   await setups.save(peer.index, setup)

@@ -57,7 +57,7 @@ export async function runSign(o: SignRun): Promise<Signature> {
     try {
       await meeting.complete
       const { peers, present } = meeting
-      const pair = { suite, room, quorum, keygenIds, me, fingerprint, epoch, setups }
+      const pair = { suite, room, share, setups }
       const chosen = new Map<PartyIndex, PairSetup>()
       await Promise.all(
         peers.map(async (peer) => {

@@ -1,6 +1,7 @@
 import { ProtocolAbort } from '../abort.js'
 import { concatBytes, equalBytes, u8, wipe } from '../bytes.js'
 import { InvalidPoint } from '../curve/curve.js'
+import { Hedge } from '../hedge.js'
 import {
   BASE_OT_RECEIVER_BYTES,
   BASE_OT_SENDER_BYTES,
@@ -37,6 +38,8 @@ export interface PairSetupInput {
   readonly peer: PartyIndex
   /** Whether this party moves first; exactly one of the two does. */
   readonly first: boolean
+  /** Hedges the randomness: a long-lived secret of this party's own, such as its share of the key. Not empty. */
+  readonly hedgeSecret: Uint8Array
 }
 
 const HEADER_BYTES = 32
@@ -57,17 +60,18 @@ export const SETUP_FLIGHT_BYTES = [
 
 /**
  * Sets up OT between two parties in five flights. docs/spec/setup.md
- * @throws RangeError for a sid that is not 32 bytes or two equal parties
+ * @throws RangeError for a sid that is not 32 bytes, two equal parties, or no hedging secret
  * @throws ProtocolAbort (from a round) `session_mismatch`, `message_invalid`, `pprf_check_failed`,
  * `ot_check_failed`, `commitment_invalid`, `setup_mismatch`
  */
 export const startPairSetup = (input: PairSetupInput): Step<PairSetup> =>
   startPairSetupWith(input, systemRng)
 
-/** As {@link startPairSetup} with an injected source. For tests: a second run on the same source breaks all secrecy. */
+/** As {@link startPairSetup} with an injected source. For tests only. */
 export function startPairSetupWith(input: PairSetupInput, rng: Rng): Step<PairSetup> {
   if (input.sid.length !== SID_BYTES) throw new RangeError('a session id is 32 bytes')
   if (input.me === input.peer) throw new RangeError('an OT setup is between two parties')
+  if (input.hedgeSecret.length === 0) throw new RangeError('an OT setup needs a hedging secret')
   const pair = new Pair(input, rng)
   return input.first ? startFirst(pair) : startSecond(pair)
 }
@@ -78,15 +82,15 @@ class Pair {
   readonly sid: Uint8Array
   readonly me: PartyIndex
   readonly peer: PartyIndex
-  readonly rng: Rng
+  /** Where all randomness comes from. */
+  readonly hedge: Hedge
   /** 0.1 */
   readonly header: Uint8Array
   /** 0.2  The direction in which the first mover holds all leaves, and the reverse one. */
   readonly sidForward: Uint8Array
   readonly sidReverse: Uint8Array
-  /** 0.3  This party's half of the zero-sharing seed, with its salt. */
-  readonly opening: Uint8Array
-  readonly commitment: Uint8Array
+  /** 1.1, 2.3  This party's half of the zero-sharing seed, with its salt: zeros until it is drawn. */
+  readonly opening = new Uint8Array(OPENING_BYTES)
   readonly transcript: Transcript
   readonly #held: Uint8Array[] = []
 
@@ -96,13 +100,11 @@ class Pair {
     this.sid = sid
     this.me = me
     this.peer = peer
-    this.rng = rng
     const [F, S] = first ? [me, peer] : [peer, me]
     this.header = this.#transcript(tags.setupHeader).add(sid, u8(F), u8(S)).digest() // 0.1
     this.sidForward = this.#direction(F, S) // 0.2
     this.sidReverse = this.#direction(S, F)
-    this.opening = rng(OPENING_BYTES) // 0.3
-    this.commitment = this.commit(me, this.opening)
+    this.hedge = new Hedge(rng, suite.kernel.hash, input.hedgeSecret, this.header, u8(me)) // 0.3
     this.transcript = this.#transcript(tags.setupId).add(this.header)
   }
 
@@ -112,6 +114,14 @@ class Pair {
 
   #direction(leaves: PartyIndex, punctured: PartyIndex): Uint8Array {
     return this.#transcript(tags.setupDirection).add(this.sid, u8(leaves), u8(punctured)).digest()
+  }
+
+  /** Draws this party's half of the zero-sharing seed, and commits to it. */
+  drawOpening(): Uint8Array {
+    const drawn = this.hedge.stream('zero seed')(OPENING_BYTES)
+    this.opening.set(drawn)
+    wipe(drawn)
+    return this.commit(this.me, this.opening)
   }
 
   commit(party: PartyIndex, opening: Uint8Array): Uint8Array {
@@ -206,27 +216,29 @@ function cut(message: Uint8Array, ...lengths: number[]): Uint8Array[] {
 }
 
 function startFirst(pair: Pair): Step<PairSetup> {
-  const { suite } = pair
-  const base = new BaseOtSender(suite, pair.sidForward, pair.rng) // 1.1
-  const flight1 = concatBytes(pair.header, base.message, pair.commitment) // 1.2
+  const { suite, hedge } = pair
+  const commitment = pair.drawOpening() // 1.1
+  const base = new BaseOtSender(suite, pair.sidForward, hedge.stream('base OT')) // 1.2
+  const flight1 = concatBytes(pair.header, base.message, commitment) // 1.3
   const waiting = { base, flight1 }
   const next = pair.round(2, waiting, (state, inbox) => {
     const flight2 = pair.read(inbox, 2) // 3.1
     pair.checkHeader(flight2, 2) // 3.1
+    hedge.absorb(flight2) // 3.2
     const [, points, theirCommitment] = cut(
       flight2,
       HEADER_BYTES,
       BASE_OT_RECEIVER_BYTES,
       COMMITMENT_BYTES,
     )
-    const baseKeys = pair.guard(2, () => state.base.finish(points!)) // 3.2
-    const forward = sendPprf(suite.kernel, pair.sidForward, baseKeys) // 3.3
-    const delta = pair.rng(DELTA_BYTES) // 3.4
+    const baseKeys = pair.guard(2, () => state.base.finish(points!)) // 3.3
+    const forward = sendPprf(suite.kernel, pair.sidForward, baseKeys) // 3.4
+    const delta = hedge.stream('delta')(DELTA_BYTES) // 3.5
     const choice = complement(delta)
-    const mask = pair.rng(MASK_BYTES)
-    const reverse = extendReceiver(suite.kernel, pair.sidForward, forward.leaves, choice, mask) // 3.5
-    const chosenKeys = pair.columnKeys(reverse.v) // 3.6
-    const flight3 = concatBytes(forward.message, reverse.message, pair.opening) // 3.7
+    const mask = hedge.stream('extension mask')(MASK_BYTES)
+    const reverse = extendReceiver(suite.kernel, pair.sidForward, forward.leaves, choice, mask) // 3.6
+    const chosenKeys = pair.columnKeys(reverse.v) // 3.7
+    const flight3 = concatBytes(forward.message, reverse.message, pair.opening) // 3.8
     pair.transcript.add(state.flight1, flight2, forward.message, reverse.message)
     wipe(baseKeys, choice, mask, reverse.v)
     pair.hold(forward.leaves, delta, chosenKeys)
@@ -286,22 +298,28 @@ const lastOfFirst = (pair: Pair, waiting: FirstState) =>
   })
 
 function startSecond(pair: Pair): Step<PairSetup> {
-  const { suite } = pair
+  const { suite, hedge } = pair
   const next = pair.round(1, null, (_, inbox) => {
     const flight1 = pair.read(inbox, 1) // 2.1
     pair.checkHeader(flight1, 1) // 2.1
+    // F's first flight goes into the randomness before anything is drawn: an F that repeats its part of a setup with
+    // another message meets another Δ_S and other points, even if this side's random source was cloned.
+    hedge.absorb(flight1) // 2.2
+    const commitment = pair.drawOpening() // 2.3
     const [, A, theirCommitment] = cut(
       flight1,
       HEADER_BYTES,
       BASE_OT_SENDER_BYTES,
       COMMITMENT_BYTES,
     )
-    const delta = pair.rng(DELTA_BYTES) // 2.2
+    const delta = hedge.stream('delta')(DELTA_BYTES) // 2.4
     const choice = complement(delta)
-    const base = pair.guard(1, () => receiveBaseOt(suite, pair.sidForward, choice, A!, pair.rng)) // 2.3
+    const base = pair.guard(1, () =>
+      receiveBaseOt(suite, pair.sidForward, choice, A!, hedge.stream('base OT')),
+    ) // 2.5
     choice.fill(0)
     pair.hold(delta, base.keys)
-    const flight2 = concatBytes(pair.header, base.message, pair.commitment) // 2.4
+    const flight2 = concatBytes(pair.header, base.message, commitment) // 2.6
     pair.transcript.add(flight1, flight2)
     return {
       outbox: pair.send(flight2),

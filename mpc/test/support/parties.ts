@@ -86,11 +86,20 @@ export function readyKey(
   for (const i of able)
     for (const j of able.filter((other) => other > i)) {
       const sid = randomBytes(32)
+      const start = (me: PartyIndex, peer: PartyIndex, first: boolean) =>
+        startPairSetup({
+          suite: suiteOf(setupsOn, me),
+          sid,
+          me,
+          peer,
+          first,
+          hedgeSecret: shares[me - 1]!.identitySecret.reveal(),
+        })
       const done = finish(
         simulate(
           new Map([
-            [i, startPairSetup({ suite: suiteOf(setupsOn, i), sid, me: i, peer: j, first: true })],
-            [j, startPairSetup({ suite: suiteOf(setupsOn, j), sid, me: j, peer: i, first: false })],
+            [i, start(i, j, true)],
+            [j, start(j, i, false)],
           ]),
         ),
         2,
