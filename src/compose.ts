@@ -126,10 +126,16 @@ export async function compose(config: Config, logger: Logger): Promise<Service> 
       vaultName: config.vaultName,
       identityPem: backup.identityPem,
       runDeadlineMs: config.runDeadlineMs,
+      roomLifetimeMs: config.roomLifetimeMs,
       relayAllow: config.relayAllow,
       apiKeysNotBefore: config.apiKeysNotBefore?.getTime() ?? 0,
       log: (event) => logger.info(event),
     })
+    if (config.transport.kind === 'proxy' && config.trustedProxies.length === 0)
+      note(
+        'warn',
+        'VERTEX_TRUSTED_PROXIES is not set: everyone behind the proxy counts as one source of failed authentications, and the log shows the address of the proxy',
+      )
     describeDatabase(config, note)
 
     const drain = new Drain()

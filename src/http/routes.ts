@@ -152,8 +152,8 @@ export function vaultRoutes(vault: Vault, relayAllow: readonly string[]): Route[
   }
 
   return [
-    user('post', '/create-room', { body: schemas.createRoom }, async ({ body }) => {
-      const room = await vault.createRoom(body.room_size)
+    user('post', '/create-room', { body: schemas.createRoom }, async ({ body }, caller) => {
+      const room = await vault.createRoom(caller, body.room_size)
       return { json: { room_uuid: room.roomUuid } }
     }),
 

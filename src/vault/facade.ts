@@ -117,7 +117,7 @@ export interface Readiness {
 /**
  * The vault: one party of threshold keys. Everything that HTTP may ask of the domain.
  *
- * Every method may throw VaultError `storage_unavailable`, those that start a run also `too_busy`. A key_id that does
+ * Every method may throw VaultError `storage_unavailable`, those that start a run also `too_busy` and `rate_limited`. A key_id that does
  * not exist and one of another user are answered alike, with `key_id_not_exists`.
  */
 export interface Vault {
@@ -135,8 +135,8 @@ export interface Vault {
   /** @throws VaultError `tombstone_not_found` */
   deleteTombstone(request: DeleteTombstoneRequest): Promise<void>
 
-  /** @throws VaultError `bad_request_params`, `room_creation_problem` */
-  createRoom(size: number): Promise<{ roomUuid: string }>
+  /** @throws VaultError `bad_request_params`, `room_creation_problem` (the size), `rate_limited`, `too_busy` */
+  createRoom(caller: Caller, size: number): Promise<{ roomUuid: string }>
 
   createKey(
     caller: Caller,

@@ -1,7 +1,9 @@
 import {
   bytesToHex,
+  checkKeygenId,
   encodeKeyShare,
   equalBytes,
+  KEYGEN_ID_BYTES,
   ProtocolAbort,
   quorum,
   wipe,
@@ -21,9 +23,6 @@ import { asRunError } from './run-errors.js'
 import type { Run, Runs } from './runs.js'
 import type { Setups } from './setups.js'
 import type { Units } from './units.js'
-
-const KEYGEN_ID_BYTES = 33
-const KEYGEN_ID_VERSION = 1
 
 /** Makes this vault's share of a key, together with the other parties. */
 export class Keygen {
@@ -52,7 +51,7 @@ export class Keygen {
     if (others.some((id) => equalBytes(id, found.pending.keygenId)))
       throw badRequest("others_keygen_ids contains this vault's own keygen_id")
     const { keyId } = found.pending
-    const share = await this.runs.within(`key ${keyId}`, async (run) => {
+    const share = await this.runs.within(caller.userId, `key ${keyId}`, async (run) => {
       const pending = await this.units.run((uow) => uow.pendingKeys.find(caller.userId, keyId))
       if (pending === undefined) throw alreadyDone()
       try {
@@ -85,7 +84,6 @@ export class Keygen {
       const share = await this.engine.keygen({
         link,
         room: place.room,
-        role: 'vertex',
         quorum: agreed,
         identity: { secret: identitySecret, keygenId },
         keygenIds: [keygenId, ...others],
@@ -171,8 +169,12 @@ function parseKeygenIds({ othersKeygenIds, numParties }: KeygenRequest): Uint8Ar
       `others_keygen_ids must name the ${numParties - 1} other parties, not ${othersKeygenIds.length}`,
     )
   const ids = othersKeygenIds.map((id) => parseHex('a keygen_id', id, KEYGEN_ID_BYTES))
-  if (ids.some((id) => id[0] !== KEYGEN_ID_VERSION))
-    throw badRequest('a keygen_id begins with 01; no other version is known')
+  try {
+    ids.forEach(checkKeygenId)
+  } catch (e) {
+    if (e instanceof RangeError) throw badRequest(e.message)
+    throw e
+  }
   if (new Set(ids.map((id) => bytesToHex(id))).size !== ids.length)
     throw badRequest('others_keygen_ids names a party twice')
   return ids

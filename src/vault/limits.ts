@@ -19,6 +19,10 @@ export const limits = {
   waitMs: 5_000,
   /** Runs at one time in this process; one more is refused with `too_busy`. */
   runs: 256,
+  /** Of those, by one user, those that wait for their share included: nobody takes the others' places. */
+  runsPerUser: 64,
+  /** Rooms of one user that wait to be used. */
+  roomsPerUser: 1024,
   /** Requests in one batch. */
   batch: 32,
   /** Failed cryptographic checks by one authenticated peer within {@link limits.failureWindowMs} that lock a share. */

@@ -1,7 +1,9 @@
-import { joinLabel, type RoomLink } from '@vertex/mpc'
+import type { RoomLink } from '@vertex/mpc'
 import { VaultError } from './errors.js'
+import type { Caller } from './facade.js'
 import { badRequest, roomBytes } from './ids.js'
 import type { Clock, RoomPort } from './ports.js'
+import type { RoomQuota } from './room-quota.js'
 import type { Run } from './runs.js'
 
 /** The most parties a room takes. */
@@ -21,26 +23,24 @@ export interface Place {
 export class RoomAccess {
   constructor(
     private readonly rooms: RoomPort,
+    private readonly quota: RoomQuota,
     private readonly clock: Clock,
     private readonly runDeadlineMs: number,
     /** host:port of foreign relays that requests may name, lower case. */
     private readonly relayAllow: readonly string[],
   ) {}
 
-  async create(size: number): Promise<{ roomUuid: string }> {
+  /** @throws VaultError `bad_request_params`, `room_creation_problem` (the size), `rate_limited`, `too_busy` */
+  async create({ userId }: Caller, size: number): Promise<{ roomUuid: string }> {
     if (!Number.isInteger(size) || size < 1) throw badRequest('room_size must be at least 1')
     if (size < 2 || size > ROOM_SIZE)
       throw new VaultError('room_creation_problem', `a room takes 2 to ${ROOM_SIZE} parties`)
-    try {
-      return { roomUuid: await this.rooms.create(size) }
-    } catch (e) {
-      throw new VaultError(
-        'room_creation_problem',
-        'the relay has no room now; try again',
-        {},
-        { cause: e },
-      )
-    }
+    const roomUuid = await this.quota.open(userId, () =>
+      this.rooms.create(size).catch((cause: unknown) => {
+        throw new VaultError('too_busy', 'the relay has no room now; try again', {}, { cause })
+      }),
+    )
+    return { roomUuid }
   }
 
   /** @throws VaultError `bad_request_params` */
@@ -64,11 +64,13 @@ export class RoomAccess {
   async join(run: Run, place: Place, keygenId: Uint8Array): Promise<RoomLink> {
     const { roomUuid, relayAddress, deadline } = place
     const deadlineMs = Math.max(1, deadline - this.clock.now())
-    const link = await this.rooms.join(roomUuid, joinLabel('vertex', keygenId), {
+    const link = await this.rooms.join(roomUuid, keygenId, {
       deadlineMs,
       ...(relayAddress !== undefined && { relayAddress }),
     })
     run.joined(link)
+    // A room of two ends when this party leaves it. A larger one may be kept up by the others, so it counts on.
+    if (link.size === 2) this.quota.used(roomUuid)
     return link
   }
 }

@@ -47,11 +47,13 @@ interface Subject {
 
 /**
  * The runs of this process. Caps how many work on one share at a time (each may observe one failed check before it is
- * stopped), and drains.
+ * stopped) and how many one user has, and drains.
  */
 export class Runs {
   readonly #running = new Set<Run>()
   readonly #subjects = new Map<string, Subject>()
+  /** How many each user has, those that wait included. */
+  readonly #users = new Map<string, number>()
   #count = 0
   #closing: Promise<void> | undefined
   #idle: (() => void) | undefined
@@ -62,14 +64,17 @@ export class Runs {
 
   /**
    * Runs `work` as soon as the subject has a free slot.
-   * @throws VaultError `rate_limited` when too many runs want this subject, `too_busy` when the process is full or
+   * @throws VaultError `rate_limited` when too many runs are this user's or want this subject, `too_busy` when the process is full or
    * stopping, the reason for which the run was killed, and whatever `work` throws
    */
-  async within<T>(subject: string, work: (run: Run) => Promise<T>): Promise<T> {
+  async within<T>(userId: string, subject: string, work: (run: Run) => Promise<T>): Promise<T> {
     if (this.draining) throw stopping()
+    const own = this.#users.get(userId) ?? 0
+    if (own >= limits.runsPerUser) throw tooManyOfUser()
     if (this.#count >= limits.runs)
       throw new VaultError('too_busy', 'the server has as many runs as it can take; try again')
     this.#count++
+    this.#users.set(userId, own + 1)
     try {
       await this.#enter(subject)
       const run = new Run(subject)
@@ -87,6 +92,7 @@ export class Runs {
       }
     } finally {
       this.#count--
+      this.#dropOf(userId)
       if (this.#count === 0) this.#idle?.()
     }
   }
@@ -127,6 +133,12 @@ export class Runs {
     if (this.draining) throw stopping()
   }
 
+  #dropOf(userId: string): void {
+    const left = this.#users.get(userId)! - 1
+    if (left > 0) this.#users.set(userId, left)
+    else this.#users.delete(userId)
+  }
+
   #leave(name: string): void {
     const subject = this.#subjects.get(name)!
     const next = subject.waiting.shift()
@@ -160,4 +172,12 @@ const tooMany = () =>
   new VaultError(
     'rate_limited',
     `at most ${limits.runsPerShare} runs work on one key at a time; try again`,
+    { retry_after: 1 },
+  )
+
+const tooManyOfUser = () =>
+  new VaultError(
+    'rate_limited',
+    `at most ${limits.runsPerUser} runs of one user at a time; try again`,
+    { retry_after: 1 },
   )

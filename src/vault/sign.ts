@@ -56,7 +56,7 @@ export class Signing {
   ): Promise<SignatureHex> {
     const job = this.#parse(request, deadline)
     const key = await this.keys.findReady(caller, request.keyId, context)
-    const { r, s, v } = await this.runs.within(key.share.shareId, async (run) => {
+    const { r, s, v } = await this.runs.within(caller.userId, key.share.shareId, async (run) => {
       try {
         return await this.#run(run, caller, key, job, context)
       } finally {
@@ -128,7 +128,6 @@ export class Signing {
       const signature = await this.engine.sign({
         link,
         room,
-        role: 'vertex',
         share,
         digest,
         path,

@@ -17,6 +17,7 @@ import type {
   VaultIdentityPort,
   VaultStore,
 } from './ports.js'
+import { RoomQuota } from './room-quota.js'
 import { RoomAccess } from './rooms.js'
 import { Runs } from './runs.js'
 import { Setups } from './setups.js'
@@ -46,6 +47,8 @@ export interface VaultParts {
   identityPem(): string
   /** How long one run may take, waiting included. Milliseconds. */
   readonly runDeadlineMs: number
+  /** How long a room that nobody uses stays open. Milliseconds. */
+  readonly roomLifetimeMs: number
   /** host:port of foreign relays that requests may name, lower case. */
   readonly relayAllow: readonly string[]
   /** API keys issued before this time are never recovered. Milliseconds since 1970; 0 for no limit. */
@@ -69,7 +72,8 @@ export async function openVault(parts: VaultParts): Promise<Vault> {
   const setups = new Setups(units, clock, log)
   const notExists = new NotExists(units, backup.identity, vaultName)
   const keys = new Keys(units, suite, notExists, runs, clock, log)
-  const roomAccess = new RoomAccess(rooms, clock, parts.runDeadlineMs, parts.relayAllow)
+  const quota = new RoomQuota(clock, parts.roomLifetimeMs)
+  const roomAccess = new RoomAccess(rooms, quota, clock, parts.runDeadlineMs, parts.relayAllow)
   const engine = parts.engine ?? localEngine(suite)
   const hourly = (what: string, most: number) => new HourlyLimit(what, most, clock)
 
@@ -124,7 +128,7 @@ export async function openVault(parts: VaultParts): Promise<Vault> {
     revokeApiKey: (request) => users.revokeApiKey(request),
     deleteUser: (userId) => users.delete(userId),
     deleteTombstone: (request) => users.deleteTombstone(request),
-    createRoom: (size) => roomAccess.create(size),
+    createRoom: (caller, size) => roomAccess.create(caller, size),
     createKey: (caller) => creating.create(caller),
     keygen: (caller, request, context) => keygen.keygen(caller, request, context),
     sign: (caller, request, context) => signing.sign(caller, request, context),

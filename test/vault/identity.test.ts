@@ -84,7 +84,7 @@ describe('key_id_not_exists', () => {
     const caller = await world.newCaller()
     const { vaultIdentity } = await vault.createKey(caller)
     const context = { nonce: newNonce(), identity: vaultIdentity!.fingerprint }
-    const { roomUuid } = await vault.createRoom(2)
+    const { roomUuid } = await vault.createRoom(caller, 2)
     const sign = { keyId: gone, roomUuid, msg: '00', hashAlgo: 'sha256' }
     const keygen = {
       keyId: gone,

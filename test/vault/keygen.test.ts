@@ -1,6 +1,6 @@
 import { ProtocolAbort } from '@vertex/mpc'
-import { afterEach, describe, expect, it } from 'vitest'
-import { localEngine, type Caller, type KeygenRequest } from '../../src/vault/index.js'
+import { afterEach, describe, expect, it, vi } from 'vitest'
+import { limits, localEngine, type Caller, type KeygenRequest } from '../../src/vault/index.js'
 import { both, Client, makeKey, signTogether, verifies, type SharedKey } from './support/client.js'
 import { afterRestart, cleanUp, openWorld, withVerbs, suite, type World } from './support/world.js'
 
@@ -11,7 +11,7 @@ async function begun(world: World, caller: Caller, client = new Client()) {
   const { keyId, keygenId } = await world.vault.createKey(caller)
   const request = async (): Promise<KeygenRequest> => ({
     keyId,
-    roomUuid: (await world.vault.createRoom(2)).roomUuid,
+    roomUuid: (await world.vault.createRoom(caller, 2)).roomUuid,
     numParties: 2,
     threshold: 2,
     othersKeygenIds: [client.keygenId],
@@ -99,7 +99,10 @@ describe('keygen', () => {
       [other, new Client().keygenId],
       [keygenId],
       ['00'],
-      [`02${other.slice(2)}`],
+      [`03${other.slice(2)}`],
+      [`01${'00'.repeat(32)}`],
+      [`02ec${'ff'.repeat(30)}7f`],
+      [`${other.slice(0, -2)}ff`],
       [`${other}00`],
       ['zz'.repeat(33)],
     ]
@@ -134,7 +137,7 @@ describe('keygen', () => {
       details: { missing: [{ keygen_id: client.keygenId }] },
     })
     const patient = await afterRestart(world)
-    const { roomUuid } = await patient.vault.createRoom(2)
+    const { roomUuid } = await patient.vault.createRoom(caller, 2)
     await both(
       patient.vault.keygen(caller, {
         keyId,
@@ -276,7 +279,7 @@ describe('keys', () => {
     const world = await openWorld()
     const caller = await world.newCaller()
     const { keyId } = await makeKey(world, caller)
-    const { roomUuid } = await world.vault.createRoom(2)
+    const { roomUuid } = await world.vault.createRoom(caller, 2)
     const running = expect(
       world.vault.sign(caller, { keyId, roomUuid, msg: '00', hashAlgo: 'sha256' }),
     ).rejects.toMatchObject({ errType: 'key_id_not_exists' })
@@ -288,16 +291,42 @@ describe('keys', () => {
 
 describe('a room', () => {
   it('takes 2 to 32 parties', async () => {
-    const { vault } = await openWorld()
+    const { vault, newCaller } = await openWorld()
+    const caller = await newCaller()
     for (const size of [2, 32])
-      expect((await vault.createRoom(size)).roomUuid).toMatch(
+      expect((await vault.createRoom(caller, size)).roomUuid).toMatch(
         /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/,
       )
     for (const size of [0, -1, 1.5, Number.NaN])
-      await expect(vault.createRoom(size)).rejects.toMatchObject({ errType: 'bad_request_params' })
+      await expect(vault.createRoom(caller, size)).rejects.toMatchObject({
+        errType: 'bad_request_params',
+      })
     for (const size of [1, 33])
-      await expect(vault.createRoom(size)).rejects.toMatchObject({
+      await expect(vault.createRoom(caller, size)).rejects.toMatchObject({
         errType: 'room_creation_problem',
       })
+  })
+
+  it('is refused to one user who holds too many of them, until they are used or expired', async () => {
+    const world = await openWorld()
+    const { vault, rooms } = world
+    const mallory = await world.newCaller()
+    const key = await makeKey(world, mallory)
+    await vault.createRoom(mallory, 3)
+    for (let room = 1; room < limits.roomsPerUser; room++) await vault.createRoom(mallory, 2)
+    const refused = { errType: 'rate_limited' }
+    await expect(vault.createRoom(mallory, 2)).rejects.toMatchObject(refused)
+    await vault.createRoom(await world.newCaller(), 2)
+    // What was refused or could not be opened holds no place.
+    world.time.now += 60_000
+    const full = vi.spyOn(rooms, 'create').mockRejectedValue(new Error('too many rooms are open'))
+    for (let room = 0; room < 3; room++)
+      await expect(vault.createRoom(mallory, 2)).rejects.toMatchObject({ errType: 'too_busy' })
+    full.mockRestore()
+    for (let room = 1; room < limits.roomsPerUser; room++) await vault.createRoom(mallory, 2)
+    for (let signature = 0; signature < 2; signature++)
+      expect(verifies(key.pubkey, 'hello', await signTogether(world, mallory, key))).toBe(true)
+    await vault.createRoom(mallory, 2)
+    await expect(vault.createRoom(mallory, 2)).rejects.toMatchObject(refused)
   })
 })

@@ -27,7 +27,7 @@ describe('the runs of a process', () => {
     const gates = Array.from({ length: 6 }, gate)
     const started: number[] = []
     const all = gates.map(({ opened }, i) =>
-      runs.within('share', async () => {
+      runs.within('user', 'share', async () => {
         started.push(i)
         await opened
       }),
@@ -45,8 +45,10 @@ describe('the runs of a process', () => {
   it('do not make runs on other shares wait', async () => {
     const runs = new Runs()
     const { open, opened } = gate()
-    const busy = Array.from({ length: 6 }, () => runs.within('one', () => opened))
-    await expect(runs.within('another', () => Promise.resolve('done'))).resolves.toBe('done')
+    const busy = Array.from({ length: 6 }, () => runs.within('user', 'one', () => opened))
+    await expect(runs.within('user', 'another', () => Promise.resolve('done'))).resolves.toBe(
+      'done',
+    )
     open()
     await Promise.all(busy)
   })
@@ -55,26 +57,43 @@ describe('the runs of a process', () => {
     const runs = new Runs()
     const { open, opened } = gate()
     const room = limits.runsPerShare + limits.waitingPerShare
-    const taken = Array.from({ length: room }, () => runs.within('share', () => opened))
-    await expect(runs.within('share', () => opened)).rejects.toMatchObject({
+    const taken = Array.from({ length: room }, () => runs.within('user', 'share', () => opened))
+    await expect(runs.within('user', 'share', () => opened)).rejects.toMatchObject({
       errType: 'rate_limited',
     })
     open()
     await Promise.all(taken)
-    await expect(runs.within('share', () => Promise.resolve(1))).resolves.toBe(1)
+    await expect(runs.within('user', 'share', () => Promise.resolve(1))).resolves.toBe(1)
   })
 
   it('are refused when the process is full, whatever their share', async () => {
     const runs = new Runs()
     const { open, opened } = gate()
     const taken = Array.from({ length: limits.runs }, (_, i) =>
-      runs.within(`share ${i}`, () => opened),
+      runs.within(`user ${i % 8}`, `share ${i}`, () => opened),
     )
-    await expect(runs.within('one more', () => opened)).rejects.toMatchObject({
+    await expect(runs.within('one more', 'one more', () => opened)).rejects.toMatchObject({
       errType: 'too_busy',
     })
     open()
     await Promise.all(taken)
+  })
+
+  it('of one user leave places for those of others', async () => {
+    const runs = new Runs()
+    const { open, opened } = gate()
+    const work = () => opened
+    const taken = Array.from({ length: limits.runsPerUser }, (_, i) =>
+      runs.within('mallory', `key ${i % 8}`, work),
+    )
+    await expect(runs.within('mallory', 'another key', work)).rejects.toMatchObject({
+      errType: 'rate_limited',
+      details: { retry_after: 1 },
+    })
+    await expect(runs.within('alice', 'a key', () => Promise.resolve(1))).resolves.toBe(1)
+    open()
+    await Promise.all(taken)
+    await expect(runs.within('mallory', 'key 0', () => Promise.resolve(2))).resolves.toBe(2)
   })
 
   it('leave their room when they are killed, and answer the reason instead of their result', async () => {
@@ -82,12 +101,12 @@ describe('the runs of a process', () => {
     const reason = new VaultError('session_mismatch', 'killed')
     const { open, opened } = gate()
     let left = 0
-    const run = runs.within('share', async (r) => {
+    const run = runs.within('user', 'share', async (r) => {
       r.joined(link(() => left++))
       await opened
       return 'a signature'
     })
-    const other = runs.within('another', () => Promise.resolve('fine'))
+    const other = runs.within('user', 'another', () => Promise.resolve('fine'))
     await settled()
     runs.killAll('share', reason)
     expect(left).toBe(1)
@@ -100,7 +119,7 @@ describe('the runs of a process', () => {
     const runs = new Runs()
     const reason = new VaultError('session_mismatch', 'killed')
     let left = 0
-    const run = runs.within('share', async (r: Run) => {
+    const run = runs.within('user', 'share', async (r: Run) => {
       await settled()
       r.joined(link(() => left++))
     })
@@ -118,9 +137,9 @@ describe('the runs of a process', () => {
       const runs = new Runs()
       const { open, opened } = gate()
       const taken = Array.from({ length: limits.runsPerShare }, () =>
-        runs.within('share', () => opened),
+        runs.within('user', 'share', () => opened),
       )
-      const late = expect(runs.within('share', () => opened)).rejects.toMatchObject({
+      const late = expect(runs.within('user', 'share', () => opened)).rejects.toMatchObject({
         errType: 'rate_limited',
       })
       await vi.advanceTimersByTimeAsync(limits.waitMs)
@@ -133,18 +152,18 @@ describe('the runs of a process', () => {
       const runs = new Runs()
       const quick = gate()
       const stuck = gate()
-      const finishes = runs.within('one', async () => {
+      const finishes = runs.within('user', 'one', async () => {
         await quick.opened
         return 'signed'
       })
       const hangs = expect(
-        runs.within('another', async (run) => {
+        runs.within('user', 'another', async (run) => {
           run.joined(link(stuck.open))
           await stuck.opened
         }),
       ).rejects.toMatchObject({ errType: 'too_busy' })
       const closed = runs.close()
-      await expect(runs.within('third', () => Promise.resolve())).rejects.toMatchObject({
+      await expect(runs.within('user', 'third', () => Promise.resolve())).rejects.toMatchObject({
         errType: 'too_busy',
       })
       quick.open()
@@ -158,9 +177,9 @@ describe('the runs of a process', () => {
       const runs = new Runs()
       const { open, opened } = gate()
       const taken = Array.from({ length: limits.runsPerShare }, () =>
-        runs.within('share', () => opened),
+        runs.within('user', 'share', () => opened),
       )
-      const waiting = expect(runs.within('share', () => opened)).rejects.toMatchObject({
+      const waiting = expect(runs.within('user', 'share', () => opened)).rejects.toMatchObject({
         errType: 'too_busy',
       })
       const closed = runs.close()

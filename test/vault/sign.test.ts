@@ -102,7 +102,7 @@ describe('a signature', () => {
 
   it('takes the digest as it is with hash_algo none, and any case of the name', async () => {
     const { world, vault, caller, key } = await withKey()
-    const { roomUuid } = await vault.createRoom(2)
+    const { roomUuid } = await vault.createRoom(caller, 2)
     const digest = digestOf(new TextEncoder().encode('hello'), 'sha256')
     const [signature] = await both(
       vault.sign(caller, {
@@ -166,7 +166,7 @@ describe('signing is refused', () => {
   it('for a key_id that is not there, and for those of others alike', async () => {
     const { world, vault, key } = await withKey()
     const other = await world.newCaller()
-    const { roomUuid } = await vault.createRoom(2)
+    const { roomUuid } = await vault.createRoom(other, 2)
     const errors = []
     for (const keyId of [nobodys, key.keyId])
       errors.push(await vault.sign(other, request(keyId, roomUuid)).catch((e: unknown) => e))
@@ -177,7 +177,7 @@ describe('signing is refused', () => {
   it('before keygen', async () => {
     const { world, vault, caller } = await withKey()
     const { keyId } = await vault.createKey(caller)
-    const { roomUuid } = await vault.createRoom(2)
+    const { roomUuid } = await vault.createRoom(caller, 2)
     await expect(vault.sign(caller, request(keyId, roomUuid))).rejects.toMatchObject({
       errType: 'key_operation_before_keygen',
     })
@@ -192,7 +192,7 @@ describe('signing is refused', () => {
 
   it('for anything malformed, before anything happens', async () => {
     const { vault, caller, key } = await withKey()
-    const { roomUuid } = await vault.createRoom(2)
+    const { roomUuid } = await vault.createRoom(caller, 2)
     const good = request(key.keyId, roomUuid)
     const bad = [
       { ...good, keyId: 'a key' },
@@ -221,7 +221,7 @@ describe('signing is refused', () => {
     await expect(vault.sign(caller, request(key.keyId, nobodys))).rejects.toMatchObject({
       errType: 'room_not_found',
     })
-    const { roomUuid } = await vault.createRoom(2)
+    const { roomUuid } = await vault.createRoom(caller, 2)
     const digest = digestOf(Uint8Array.of(0), 'sha256')
     await both(
       vault.sign(caller, request(key.keyId, roomUuid)),
@@ -230,7 +230,7 @@ describe('signing is refused', () => {
     await expect(vault.sign(caller, request(key.keyId, roomUuid))).rejects.toMatchObject({
       errType: 'room_used',
     })
-    const large = await vault.createRoom(3)
+    const large = await vault.createRoom(caller, 3)
     await expect(vault.sign(caller, request(key.keyId, large.roomUuid))).rejects.toMatchObject({
       errType: 'session_mismatch',
     })
@@ -239,7 +239,7 @@ describe('signing is refused', () => {
   it('when nobody comes, and says who is missing', async () => {
     const { world, caller, key } = await withKey()
     const { vault } = await afterRestart(world, { runDeadlineMs: 150 })
-    const { roomUuid } = await vault.createRoom(2)
+    const { roomUuid } = await vault.createRoom(caller, 2)
     const info = await vault.getKey(caller, key.keyId)
     await expect(vault.sign(caller, request(key.keyId, roomUuid))).rejects.toMatchObject({
       errType: 'room_timeout',
@@ -249,7 +249,7 @@ describe('signing is refused', () => {
 
   it('when the client means another message, and nobody is blamed', async () => {
     const { world, vault, caller, key } = await withKey()
-    const { roomUuid } = await vault.createRoom(2)
+    const { roomUuid } = await vault.createRoom(caller, 2)
     const [vaults] = await Promise.allSettled([
       vault.sign(caller, request(key.keyId, roomUuid)),
       key.client.sign(world, roomUuid, new Uint8Array(32).fill(9)),
@@ -263,7 +263,7 @@ describe('signing is refused', () => {
     const { world, caller, key } = await withKey()
     const hasty = await afterRestart(world, { runDeadlineMs: 300 })
     const stranger = new Client()
-    const { roomUuid } = await hasty.vault.createRoom(2)
+    const { roomUuid } = await hasty.vault.createRoom(caller, 2)
     const join = stranger.join(hasty, roomUuid).then((link) => {
       for (let i = 0; i < 5; i++) link.send(3 - link.slot, new Uint8Array(96).fill(i))
     })
@@ -277,7 +277,7 @@ describe('signing is refused', () => {
 
   it('while the database is away, and works again when it is back', async () => {
     const { world, vault, caller, key } = await withKey()
-    const { roomUuid } = await vault.createRoom(2)
+    const { roomUuid } = await vault.createRoom(caller, 2)
     world.store.refuse = () => true
     await expect(vault.sign(caller, request(key.keyId, roomUuid))).rejects.toMatchObject({
       errType: 'storage_unavailable',
@@ -363,7 +363,7 @@ describe('a failed check', () => {
     expect(vaults).toMatchObject({ reason: { errType: 'protocol_abort' } })
     behave(key.client)
     const isLocked = async (now: World) => {
-      const { roomUuid } = await now.vault.createRoom(2)
+      const { roomUuid } = await now.vault.createRoom(caller, 2)
       await expect(now.vault.sign(caller, request(key.keyId, roomUuid))).rejects.toMatchObject({
         errType: 'key_locked',
       })
@@ -396,7 +396,7 @@ describe('a failed check', () => {
     expect(vaults).toMatchObject({ reason: { errType: 'storage_unavailable', details: {} } })
     expect(await world.store.run((uow) => uow.setups.isAlive(first!.id))).toBe(true)
     behave(key.client)
-    const { roomUuid } = await vault.createRoom(2)
+    const { roomUuid } = await vault.createRoom(caller, 2)
     await expect(vault.sign(caller, request(key.keyId, roomUuid))).rejects.toMatchObject({
       errType: 'storage_unavailable',
     })
@@ -420,7 +420,7 @@ describe('a key with three parties, two of whom sign', () => {
     const caller = await world.newCaller()
     const clients = [new Client(), new Client()] as const
     const { keyId, keygenId } = await world.vault.createKey(caller)
-    const { roomUuid } = await world.vault.createRoom(3)
+    const { roomUuid } = await world.vault.createRoom(caller, 3)
     const ids = [keygenId, clients[0].keygenId, clients[1].keygenId]
     const [made] = await Promise.all([
       world.vault.keygen(caller, {
@@ -440,7 +440,7 @@ describe('a key with three parties, two of whom sign', () => {
     const { world, caller, keys } = await threeParties()
     for (const key of keys)
       expect(verifies(key.pubkey, 'hello', await signTogether(world, caller, key))).toBe(true)
-    const { roomUuid } = await world.vault.createRoom(3)
+    const { roomUuid } = await world.vault.createRoom(caller, 3)
     const digest = digestOf(Uint8Array.of(0), 'sha256')
     const [signature] = await Promise.all([
       world.vault.sign(caller, request(keys[0].keyId, roomUuid)),
@@ -465,7 +465,7 @@ describe('a key with three parties, two of whom sign', () => {
 describe('a batch', () => {
   it('answers every request in its place, failed ones as well', async () => {
     const { world, vault, caller, key } = await withKey()
-    const rooms = await Promise.all(Array.from({ length: 6 }, () => vault.createRoom(2)))
+    const rooms = await Promise.all(Array.from({ length: 6 }, () => vault.createRoom(caller, 2)))
     const digest = digestOf(Uint8Array.of(0), 'sha256')
     const requests = rooms.map(({ roomUuid }) => request(key.keyId, roomUuid))
     requests[1] = { ...requests[1]!, keyId: nobodys }
@@ -496,13 +496,13 @@ describe('a batch', () => {
 describe('while the server stops', () => {
   it('the run under way finishes and no other begins', async () => {
     const { world, vault, caller, key } = await withKey()
-    const { roomUuid } = await vault.createRoom(2)
+    const { roomUuid } = await vault.createRoom(caller, 2)
     const digest = digestOf(Uint8Array.of(0), 'sha256')
     const running = vault.sign(caller, request(key.keyId, roomUuid))
     await new Promise((resolve) => setTimeout(resolve, 50))
     const closed = vault.close()
     expect(await vault.readiness()).toMatchObject({ ok: false, checks: { draining: false } })
-    const other = await vault.createRoom(2)
+    const other = await vault.createRoom(caller, 2)
     await expect(vault.sign(caller, request(key.keyId, other.roomUuid))).rejects.toMatchObject({
       errType: 'too_busy',
     })

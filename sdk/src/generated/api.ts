@@ -973,7 +973,7 @@ export interface operations {
                     "application/json": components["schemas"]["CreateRoomResponse"];
                 };
             };
-            /** @description The request is not valid, or the relay cannot open a room of this size now. */
+            /** @description The request is not valid, or no room has this size. */
             400: {
                 headers: {
                     [name: string]: unknown;

@@ -4,7 +4,6 @@ import {
   createIdentity,
   digestOf,
   hexToBytes,
-  joinLabel,
   quorum,
   runKeygen,
   runSign,
@@ -22,7 +21,7 @@ import { suite, type World } from './world.js'
 
 /** The other party of a key: what an app with the SDK is, in this process. */
 export class Client {
-  readonly identity = createIdentity(suite.channel)
+  readonly identity = createIdentity(suite.channel, 'client')
   readonly setups = new Map<PartyIndex, PairSetup>()
   readonly retired: string[] = []
   share: KeyShare | undefined
@@ -53,12 +52,8 @@ export class Client {
     alive: (id) => !this.retired.includes(bytesToHex(id)),
   }
 
-  async join(
-    world: World,
-    roomUuid: string,
-    role: 'client' | 'vertex' = 'client',
-  ): Promise<RoomLink> {
-    const label = joinLabel(role, this.identity.keygenId)
+  async join(world: World, roomUuid: string): Promise<RoomLink> {
+    const label = this.identity.keygenId
     return this.wrap(await world.rooms.join(roomUuid, label, { deadlineMs: 10_000 }))
   }
 
@@ -72,7 +67,6 @@ export class Client {
       suite,
       link: await this.join(world, roomUuid),
       room: hexToBytes(roomUuid.replaceAll('-', '')),
-      role: 'client',
       quorum: quorum(threshold, keygenIds.length),
       identity: this.identity,
       keygenIds: keygenIds.map(hexToBytes),
@@ -95,7 +89,6 @@ export class Client {
       suite,
       link: await this.join(world, roomUuid),
       room: hexToBytes(roomUuid.replaceAll('-', '')),
-      role: 'client',
       share: this.share!,
       digest,
       path,
@@ -115,7 +108,7 @@ export interface SharedKey {
 export async function makeKey(world: World, caller: Caller): Promise<SharedKey> {
   const client = new Client()
   const { keyId, keygenId } = await world.vault.createKey(caller)
-  const { roomUuid } = await world.vault.createRoom(2)
+  const { roomUuid } = await world.vault.createRoom(caller, 2)
   const [made] = await both(
     world.vault.keygen(caller, {
       keyId,
@@ -156,7 +149,7 @@ export async function settleBoth(
   key: SharedKey,
   { keyId = key.keyId, message = 'hello', hashAlgo = 'sha256', path = [] }: SignOptions = {},
 ): Promise<[PromiseSettledResult<SignatureHex>, PromiseSettledResult<Signature>]> {
-  const { roomUuid } = await world.vault.createRoom(2)
+  const { roomUuid } = await world.vault.createRoom(caller, 2)
   const bytes = new TextEncoder().encode(message)
   const msg = bytesToHex(bytes)
   return Promise.allSettled([

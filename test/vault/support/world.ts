@@ -145,6 +145,7 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
     vaultName,
     identityPem: () => storageKey.identityPem(),
     runDeadlineMs,
+    roomLifetimeMs: 60_000,
     relayAllow: ['relay.example:443'],
     apiKeysNotBefore,
     log: (event) => events.push(event),
