@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto'
-import { chmod, mkdir, open, readFile } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { chmod, readFile } from 'node:fs/promises'
+import { makeFile } from '../new-file.js'
 
-/** The admin token cannot be had; the message names the setting. */
+/** The admin token cannot be had; the message says where it was looked for. */
 export class AdminTokenError extends Error {
   override readonly name = 'AdminTokenError'
 }
@@ -18,36 +18,30 @@ export async function readAdminToken(path: string, setting: string): Promise<str
   const token = text.trim()
   if (!/^[!-~]{16,512}$/.test(token))
     throw new AdminTokenError(
-      `${setting}: the token in ${path} must have 16 to 512 printable ASCII characters and no white space`,
+      `${setting}: ${path} must hold 16 to 512 printable ASCII characters and no white space between them`,
     )
   return token
 }
 
 /**
- * The token in this file; at the first start a new one of 256 random bits, durable and readable by its owner only.
+ * The token in this file; at the first start a new one of 256 random bits.
  * @throws AdminTokenError
  */
 export async function readOrMakeAdminToken(
   path: string,
 ): Promise<{ readonly token: string; readonly made: boolean }> {
+  const token = randomBytes(32).toString('base64url')
   try {
-    await mkdir(dirname(path), { recursive: true, mode: 0o700 })
-    const file = await open(path, 'wx', 0o600)
-    const token = randomBytes(32).toString('base64url')
-    try {
-      await file.writeFile(`${token}\n`)
-      await file.sync()
-    } finally {
-      await file.close()
-    }
+    await makeFile(path, `${token}\n`)
     return { token, made: true }
   } catch (error) {
     if (codeOf(error) !== 'EEXIST')
-      throw new AdminTokenError(`VERTEX_DATA_DIR: ${path} cannot be made (${codeOf(error)})`)
+      throw new AdminTokenError(`the admin token: ${path} cannot be made (${codeOf(error)})`)
   }
-  const token = await readAdminToken(path, 'VERTEX_DATA_DIR')
+  const setting = 'the admin token, of which a new one is generated when you remove it'
+  const found = await readAdminToken(path, setting)
   await chmod(path, 0o600)
-  return { token, made: false }
+  return { token: found, made: false }
 }
 
 function codeOf(error: unknown): string {

@@ -1,7 +1,7 @@
-import { constants } from 'node:fs'
-import { mkdir, open, stat } from 'node:fs/promises'
-import { basename, dirname } from 'node:path'
+import { open, stat } from 'node:fs/promises'
+import { basename } from 'node:path'
 import { randomBytes } from '@noble/hashes/utils.js'
+import { makeFile } from '../new-file.js'
 import { SecretSettingError } from './errors.js'
 import type { SecretSource } from './key-source.js'
 import type { SealLog } from './log.js'
@@ -33,27 +33,13 @@ export function secretFile(
 }
 
 /**
- * Makes a new random secret, readable by its owner only, durable before this resolves. Never replaces a file.
+ * Makes a new random secret, readable by its owner only: the whole file or none. Never replaces a file.
  * @throws SecretSettingError when there is one already or it cannot be written
  */
 export async function createSecretFile(setting: string, path: string): Promise<void> {
-  const directory = dirname(path)
+  const text = Buffer.from(randomBytes(SECRET_BYTES)).toString('base64')
   try {
-    await mkdir(directory, { recursive: true, mode: 0o700 })
-    const file = await open(path, 'wx', 0o600)
-    try {
-      await file.writeFile(Buffer.from(randomBytes(SECRET_BYTES)).toString('base64') + '\n')
-      await file.sync()
-    } finally {
-      await file.close()
-    }
-    // The name is durable only with its directory.
-    const parent = await open(directory, constants.O_RDONLY)
-    try {
-      await parent.sync()
-    } finally {
-      await parent.close()
-    }
+    await makeFile(path, `${text}\n`)
   } catch (error) {
     throw new SecretSettingError(setting, `${path} cannot be made (${codeOf(error)})`)
   }

@@ -1,4 +1,4 @@
-import { chmod, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
@@ -13,6 +13,7 @@ import {
   SecretSettingError,
   type SealEvent,
 } from '../../src/seal/index.js'
+import { fullDisk } from '../support/full-disk.js'
 
 const setting = 'VERTEX_BACKUP_SECRET_FILE'
 const refuse = (text: string) =>
@@ -147,6 +148,17 @@ describe('a secret file', () => {
     const other = join(directory, 'made', 'other')
     await createSecretFile(setting, other)
     expect(await readFile(other, 'utf8')).not.toBe(before)
+  })
+
+  it('is whole or not there when the disk is full, and the next start makes it', async () => {
+    const path = join(directory, 'full', 'secret')
+    const disk = await fullDisk()
+    await expect(createSecretFile(setting, path)).rejects.toThrow(/VERTEX_BACKUP.*ENOSPC/)
+    expect(await readdir(join(directory, 'full'))).toEqual([])
+    disk.mockRestore()
+    await createSecretFile(setting, path)
+    expect(parseSecret(await readFile(path, 'utf8'), setting)).toHaveLength(32)
+    expect(await readdir(join(directory, 'full'))).toEqual(['secret'])
   })
 
   it('that holds the storage key is refused as a backup secret', async () => {

@@ -1,0 +1,38 @@
+import { randomBytes } from 'node:crypto'
+import { link, mkdir, open, rm } from 'node:fs/promises'
+import { dirname } from 'node:path'
+
+/**
+ * Makes a file with this text in it, readable by its owner only and durable before this resolves; its directory too.
+ * There is the whole file or none, whenever this is interrupted, and a file that is there is never replaced.
+ * @throws the error of the file system, `EEXIST` when there is such a file
+ */
+export async function makeFile(path: string, text: string): Promise<void> {
+  const directory = dirname(path)
+  const firstMade = await mkdir(directory, { recursive: true, mode: 0o700 })
+  const draft = `${path}.${randomBytes(8).toString('hex')}`
+  try {
+    const file = await open(draft, 'wx', 0o600)
+    try {
+      await file.writeFile(text)
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    await link(draft, path)
+  } finally {
+    await rm(draft, { force: true })
+  }
+  // A name is durable only with its directory, and a new directory only with the one it lies in.
+  await syncDirectory(directory)
+  if (firstMade !== undefined) await syncDirectory(dirname(firstMade))
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, 'r')
+  try {
+    await directory.sync()
+  } finally {
+    await directory.close()
+  }
+}
