@@ -18,8 +18,8 @@ export class Authentication {
     private readonly apiKeys: ApiKeyPort,
     private readonly clock: Clock,
     private readonly log: VaultLog,
-    /** API keys issued before this time are never recovered. Milliseconds since 1970. */
-    private readonly recoverNotBefore: number,
+    /** API keys issued before this time are not accepted, known or not. Milliseconds since 1970. */
+    private readonly notBefore: number,
   ) {}
 
   /** @throws VaultError `access_denied`, `storage_unavailable` */
@@ -27,6 +27,7 @@ export class Authentication {
     const parsed = this.apiKeys.parse(text)
     if (parsed === undefined) throw denied()
     const { claims, secretHash } = parsed
+    if (claims.issuedAt < this.notBefore) throw denied()
     const known = await this.units.run((uow) => uow.apiKeys.byId(claims.apiKeyId))
     if (known !== undefined) {
       const matches = equalBytes(known.secretHash, secretHash) && known.userId === claims.userId
@@ -38,8 +39,7 @@ export class Authentication {
   }
 
   async #recover(text: string, claims: ApiKeyClaims, secretHash: Uint8Array): Promise<void> {
-    if (this.#expired(claims.expiresAt) || claims.issuedAt < this.recoverNotBefore) throw denied()
-    if (!this.apiKeys.verifyTag(text)) throw denied()
+    if (this.#expired(claims.expiresAt) || !this.apiKeys.verifyTag(text)) throw denied()
     const recovered = await this.units.runAgainOnConflict(async (uow) => {
       const known = await uow.apiKeys.byId(claims.apiKeyId)
       if (known !== undefined) {

@@ -51,7 +51,7 @@ export interface VaultParts {
   readonly roomLifetimeMs: number
   /** host:port of foreign relays that requests may name, lower case. */
   readonly relayAllow: readonly string[]
-  /** API keys issued before this time are never recovered. Milliseconds since 1970; 0 for no limit. */
+  /** API keys issued before this time are not accepted. Milliseconds since 1970; 0 for no limit. */
   readonly apiKeysNotBefore: number
   readonly log: VaultLog
   /** Where runs are computed; in this thread unless told otherwise. */

@@ -117,6 +117,22 @@ describe('after a total loss', () => {
     })
   })
 
+  it('keys from before that time stay out of a database that knows them, too', async () => {
+    const world = await openWorld()
+    const old = await world.newCaller()
+    world.time.now += 5000
+    const young = await world.newCaller()
+    const again = await afterRestart(world, { apiKeysNotBefore: world.time.now })
+    await expect(again.vault.authenticate(old.apiKey)).rejects.toMatchObject(denied)
+    await expect(again.vault.authenticate(young.apiKey)).resolves.toMatchObject({
+      userId: young.userId,
+    })
+    const renewed = await again.vault.generateApiKey(old.userId)
+    await expect(again.vault.authenticate(renewed.apiKey)).resolves.toMatchObject({
+      userId: old.userId,
+    })
+  })
+
   it('a key that was revoked before it came back never comes back', async () => {
     const world = await openWorld()
     const { apiKey, userId } = await world.newCaller()
