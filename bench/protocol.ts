@@ -57,9 +57,9 @@ export function keygen(
   parties: number,
   traffic = emptyTraffic(),
 ): Map<PartyIndex, KeyShare> {
-  const identities = Array.from({ length: parties }, () => createIdentity(suite.channel)).sort(
-    (a, b) => Buffer.compare(a.keygenId, b.keygenId),
-  )
+  const identities = Array.from({ length: parties }, (_, at) =>
+    createIdentity(suite.channel, at === 0 ? 'client' : 'vertex'),
+  ).sort((a, b) => Buffer.compare(a.keygenId, b.keygenId))
   const sid = Uint8Array.from(randomBytes(32))
   const first = identities.map((identity, position): [PartyIndex, Step<KeyShare, KeyShare>] => {
     const me = partyIndex(position + 1)

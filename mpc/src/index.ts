@@ -7,7 +7,6 @@ export {
   encodeKeyShare,
   InvalidKeyShare,
   keyFingerprint,
-  KEYGEN_ID_BYTES,
   type KeyShare,
 } from './dkls23/key-share.js'
 export { Secret } from './dkls23/secret.js'

@@ -30,8 +30,8 @@ const pairs = backends.flatMap((a) => backends.map((b) => [a, b] as const))
 const prologue = hexToBytes('0102')
 
 function parties(a: ChannelCrypto, b: ChannelCrypto = a) {
-  const alice = createIdentity(a)
-  const bob = createIdentity(b)
+  const alice = createIdentity(a, 'client')
+  const bob = createIdentity(b, 'vertex')
   return {
     alice: { crypto: a, prologue, secret: alice.secret, peer: channelKey(bob.keygenId) },
     bob: { crypto: b, prologue, secret: bob.secret, peer: channelKey(alice.keygenId) },
@@ -125,7 +125,7 @@ describe('the channel', () => {
       it('does not meet when prologue or static keys differ', () => {
         const { alice, bob } = parties(crypto)
         const { message } = initiate(alice)
-        const other = createIdentity(crypto)
+        const other = createIdentity(crypto, 'client')
         expect(() => respond({ ...bob, prologue: hexToBytes('0103') }, message)).toThrow()
         expect(() => respond({ ...bob, peer: channelKey(other.keygenId) }, message)).toThrow()
         expect(() => respond({ ...bob, secret: other.secret }, message)).toThrow()
@@ -193,7 +193,7 @@ describe('the channel', () => {
       })
 
       it('notices when the array of a secret is filled with another secret', () => {
-        const secret = createIdentity(crypto).secret
+        const secret = createIdentity(crypto, 'client').secret
         const before = crypto.x25519Public(secret)
         secret.fill(5)
         expect(crypto.x25519Public(secret)).not.toEqual(before)
@@ -245,19 +245,52 @@ describe('the channel', () => {
 })
 
 describe('a keygen_id', () => {
-  it('is the version byte and the public key of its secret', () => {
-    const identity = createIdentity(nobleChannelCrypto)
+  it.each([
+    ['client', 1],
+    ['vertex', 2],
+  ] as const)('says that its party is a %s, and has the public key of its secret', (role, byte) => {
+    const identity = createIdentity(nobleChannelCrypto, role)
     expect(identity.keygenId).toHaveLength(33)
-    expect(identity.keygenId[0]).toBe(1)
-    expect(identityOf(nodeChannelCrypto, identity.secret).keygenId).toEqual(identity.keygenId)
+    expect(identity.keygenId[0]).toBe(byte)
+    const again = identityOf(nodeChannelCrypto, identity.secret, role)
+    expect(again.keygenId).toEqual(identity.keygenId)
+    expect(channelKey(identity.keygenId)).toEqual(identity.keygenId.subarray(1))
   })
 
-  it('is refused with another length or version', () => {
-    const { keygenId } = createIdentity(nobleChannelCrypto)
-    const newer = keygenId.slice()
-    newer[0] = 2
-    for (const bad of [newer, keygenId.subarray(1), new Uint8Array(34).fill(1)])
+  it('is refused with another length or first byte', () => {
+    const { keygenId } = createIdentity(nobleChannelCrypto, 'client')
+    const newer = [0, 3, 255].map((byte) => Uint8Array.from(keygenId, (b, i) => (i ? b : byte)))
+    for (const bad of [...newer, keygenId.subarray(1), new Uint8Array(34).fill(1)])
       expect(() => channelKey(bad)).toThrow('33 bytes')
-    expect(() => identityOf(nobleChannelCrypto, new Uint8Array(31))).toThrow('32 bytes')
+    expect(() => identityOf(nobleChannelCrypto, new Uint8Array(31), 'client')).toThrow('32 bytes')
+  })
+
+  /** 0x01 ‖ a number, little-endian. */
+  const idOf = (u: bigint) =>
+    Uint8Array.from({ length: 33 }, (_, i) =>
+      i === 0 ? 1 : Number((u >> BigInt(8 * (i - 1))) & 255n),
+    )
+  const prime = 2n ** 255n - 19n
+
+  it('is refused with a public key that agrees on nothing', () => {
+    // An element of order 8 on the curve, as its four points' two u-coordinates; RFC 7748 works on the twist alike.
+    const order8 = [
+      325606250916557431795983626356110631294008115727848805560023387167927233504n,
+      39382357235489614581723060781553021112529911719440698176882885853963445705823n,
+    ]
+    const someSecret = new Uint8Array(32).fill(7)
+    for (const u of [0n, 1n, ...order8, prime - 1n]) {
+      const raw = idOf(u).subarray(1)
+      for (const crypto of [nobleChannelCrypto, nodeChannelCrypto])
+        expect(() => crypto.x25519(someSecret, raw)).toThrow()
+      expect(() => channelKey(idOf(u))).toThrow('small order')
+    }
+    for (const u of [2n, 9n, prime - 2n]) expect(channelKey(idOf(u))).toHaveLength(32)
+  })
+
+  it('is refused with a second encoding of a public key', () => {
+    const half = 2n ** 255n
+    for (const u of [prime, prime + 1n, prime + 9n, half - 1n, half, half + 9n, 2n * half - 1n])
+      expect(() => channelKey(idOf(u)), u.toString(16)).toThrow('second encoding')
   })
 })

@@ -84,7 +84,15 @@ describe('an encoded key share', () => {
     ['a public key off the curve', put(at.publicKey, offCurve), /no point/],
     ['another public key', flip(at.publicKey), /public key/],
     ['another identity', flip(at.identitySecret + 8), /keygen_id is not/],
-    ['a keygen_id of another version', flip(at.keygenIds), /version/],
+    ['a keygen_id of another version', flip(at.keygenIds), /33 bytes, the first/],
+    [
+      'a keygen_id of small order',
+      put(
+        at.keygenIds,
+        Uint8Array.from({ length: 33 }, (_, i) => (i < 2 ? 1 : 0)),
+      ),
+      /small order/,
+    ],
     [
       'a keygen_id twice',
       (b) => b.copyWithin(at.keygenIds, at.keygenIds + 33, at.keygenIds + 66),

@@ -129,7 +129,7 @@ describe('keygen', () => {
     [
       'a keygen_id of an unknown version',
       { keygenIds: [...good!.keygenIds.slice(0, 2), new Uint8Array(33).fill(0xff)] },
-      /wrong length or version/,
+      /33 bytes, the first/,
     ],
   ]
   for (const [what, change, message] of wrong)

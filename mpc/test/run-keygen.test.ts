@@ -4,7 +4,6 @@ import { describe, expect, it } from 'vitest'
 import {
   bytesToHex,
   createIdentity,
-  joinLabel,
   nobleSuite,
   quorum,
   runKeygen,
@@ -31,8 +30,11 @@ function keygenIn(
   change: (run: KeygenRun, at: number) => KeygenRun = (run) => run,
   suites: readonly Suite[] = [native],
   come = room.size,
+  roles: readonly Role[] = ['client'],
 ) {
-  const identities = Array.from({ length: room.size }, () => createIdentity(native.channel))
+  const identities = Array.from({ length: room.size }, (_, at) =>
+    createIdentity(native.channel, roles[at] ?? 'vertex'),
+  )
   const parties: Party[] = identities.map(({ keygenId }) => ({
     kept: [],
     setups: new MemorySetups(),
@@ -40,12 +42,10 @@ function keygenIn(
   }))
   const running = Promise.allSettled(
     identities.slice(0, come).map((identity, at) => {
-      const role: Role = at === 0 ? 'client' : 'vertex'
       const run: KeygenRun = {
         suite: suites[Math.min(at, suites.length - 1)]!,
-        link: room.join(joinLabel(role, identity.keygenId)),
+        link: room.join(identity.keygenId),
         room: room.id,
-        role,
         quorum: quorum(threshold, room.size),
         identity,
         keygenIds: identities.map(({ keygenId }) => keygenId),
@@ -101,9 +101,7 @@ describe('a keygen run', () => {
       suites: [native],
       setups: new Map([...byIndex].map(([index, { saved }]) => [index, saved])),
     }
-    const [signature] = resultsOf(
-      await signIn(room, key, [{ index: 1 }, { index: n, role: 'vertex' }], digest),
-    )
+    const [signature] = resultsOf(await signIn(room, key, [{ index: 1 }, { index: n }], digest))
     expect(verifiesDigest(signature!, digest, shares[0]!.publicKey)).toBe(true)
     expect(room.passed).toHaveLength(6)
   })
@@ -193,7 +191,7 @@ describe('a keygen run', () => {
 
   it('does not meet parties that know other keygen_ids', async () => {
     const room = new MemoryRoom(3)
-    const stranger = createIdentity(native.channel).keygenId
+    const stranger = createIdentity(native.channel, 'vertex').keygenId
     const { running } = keygenIn(room, 2, (run, at) =>
       at === 0 ? { ...run, keygenIds: [...run.keygenIds.slice(0, 2), stranger] } : run,
     )
@@ -206,7 +204,8 @@ describe('a keygen run', () => {
     const bad: ((ids: readonly Uint8Array[], own: Uint8Array) => Uint8Array[])[] = [
       (ids) => ids.slice(1),
       (ids) => [ids[0]!, ids[0]!],
-      (ids, own) => ids.map((id) => (id === own ? createIdentity(native.channel).keygenId : id)),
+      (ids, own) =>
+        ids.map((id) => (id === own ? createIdentity(native.channel, 'vertex').keygenId : id)),
     ]
     for (const make of bad) {
       const room = new MemoryRoom(2)
@@ -224,6 +223,52 @@ describe('a keygen run', () => {
       expect(errorsOf(await running)[0]).toBeInstanceOf(RangeError)
       await expect(link!.receive()).rejects.toMatchObject({ reason: 'left' })
     }
+  })
+
+  it('refuses a keygen_id with which no secret can be agreed, and leaves the room', async () => {
+    const minusOne = Uint8Array.from({ length: 33 }, () => 0xff)
+    minusOne.set([1, 0xec])
+    minusOne[32] = 0x7f
+    for (const bad of [minusOne, Uint8Array.from({ length: 33 }, (_, i) => (i === 0 ? 2 : 0))]) {
+      const room = new MemoryRoom(2)
+      const { running } = keygenIn(
+        room,
+        2,
+        (run) => ({ ...run, keygenIds: [run.identity.keygenId, bad] }),
+        [native],
+        1,
+      )
+      const [error] = errorsOf(await running)
+      expect(error).toBeInstanceOf(RangeError)
+      expect(error).toMatchObject({ message: 'a keygen_id with a public key of small order' })
+      expect(room.passed).toEqual([])
+    }
+  })
+
+  it('takes a party with which it cannot begin a handshake for one that never came', async () => {
+    const room = new MemoryRoom(2)
+    const x25519 = () => new Uint8Array(32)
+    const careless = { ...native, channel: { ...native.channel, x25519 } }
+    const { running } = keygenIn(room, 2, (run, at) =>
+      at === 0 ? { ...run, suite: careless } : run,
+    )
+    await expireWhenIdle(room, running)
+    for (const error of errorsOf(await running))
+      expect(error).toMatchObject({ reason: 'room_timeout', missing: [{}] })
+  })
+
+  it.each([
+    ['the client', ['vertex', 'client'], 2],
+    ['the client', ['client', 'vertex'], 1],
+    ['the lower index of two Vertices', ['vertex', 'vertex'], undefined],
+    ['the lower index of two clients', ['client', 'client'], undefined],
+  ] as const)('lets %s of %j move first', async (_, roles, first) => {
+    const room = new MemoryRoom(2)
+    const { parties, running } = keygenIn(room, 2, undefined, [native], 2, roles)
+    resultsOf(await running)
+    const lower = parties.findIndex(({ kept }) => kept[0]!.index === 1) + 1
+    expect(room.passed[0]!.from).toBe(first ?? lower)
+    expect(lower).toBe(first ?? lower)
   })
 
   it('refuses a room that is not for all parties', async () => {

@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest'
-import fc from 'fast-check'
 import { concatBytes, partyIndex, type AbortCode, type PartyIndex, type Step } from '@vertex/mpc'
 import type { Established } from '../src/channel/noise.js'
 import { Transport } from '../src/channel/transport.js'
@@ -8,7 +7,6 @@ import { systemRng } from '../src/rng.js'
 import { round } from '../src/round.js'
 import { RunFailed } from '../src/run/failures.js'
 import { exchangeHellos } from '../src/run/hello.js'
-import { joinLabel, parseLabel } from '../src/run/label.js'
 import type { Meeting } from '../src/run/meeting.js'
 import { compareOffers, encodeOffer, noSetup, OFFER_BYTES, type Offer } from '../src/run/offer.js'
 import { Peer } from '../src/run/peer.js'
@@ -262,21 +260,5 @@ describe('offers', () => {
     expect(compare({ setupId: noSetup })()).toBe(false)
     const none = encodeOffer({ ...offer, setupId: noSetup })
     expect(compareOffers(none, none, p(2))).toBe(false)
-  })
-})
-
-describe('labels', () => {
-  it('are read back as they were written, and nothing else is read', () => {
-    const id = randomBytes(33)
-    for (const role of ['client', 'vertex'] as const)
-      expect(parseLabel(joinLabel(role, id))).toEqual({ role, keygenId: new Uint8Array(id) })
-    fc.assert(
-      fc.property(fc.uint8Array({ maxLength: 40 }), (bytes) => {
-        const label = parseLabel(bytes)
-        if (label !== undefined) expect(joinLabel(label.role, label.keygenId)).toEqual(bytes)
-      }),
-      { seed: 1, numRuns: 300 },
-    )
-    expect(() => joinLabel('client', new Uint8Array(32))).toThrow(RangeError)
   })
 })

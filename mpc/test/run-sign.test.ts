@@ -2,9 +2,9 @@ import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { beforeAll, describe, expect, it } from 'vitest'
 import {
+  concatBytes,
   createIdentity,
   derivePublicKey,
-  joinLabel,
   ProtocolAbort,
   quorum,
   RunFailed,
@@ -90,24 +90,32 @@ describe('a run of two signers', () => {
     expect(verifiesDigest(signature!, digest, publicKey)).toBe(false)
   })
 
-  it.each([
-    ['the client', 'vertex', 'client', 2],
-    ['the lower index of two Vertices', 'vertex', 'vertex', 1],
-    ['the lower index of two clients', 'client', 'client', 1],
-  ] as const)('lets %s move first', async (_, one, other, first) => {
-    const room = new MemoryRoom(2)
-    const signers = [
-      { index: 1, role: one },
-      { index: 2, role: other },
-    ]
-    resultsOf(await signIn(room, two, signers))
-    expect(room.passed[0]!.from).toBe(first)
+  it('lets the client move first, whoever joined first', async () => {
+    expect(two.shares[0]!.keygenIds.map(([role]) => role)).toEqual([1, 2])
+    for (const order of [
+      [1, 2],
+      [2, 1],
+    ]) {
+      const room = new MemoryRoom(2)
+      const signers = order.map((index) => ({ index }))
+      const [a, b] = resultsOf(await signIn(room, two, signers))
+      expect(a).toEqual(b)
+      expect(room.passed[0]!.from).toBe(order.indexOf(1) + 1)
+    }
   })
 
-  it('does not mind who joins first', async () => {
+  it('takes no word of a label for which it is', async () => {
+    // A client that comes as a Vertex would make the true Vertex move first, without the protection of moving second.
     const room = new MemoryRoom(2)
-    const [a, b] = resultsOf(await signIn(room, two, [{ index: 2 }, { index: 1 }]))
-    expect(a).toEqual(b)
+    const { keygenIds } = two.shares[0]!
+    const running = signIn(room, two, [{ index: 2 }])
+    const lie = keygenIds[0]!.slice()
+    lie[0] = 2
+    room.join(lie)
+    room.join(concatBytes(Uint8Array.of(2), keygenIds[0]!))
+    await expireWhenIdle(room, running)
+    expect(errorsOf(await running)[0]).toMatchObject({ missing: [{ index: 1 }] })
+    expect(room.passed).toEqual([])
   })
 
   it('makes a setup in the same room when one side has none, and needs none the next time', async () => {
@@ -556,11 +564,7 @@ describe('a relay that cheats', () => {
       'swaps the roles',
       (label: Uint8Array) => Uint8Array.from(label, (b, i) => (i === 0 ? 3 - b : b)),
     ],
-    [
-      'lies about a role',
-      (label: Uint8Array) => Uint8Array.from(label, (b, i) => (i === 0 ? 1 : b)),
-    ],
-    ['swaps the keygen_ids', (label: Uint8Array) => bent(label, 5)],
+    ['changes the keygen_ids', (label: Uint8Array) => bent(label, 5)],
     ['shortens the labels', (label: Uint8Array) => label.subarray(0, 20)],
     [
       'sends an unknown role',
@@ -577,9 +581,7 @@ describe('a relay that cheats', () => {
   })
 
   it('that gives each party its own label back keeps them apart', async () => {
-    const labels = two.shares.map((share, at) =>
-      joinLabel(at === 0 ? 'client' : 'vertex', share.keygenIds[at]!),
-    )
+    const labels = two.shares.map((share, at) => share.keygenIds[at]!)
     const outcomes = await cheated((room) => {
       room.relaying = (event, to) =>
         event.type === 'peer' ? [{ ...event, label: labels[to - 1]! }] : [event]
@@ -642,9 +644,8 @@ describe('a relay that cheats', () => {
     const making = Promise.allSettled([
       runKeygen({
         suite: native,
-        link: room.join(joinLabel('vertex', keygenIds[1]!)),
+        link: room.join(keygenIds[1]!),
         room: room.id,
-        role: 'vertex',
         quorum: quorum(2, 2),
         identity: { secret: identitySecret.reveal(), keygenId: keygenIds[1]! },
         keygenIds,
@@ -660,8 +661,8 @@ describe('a relay that cheats', () => {
 
 describe('an outsider in the room', () => {
   it.each([
-    ['with a label of its own', () => joinLabel('vertex', createIdentity(native.channel).keygenId)],
-    ['with the label of a party', () => joinLabel('vertex', two.shares[1]!.keygenIds[1]!)],
+    ['with a label of its own', () => createIdentity(native.channel, 'vertex').keygenId],
+    ['with the label of a party', () => two.shares[1]!.keygenIds[1]!],
     ['with no label', () => new Uint8Array(0)],
   ])('%s leaves the run waiting for the missing party', async (_, label) => {
     const room = new MemoryRoom(2)
@@ -682,16 +683,15 @@ describe('an outsider in the room', () => {
   })
 
   it('with a key of the same parties but another share is not taken for the party', async () => {
-    const stranger = createIdentity(native.channel)
+    const stranger = createIdentity(native.channel, 'vertex')
     const room = new MemoryRoom(2)
     const running = signIn(room, two, [{ index: 1 }])
     const { keygenIds, ...share } = two.shares[1]!
     const forged = [keygenIds[0]!, stranger.keygenId]
     const other = runSign({
       suite: native,
-      link: room.join(joinLabel('vertex', keygenIds[1]!)),
+      link: room.join(keygenIds[1]!),
       room: room.id,
-      role: 'vertex',
       share: { ...share, keygenIds: forged },
       digest,
       path: [],

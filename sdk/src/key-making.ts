@@ -3,7 +3,6 @@ import {
   createIdentity,
   encodeKeyShare,
   hexToBytes,
-  joinLabel,
   parseRoomUuid,
   quorum,
   runKeygen,
@@ -42,7 +41,7 @@ export async function makeKey(
   const created = await Promise.all(
     clients.map((client) => client.answers.createKey({ signal: deadline.signal })),
   )
-  const identity = createIdentity(suite.channel)
+  const identity = createIdentity(suite.channel, 'client')
   const own = bytesToHex(identity.keygenId)
   const keygenIds = [own, ...created.map(({ keygenId }) => keygenId)]
   if (new Set(keygenIds).size !== keygenIds.length)
@@ -83,13 +82,12 @@ export async function makeKey(
     try {
       const { answers } = await bothSides(
         deadline,
-        (signal) => main.relay.join(roomUuid, joinLabel('client', identity.keygenId), signal),
+        (signal) => main.relay.join(roomUuid, identity.keygenId, signal),
         (link) =>
           runKeygen({
             suite,
             link,
             room: parseRoomUuid(roomUuid),
-            role: 'client',
             quorum: q,
             identity,
             keygenIds: keygenIds.map(hexToBytes),

@@ -3,7 +3,6 @@ import {
   encodeDer,
   hashAlgos,
   bytesToHex,
-  joinLabel,
   parseRoomUuid,
   runSign,
   type HashAlgo,
@@ -202,13 +201,12 @@ function ownSide(
   const { suite, main } = context
   const keygenId = share.keygenIds[share.index - 1]!
   return {
-    join: (signal: AbortSignal) => main.relay.join(roomUuid, joinLabel('client', keygenId), signal),
+    join: (signal: AbortSignal) => main.relay.join(roomUuid, keygenId, signal),
     run: async (link: Parameters<typeof runSign>[0]['link']): Promise<Signature> => {
       const { r, s, v } = await runSign({
         suite,
         link,
         room: parseRoomUuid(roomUuid),
-        role: 'client',
         share,
         digest: work.digest,
         path: work.path,

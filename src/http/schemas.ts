@@ -23,7 +23,7 @@ const hex32 = z
 
 const keygenId = z
   .string()
-  .regex(/^01[0-9a-f]{64}$/i, 'must be 33 bytes as hex, the first of them 01')
+  .regex(/^0[12][0-9a-f]{64}$/i, 'must be 33 bytes as hex, the first of them 01 or 02')
   .transform((value) => value.toLowerCase())
 
 const publicKey = z

@@ -24,7 +24,7 @@ export class Create {
     this.limit.take(caller.userId)
     const vaultIdentity = await this.notExists.identityInfo()
     const keyId = newUuid()
-    const { secret, keygenId } = createIdentity(this.suite.channel)
+    const { secret, keygenId } = createIdentity(this.suite.channel, 'vertex')
     try {
       await this.units.run((uow) =>
         uow.pendingKeys.insert({

@@ -3,7 +3,6 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
 import {
   createIdentity,
-  joinLabel,
   parseRoomUuid,
   quorum,
   RelayConnection,
@@ -11,7 +10,6 @@ import {
   runSign,
   type Identity,
   type KeyShare,
-  type Role,
   type RoomLink,
 } from '@vertex/mpc'
 import { nativeSuite } from '@vertex/mpc/native'
@@ -53,7 +51,6 @@ const entrances: readonly Entrance[] = [
 
 interface Party {
   readonly identity: Identity
-  readonly role: Role
   readonly enter: Entrance
   readonly setups: MemorySetups
   share?: KeyShare
@@ -61,21 +58,19 @@ interface Party {
 
 async function makeKey(t: number, n: number): Promise<Party[]> {
   const parties: Party[] = entrances.slice(0, n).map((enter, at) => ({
-    identity: createIdentity(suite.channel),
-    role: at === 0 ? 'client' : 'vertex',
+    identity: createIdentity(suite.channel, at === 0 ? 'client' : 'vertex'),
     enter,
     setups: new MemorySetups(),
   }))
   const { roomUuid } = relay.rooms.create(n)
   await Promise.all(
     parties.map(async (party) => {
-      const { identity, role, setups } = party
-      const link = await party.enter(roomUuid, joinLabel(role, identity.keygenId), 20_000)
+      const { identity, setups } = party
+      const link = await party.enter(roomUuid, identity.keygenId, 20_000)
       party.share = await runKeygen({
         suite,
         link,
         room: parseRoomUuid(roomUuid),
-        role,
         quorum: quorum(t, n),
         identity,
         keygenIds: parties.map((other) => other.identity.keygenId),
@@ -90,12 +85,11 @@ async function makeKey(t: number, n: number): Promise<Party[]> {
 async function sign(parties: readonly Party[], digest: Uint8Array, ms = 20_000) {
   const { roomUuid } = relay.rooms.create(parties.length)
   return Promise.all(
-    parties.map(async ({ enter, identity, role, share, setups }) =>
+    parties.map(async ({ enter, identity, share, setups }) =>
       runSign({
         suite,
-        link: await enter(roomUuid, joinLabel(role, identity.keygenId), ms),
+        link: await enter(roomUuid, identity.keygenId, ms),
         room: parseRoomUuid(roomUuid),
-        role,
         share: share!,
         digest,
         path: [],
@@ -137,23 +131,22 @@ describe('runs through the real relay', () => {
     const [one, other] = parties
     const { roomUuid } = relay.rooms.create(2)
     const stranger = await RawClient.connect(relay.address)
-    stranger.join(1, roomUuid, joinLabel('vertex', other!.identity.keygenId))
+    stranger.join(1, roomUuid, other!.identity.keygenId)
     await stranger.next()
-    const link = await one!.enter(roomUuid, joinLabel('client', one!.identity.keygenId), 300)
+    const link = await one!.enter(roomUuid, one!.identity.keygenId, 300)
     stranger.say({ type: 'send', channel: 1, to: 2, payload: randomBytes(185) })
     const running = runSign({
       suite,
       link,
       room: parseRoomUuid(roomUuid),
-      role: 'client',
       share: one!.share!,
       digest: randomBytes(32),
       path: [],
       setups: one!.setups,
     })
-    await expect(
-      other!.enter(roomUuid, joinLabel('vertex', other!.identity.keygenId), 300),
-    ).rejects.toMatchObject({ reason: 'room_full' })
+    await expect(other!.enter(roomUuid, other!.identity.keygenId, 300)).rejects.toMatchObject({
+      reason: 'room_full',
+    })
     await expect(running).rejects.toMatchObject({
       reason: 'room_timeout',
       missing: [{ keygenId: other!.identity.keygenId }],
@@ -166,14 +159,13 @@ describe('runs through the real relay', () => {
     const parties = await makeKey(2, 2)
     const [one, other] = parties
     const { roomUuid } = relay.rooms.create(2)
-    const label = joinLabel('client', one!.identity.keygenId)
+    const label = one!.identity.keygenId
     const leaver = await one!.enter(roomUuid, label, 20_000)
-    const link = await other!.enter(roomUuid, joinLabel('vertex', other!.identity.keygenId), 20_000)
+    const link = await other!.enter(roomUuid, other!.identity.keygenId, 20_000)
     const running = runSign({
       suite,
       link,
       room: parseRoomUuid(roomUuid),
-      role: 'vertex',
       share: other!.share!,
       digest: randomBytes(32),
       path: [],

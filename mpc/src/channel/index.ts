@@ -1,6 +1,14 @@
 export type { ChannelCrypto } from './crypto.js'
 export { ChannelError } from './channel-error.js'
-export { createIdentity, identityOf, channelKey, type Identity } from './identity.js'
+export {
+  channelKey,
+  checkKeygenId,
+  createIdentity,
+  identityOf,
+  KEYGEN_ID_BYTES,
+  type Identity,
+  type Role,
+} from './identity.js'
 export { nobleChannelCrypto } from './noble.js'
 export {
   initiate,

@@ -1,4 +1,5 @@
 import { concatBytes, equalBytes, u16, u32, u8 } from '../bytes.js'
+import { checkKeygenId, KEYGEN_ID_BYTES } from '../channel/identity.js'
 import { InvalidPoint, type Point, type Scalar } from '../curve/curve.js'
 import { decodeNonZeroScalar, encodeScalar, InvalidScalar } from '../math/scalar.js'
 import { partyIndex, quorum, type PartyIndex, type Quorum } from '../party.js'
@@ -37,11 +38,6 @@ export interface KeyShare {
 export class InvalidKeyShare extends Error {
   override readonly name = 'InvalidKeyShare'
 }
-
-/** The version byte before the X25519 public key in a keygen_id. */
-export const KEYGEN_ID_VERSION = 0x01
-/** A keygen_id: version byte, then the party's X25519 public key. */
-export const KEYGEN_ID_BYTES = 33
 
 const FORMAT = 0x01
 const SECP256K1 = 0x01
@@ -158,13 +154,17 @@ export function checkKeyShare({ curve, channel }: Suite, share: KeyShare): void 
 }
 
 /**
- * Checks that keygen_ids are of the known version, distinct and in rank order.
+ * Checks each keygen_id, and that they are distinct and in rank order.
  * @throws InvalidKeyShare
  */
 export function checkKeygenIds(keygenIds: readonly Uint8Array[]): void {
   keygenIds.forEach((id, at) => {
-    if (id.length !== KEYGEN_ID_BYTES || id[0] !== KEYGEN_ID_VERSION)
-      throw new InvalidKeyShare('a keygen_id has a wrong length or version')
+    try {
+      checkKeygenId(id)
+    } catch (e) {
+      if (e instanceof RangeError) throw new InvalidKeyShare(e.message)
+      throw e
+    }
     if (at > 0 && compareBytes(keygenIds[at - 1]!, id) >= 0)
       throw new InvalidKeyShare('the keygen_ids are not distinct and ascending')
   })

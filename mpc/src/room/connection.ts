@@ -46,7 +46,7 @@ export class RelayConnection {
   }
 
   /**
-   * Joins a room under a label (see `joinLabel`).
+   * Joins a room under a label (in a run: the own keygen_id).
    * @param deadline calls the link off with `room_timeout`, while joining and afterwards
    * @throws RoomClosed with the relay's reason when it does not let us in
    */

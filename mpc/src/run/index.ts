@@ -1,5 +1,4 @@
 export type { KeygenRun, RunOptions, SignRun } from './options.js'
-export { joinLabel, type Role } from './label.js'
 export type { SetupCache } from './setup-cache.js'
 export {
   RunFailed,

@@ -1,4 +1,5 @@
 import { equalBytes } from '../bytes.js'
+import { checkKeygenId } from '../channel/identity.js'
 import { compareBytes, type KeyShare } from '../dkls23/key-share.js'
 import { startKeygen } from '../dkls23/keygen/index.js'
 import { partyIndex } from '../party.js'
@@ -19,17 +20,18 @@ const zeros = new Uint8Array(32)
  * Makes a key with all n parties in one room, then an OT setup with each of them. Resolves with the share once every
  * party has confirmed the key; setups for which there was no time are made by the first signature instead.
  * docs/spec/run.md
- * @throws RangeError when the keygen_ids are not n distinct ones with the own among them
+ * @throws RangeError when the keygen_ids are not n good and distinct ones with the own among them
  * @throws SessionMismatch when the parties do not mean the same run
  * @throws ProtocolAbort when a check of the keygen fails
  * @throws RunFailed when a party or the room is gone
  */
 export async function runKeygen(o: KeygenRun): Promise<KeyShare> {
   try {
-    const { suite, link, room, role, quorum, identity, setups } = o
+    const { suite, link, room, quorum, identity, setups } = o
     const keygenIds = [...o.keygenIds].sort(compareBytes)
     if (keygenIds.length !== quorum.parties)
       throw new RangeError(`${quorum.parties} keygen_ids expected, not ${keygenIds.length}`)
+    keygenIds.forEach(checkKeygenId)
     if (keygenIds.some((id, at) => at > 0 && equalBytes(id, keygenIds[at - 1]!)))
       throw new RangeError('a keygen_id stands twice among the parties')
     const rank = keygenIds.findIndex((id) => equalBytes(id, identity.keygenId))
@@ -52,7 +54,6 @@ export async function runKeygen(o: KeygenRun): Promise<KeyShare> {
       link,
       room,
       operation: 'keygen',
-      role,
       me,
       secret: identity.secret,
       keygenIds,

@@ -16,7 +16,6 @@ import { RoomClosed, type RoomEvent, type RoomLink } from '../room/link.js'
 import { tags } from '../tags.js'
 import { Transcript } from '../transcript.js'
 import { RunFailed, type MissingParty } from './failures.js'
-import { parseLabel, roleByte, type Role } from './label.js'
 import { compareOffers, noSetup, OFFER_BYTES } from './offer.js'
 import { Peer } from './peer.js'
 import { encodeAbort } from './wire.js'
@@ -33,7 +32,6 @@ export interface MeetingInput {
   readonly link: RoomLink
   readonly room: Uint8Array
   readonly operation: 'keygen' | 'sign'
-  readonly role: Role
   readonly me: PartyIndex
   /** The X25519 secret behind the own keygen_id. */
   readonly secret: Uint8Array
@@ -115,26 +113,28 @@ export class Meeting {
   }
 
   #take(event: RoomEvent): void {
-    if (event.type === 'peer') this.#welcome(event.slot, event.label)
-    else this.#hear(event.from, event.bytes)
+    try {
+      if (event.type === 'peer') this.#welcome(event.slot, event.label)
+      else this.#hear(event.from, event.bytes)
+    } catch (error) {
+      if (!(error instanceof ChannelError)) throw error
+      // Whoever caused this is not the party it claims to be, or not in this run: as if it had never come.
+    }
   }
 
   #welcome(slot: number, label: Uint8Array): void {
-    const { link, keygenIds, me, role, crypto, secret } = this.#input
+    const { link, keygenIds, me, crypto, secret } = this.#input
     if (slot === link.slot || slot < 1 || slot > link.size || this.#guests.has(slot)) return
-    const claim = parseLabel(label)
-    if (claim === undefined) return
-    const rank = keygenIds.findIndex((id) => equalBytes(id, claim.keygenId))
+    const rank = keygenIds.findIndex((id) => equalBytes(id, label))
     if (rank < 0 || rank + 1 === me) return
     const party = { index: partyIndex(rank + 1), keygenId: keygenIds[rank]! }
-    const iMoveFirst = movesFirst({ index: me, role }, { index: party.index, role: claim.role })
     const handshake = {
       crypto,
-      prologue: this.#prologue(iMoveFirst ? [role, claim.role] : [claim.role, role]),
+      prologue: this.#prologue(),
       secret,
       peer: channelKey(party.keygenId),
     }
-    const initiator = iMoveFirst ? initiate(handshake) : undefined
+    const initiator = this.#movesFirst(party.index) ? initiate(handshake) : undefined
     this.#guests.set(slot, {
       party,
       handshake,
@@ -154,14 +154,9 @@ export class Meeting {
       return
     }
     if (this.#peers.has(guest.party.index) || guest.tries++ >= MOST_TRIES) return
-    try {
-      if (guest.initiator !== undefined) this.#finish(slot, guest, guest.initiator, bytes)
-      else if (bytes.length === HANDSHAKE_OVERHEAD) this.#answer(slot, guest, bytes)
-      else this.#admit(slot, guest, bytes)
-    } catch (error) {
-      if (!(error instanceof ChannelError)) throw error
-      // Whoever sent this is not the party it claims to be, or not in this run: as if it had never come.
-    }
+    if (guest.initiator !== undefined) this.#finish(slot, guest, guest.initiator, bytes)
+    else if (bytes.length === HANDSHAKE_OVERHEAD) this.#answer(slot, guest, bytes)
+    else this.#admit(slot, guest, bytes)
   }
 
   /** As the initiator: the responder's message carries its offer. */
@@ -264,20 +259,18 @@ export class Meeting {
   }
 
   /** What both sides must mean before a single byte decrypts. docs/spec/run.md, step 2 */
-  #prologue([initiator, responder]: readonly [Role, Role]): Uint8Array {
+  #prologue(): Uint8Array {
     const { room, operation, keygenIds } = this.#input
     return new Transcript(tags.channelPrologue)
-      .add(room, u8(operation === 'keygen' ? 1 : 2), roleByte(initiator), roleByte(responder))
+      .add(room, u8(operation === 'keygen' ? 1 : 2))
       .list(keygenIds)
       .digest()
   }
-}
-
-/** With exactly one client among two it moves first, so that a Vertex derives its nonce last; else the lower index. */
-function movesFirst(
-  mine: { index: PartyIndex; role: Role },
-  theirs: { index: PartyIndex; role: Role },
-): boolean {
-  if (mine.role !== theirs.role) return mine.role === 'client'
-  return mine.index < theirs.index
+  /**
+   * The lower index moves first. Between a client and a Vertex that is the client, since its keygen_id has the lower
+   * first byte; so a Vertex derives its nonce last. Keygen fixed this, and no label can change it.
+   */
+  #movesFirst(peer: PartyIndex): boolean {
+    return this.#input.me < peer
+  }
 }

@@ -3,18 +3,15 @@ import type { KeyShare } from '../dkls23/key-share.js'
 import type { Quorum } from '../party.js'
 import type { RoomLink } from '../room/link.js'
 import type { Suite } from '../suite.js'
-import type { Role } from './label.js'
 import type { SetupCache } from './setup-cache.js'
 
 /** What every run is given. */
 export interface RunOptions {
   readonly suite: Suite
-  /** The joined room, under the label of `joinLabel(role, own keygen_id)`. The run leaves it at its end. */
+  /** The joined room, under the own keygen_id as the label. The run leaves it at its end. */
   readonly link: RoomLink
   /** The room's 16 bytes. */
   readonly room: Uint8Array
-  /** What this party is in this run; with exactly one client among two, the client moves first. */
-  readonly role: Role
   readonly setups: SetupCache
 }
 

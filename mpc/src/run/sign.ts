@@ -26,7 +26,7 @@ import { playRounds } from './rounds.js'
  */
 export async function runSign(o: SignRun): Promise<Signature> {
   try {
-    const { suite, link, room, role, share, digest, path, setups } = o
+    const { suite, link, room, share, digest, path, setups } = o
     const { quorum, keygenIds, index: me, fingerprint, epoch } = share
     if (digest.length !== 32) throw new RangeError('a digest has 32 bytes')
     if (link.size < quorum.threshold || link.size > quorum.parties)
@@ -38,7 +38,6 @@ export async function runSign(o: SignRun): Promise<Signature> {
       link,
       room,
       operation: 'sign',
-      role,
       me,
       secret: share.identitySecret.reveal(),
       keygenIds,

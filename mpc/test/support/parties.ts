@@ -33,9 +33,9 @@ const suiteOf = (suites: Suites, i: PartyIndex) => suites[Math.min(i, suites.len
 
 /** What each party of a new key brings to its keygen. */
 export function keygenInputs(threshold: number, parties: number, suites: Suites): KeygenInput[] {
-  const identities = Array.from({ length: parties }, () => createIdentity(noble.channel)).sort(
-    (a, b) => compareBytes(a.keygenId, b.keygenId),
-  )
+  const identities = Array.from({ length: parties }, (_, at) =>
+    createIdentity(noble.channel, at === 0 ? 'client' : 'vertex'),
+  ).sort((a, b) => compareBytes(a.keygenId, b.keygenId))
   const sid = randomBytes(32)
   return identities.map(({ secret }, at) => ({
     suite: suiteOf(suites, partyIndex(at + 1)),

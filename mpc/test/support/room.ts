@@ -1,13 +1,11 @@
 import { randomBytes } from 'node:crypto'
 import {
-  joinLabel,
   Mailbox,
   RoomClosed,
   runSign,
   type AbortCode,
   type PairSetup,
   type PartyIndex,
-  type Role,
   type RoomCloseReason,
   type RoomEvent,
   type RoomLink,
@@ -129,7 +127,6 @@ export const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('h
 /** How one party signs; what is left out comes from the key. */
 export interface Signer {
   readonly index: number
-  readonly role?: Role
   readonly setups?: MemorySetups
   readonly change?: (run: SignRun) => SignRun
   /** The size of the room as the relay tells it to this party. */
@@ -144,13 +141,12 @@ export function signIn(
   digest: Uint8Array = randomBytes(32),
 ): Promise<PromiseSettledResult<Signature>[]> {
   return Promise.allSettled(
-    signers.map(({ index, role = index === 1 ? 'client' : 'vertex', setups, change, size }) => {
+    signers.map(({ index, setups, change, size }) => {
       const share = key.shares[index - 1]!
       const run: SignRun = {
         suite: key.suites[Math.min(index, key.suites.length) - 1] as Suite,
-        link: room.join(joinLabel(role, share.keygenIds[index - 1]!), size),
+        link: room.join(share.keygenIds[index - 1]!, size),
         room: room.id,
-        role,
         setups: setups ?? new MemorySetups(key.setups.get(share.index)),
         share,
         digest,
