@@ -8,8 +8,8 @@ import { Transcript, type KeyedHash } from './transcript.js'
 /**
  * The randomness of one run, hedged: a PRF keyed by H(32 random bytes, the party's secret, what the run is about,
  * everything received so far). A broken or cloned random source alone then repeats nothing, as long as one of the
- * other parts differs; a party that has absorbed its peer's first message before it draws is safe even against a
- * peer that replays all else. docs/spec/sign.md, section 2
+ * other parts differs; a party that absorbs its peer's first message before it draws meets whoever changes that message
+ * with other randomness, even if all else repeats. What that does not cover: docs/spec/sign.md, section 2
  */
 export class Hedge {
   readonly #rng: Rng
