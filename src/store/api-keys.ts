@@ -12,6 +12,7 @@ import {
 } from './columns.js'
 import { addTombstone } from './tombstones.js'
 import type { Unit } from './unit.js'
+import { assertUser } from './users.js'
 
 interface ApiKeyRow {
   apiKeyId: string
@@ -51,6 +52,7 @@ export class ApiKeys implements ApiKeyVerbs {
   insert(apiKey: ApiKeyRecord): Promise<void> {
     return this.unit.verb(async (manager) => {
       const { apiKeyId, userId, secretHash, issuedAt, expiresAt, recovered } = apiKey
+      await assertUser(manager, userId)
       await manager.insert<ApiKeyRow>(TABLE, {
         apiKeyId,
         userId,

@@ -13,6 +13,7 @@ import {
   type Engine,
 } from './columns.js'
 import type { Unit } from './unit.js'
+import { assertUser } from './users.js'
 
 interface PendingKeyRow {
   keyId: string
@@ -63,6 +64,7 @@ export class PendingKeys implements PendingKeyVerbs {
         identityOf(row),
         key.identitySecret,
       )
+      await assertUser(manager, key.userId)
       await manager.insert<PendingKeyRow>(TABLE, {
         ...row,
         identitySecret,

@@ -14,6 +14,7 @@ import {
 import { retireAllOf } from './setups.js'
 import { addTombstone } from './tombstones.js'
 import { conflict, type Unit } from './unit.js'
+import { assertUser } from './users.js'
 
 /** A share without its sealed record. */
 export interface ShareRow {
@@ -82,6 +83,7 @@ export class Shares implements ShareVerbs {
   insert(share: ShareRecord, record: Uint8Array): Promise<void> {
     return this.unit.verb(async (manager) => {
       const row = toShareRow(share)
+      await assertUser(manager, row.userId)
       await manager.insert<SealedShareRow>(TABLE, { ...row, record: this.#seal(row, record) })
     })
   }

@@ -1,3 +1,4 @@
+import type { EntityManager } from 'typeorm'
 import type { UserRecord, UserVerbs } from '../vault/ports.js'
 import { flag, isStorable, primaryText, table, text, time } from './columns.js'
 import { addTombstone } from './tombstones.js'
@@ -67,4 +68,13 @@ export class Users implements UserVerbs {
       return (await manager.findOneBy<UserRow>(TABLE, where)) ?? undefined
     })
   }
+}
+
+/**
+ * For what belongs to a user. Asked before the foreign key is, because SQLite does not say which one it missed; the key
+ * still stands behind it, and a race on Postgres is run again and then ends here.
+ * @throws StoreConflict `user_gone`
+ */
+export async function assertUser(manager: EntityManager, userId: string): Promise<void> {
+  if (!(await manager.existsBy<UserRow>(TABLE, { userId }))) throw conflict('user_gone')
 }

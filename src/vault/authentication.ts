@@ -1,12 +1,9 @@
 import { equalBytes } from '@vertex/mpc'
-import { VaultError } from './errors.js'
+import { denied } from './errors.js'
 import type { Caller } from './facade.js'
 import type { VaultLog } from './log.js'
 import type { ApiKeyClaims, ApiKeyPort, Clock, UnitOfWork } from './ports.js'
 import type { Units } from './units.js'
-
-/** What a caller learns when a key is not accepted: never why. */
-const denied = () => new VaultError('access_denied', 'this API key is not accepted')
 
 /**
  * Recognises callers, and lets users of the time before a total loss in: an API key that this database does not know,

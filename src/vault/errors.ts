@@ -62,3 +62,6 @@ export class VaultError extends Error {
     super(message, options)
   }
 }
+
+/** What a caller learns when a key is not accepted: never why. */
+export const denied = () => new VaultError('access_denied', 'this API key is not accepted')

@@ -33,6 +33,7 @@ export type Conflict =
   | 'user_id'
   | 'user_name'
   | 'user_has_keys'
+  | 'user_gone'
   | 'api_key_id'
   | 'key_id'
   | 'share'
@@ -41,7 +42,7 @@ export type Conflict =
   | 'setup_id'
 
 /**
- * Something unique exists already, or something still hangs on what should go. Ends the unit of work: it is rolled
+ * Something unique exists already, something still hangs on what should go, or what it should hang on is gone. Ends the unit of work: it is rolled
  * back even if the error is caught inside.
  */
 export class StoreConflict extends Error {
@@ -164,7 +165,7 @@ export interface ApiKeyRecord {
 }
 
 export interface ApiKeyVerbs {
-  /** The user must exist. @throws StoreConflict `api_key_id` */
+  /** @throws StoreConflict `api_key_id`, `user_gone` */
   insert(apiKey: ApiKeyRecord): Promise<void>
   /** Not revoked ones only. Without a user, because this is how a caller is recognised. */
   byId(apiKeyId: string): Promise<ApiKeyRecord | undefined>
@@ -187,7 +188,7 @@ export interface PendingKey extends PendingKeyRecord {
 }
 
 export interface PendingKeyVerbs {
-  /** @throws StoreConflict `key_id` */
+  /** @throws StoreConflict `key_id`, `user_gone` */
   insert(key: PendingKey): Promise<void>
   /** Of this user; anybody else's is undefined exactly as a random one. Opens the secret. */
   find(userId: string, keyId: string): Promise<PendingKey | undefined>
@@ -224,7 +225,7 @@ export interface ShareRecord {
 }
 
 export interface ShareVerbs {
-  /** Seals `record` (an encoded KeyShare) and keeps it. @throws StoreConflict `share` when the share exists */
+  /** Seals `record` (an encoded KeyShare) and keeps it. @throws StoreConflict `share` when the share exists, `user_gone` */
   insert(share: ShareRecord, record: Uint8Array): Promise<void>
   /** All shares of this user and public key: any party, any epoch, oldest epoch first. */
   findForUser(userId: string, publicKey: Uint8Array): Promise<readonly ShareRecord[]>

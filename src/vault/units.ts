@@ -1,4 +1,4 @@
-import { VaultError } from './errors.js'
+import { denied, VaultError } from './errors.js'
 import { StorageUnavailable, StoreConflict, type UnitOfWork, type VaultStore } from './ports.js'
 
 /** How often a unit is tried again after it lost a race for something unique. */
@@ -8,7 +8,7 @@ const RACES = 3
 export class Units {
   constructor(private readonly store: VaultStore) {}
 
-  /** As `VaultStore.run`. @throws VaultError `storage_unavailable` in place of StorageUnavailable */
+  /** As `VaultStore.run`. @throws VaultError `storage_unavailable` in place of StorageUnavailable, `access_denied` of `user_gone` */
   async run<T>(work: (uow: UnitOfWork) => Promise<T>): Promise<T> {
     try {
       return await this.store.run(work)
@@ -42,6 +42,9 @@ export class Units {
 }
 
 function asVaultError(e: unknown): unknown {
+  if (e instanceof StoreConflict && e.conflict === 'user_gone')
+    // Deleted while the request was under way: its API key went with it.
+    return denied()
   if (!(e instanceof StorageUnavailable)) return e
   return new VaultError(
     'storage_unavailable',

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openStore } from '../../src/store/index.js'
 import { StoreConflict, type VaultStore } from '../../src/vault/ports.js'
 import { clock, engines, storageKey, testSeal } from './engines.js'
-import { aHandle, aShare, aUser, bytes, insertKey, insertUser } from './rows.js'
+import { aHandle, aPendingKey, aShare, aUser, bytes, insertKey, insertUser } from './rows.js'
 
 describe.each(engines)('concurrent units of work on $name', (engine) => {
   describe.skipIf(engine.missing !== undefined)('behave as if one ran after the other', () => {
@@ -84,6 +84,20 @@ describe.each(engines)('concurrent units of work on $name', (engine) => {
       expect(await store.run((uow) => uow.handles.countForShare(user.userId, share.shareId))).toBe(
         2,
       )
+    })
+
+    it('gives a user who is being deleted nothing more, or deletes that too', async () => {
+      for (let round = 0; round < 8; round++) {
+        const { userId } = await insertUser(store)
+        const [inserting, deleting] = await Promise.allSettled([
+          store.run((uow) => uow.pendingKeys.insert(aPendingKey(userId))),
+          store.run((uow) => uow.users.delete(userId, 1)),
+        ])
+        expect(deleting).toEqual({ status: 'fulfilled', value: true })
+        if (inserting.status === 'rejected')
+          expect(inserting.reason).toEqual(new StoreConflict('user_gone'))
+        expect(await store.run((uow) => uow.pendingKeys.listForUser(userId))).toEqual([])
+      }
     })
 
     it('never leaves a key_id without its share when import and deletion race', async () => {

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { openStore } from '../../src/store/index.js'
 import { StoreConflict, type VaultStore } from '../../src/vault/ports.js'
 import { clock, engines, storageKey, testSeal } from './engines.js'
-import { aHandle, aPendingKey, aUser, bytes, id, insertKey, insertUser } from './rows.js'
+import { aHandle, aPendingKey, aShare, aUser, bytes, id, insertKey, insertUser } from './rows.js'
 
 const conflict = (what: string): unknown =>
   expect.objectContaining({ name: 'StoreConflict', conflict: what })
@@ -230,13 +230,17 @@ describe.each(engines)('the store on $name', (engine) => {
       })
 
       it('need a user', async () => {
-        await expect(store.run((uow) => uow.apiKeys.insert(anApiKey(id())))).rejects.toThrow(
-          'refused a statement',
-        )
+        const inserting = store.run((uow) => uow.apiKeys.insert(anApiKey(id())))
+        await expect(inserting).rejects.toEqual(conflict('user_gone'))
       })
     })
 
     describe('pending keys', () => {
+      it('need a user', async () => {
+        const inserting = store.run((uow) => uow.pendingKeys.insert(aPendingKey(id())))
+        await expect(inserting).rejects.toEqual(conflict('user_gone'))
+      })
+
       it('are found by their user only, and taken once', async () => {
         const [user, other] = [await insertUser(store), await insertUser(store)]
         const key = aPendingKey(user.userId)
@@ -265,6 +269,11 @@ describe.each(engines)('the store on $name', (engine) => {
     })
 
     describe('shares', () => {
+      it('need a user', async () => {
+        const inserting = store.run((uow) => uow.shares.insert(aShare(id()), bytes(9)))
+        await expect(inserting).rejects.toEqual(conflict('user_gone'))
+      })
+
       it('are opened by their user only', async () => {
         const { user, share, record } = await insertKey(store)
         const other = await insertUser(store)

@@ -254,12 +254,13 @@ describe.each(engines)('an error of our own on $name', (engine) => {
       const database = await engine.create()
       const store = await openStore({ database, rowSeal, clock })
       const secretHash = bytes(32)
+      const { userId } = await insertUser(store)
       const inserting = store.run((uow) =>
         uow.apiKeys.insert({
           apiKeyId: id(),
-          userId: null as unknown as string,
+          userId,
           secretHash,
-          issuedAt: 1,
+          issuedAt: null as unknown as number,
           expiresAt: null,
           recovered: false,
         }),

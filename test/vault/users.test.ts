@@ -100,4 +100,11 @@ describe('users', () => {
     await world.vault.createKey(caller)
     await world.vault.deleteUser(caller.userId)
   })
+
+  it('that are deleted while a request of theirs is under way are not let in any more', async () => {
+    const world = await openWorld()
+    const caller = await world.newCaller()
+    await world.vault.deleteUser(caller.userId)
+    await expect(world.vault.createKey(caller)).rejects.toMatchObject({ errType: 'access_denied' })
+  })
 })
