@@ -3,6 +3,7 @@ import type { Context } from './context.js'
 import { BackupError, IdentityError } from './errors.js'
 import { vertexAt, type LiveKey } from './live-key.js'
 import type { Backup, KeyRecord } from './record.js'
+import { livesUnder, proveIdentity } from './recovery.js'
 import { identityHeaders } from './identity-headers.js'
 import type { VertexClient } from './vertex-client.js'
 
@@ -20,6 +21,10 @@ export interface VerifiedBackup {
 /**
  * Takes a fresh backup of a Vertex's share and has it verified. An encrypted one is stored for recovery; one in the clear
  * is only handed out, since whoever keeps it beside this party's share has both.
+ *
+ * A Vertex that had an identity proves it first, since a backup that nobody may call for is none. The pin follows the
+ * vault to its newest identity, so that an operator may disable an old backup secret once every key was exported again.
+ * @throws IdentityError, BackupError, RollbackDetectedError
  */
 export async function backUp(
   context: Context,
@@ -29,7 +34,9 @@ export async function backUp(
   signal: AbortSignal,
 ): Promise<Backup> {
   const record = await key.record()
-  const { keyId, identity } = vertexAt(record, at)
+  const vertex = vertexAt(record, at)
+  const { keyId, identity } = vertex
+  const proven = await proveIdentity(context, client, key, vertex, signal)
   const headers = identityHeaders(randomBytes(32), identity?.fingerprint)
   const backup = await client.answers.exportKeyShare(keyId, { signal, headers })
   if (identity !== null && backup.export_type !== 'encrypted')
@@ -39,7 +46,12 @@ export async function backUp(
     )
   const { epoch } = await verify(client, record, backup, signal)
   if (backup.export_type === 'encrypted')
-    await key.updateVertex(at, (vertex) => ({ ...vertex, backup }))
+    await key.updateVertex(at, (now) => ({
+      ...now,
+      backup,
+      // What was proven before a recovery says nothing about the database that came after it.
+      ...(proven && now.generation === vertex.generation ? livesUnder(now, proven) : {}),
+    }))
   context.events.emit('backup', { id: key.id, url: client.url, keyId, epoch })
   return backup
 }

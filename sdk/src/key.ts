@@ -3,9 +3,9 @@ import { backUp, verify, type VerifiedBackup } from './backups.js'
 import type { Context } from './context.js'
 import { withDeadline } from './deadline.js'
 import { RequestError, VertexError } from './errors.js'
-import type { LiveKey } from './live-key.js'
+import { vertexAt, type LiveKey } from './live-key.js'
 import type { Backup, KeyRecord } from './record.js'
-import { renewPin } from './recovery.js'
+import { proveIdentity } from './recovery.js'
 import {
   checkPath,
   joinSign,
@@ -107,11 +107,12 @@ export class EcdsaKey {
   /**
    * Takes a fresh backup of the server's share, has it verified, stores it for recovery, and hands it out. One in the
    * clear is not stored: keep it where this party's share is not.
+   * @throws IdentityError when the Vertex does not prove the pinned vault identity; the stored backup then stays
    */
   async exportBackup(options: AtVertex = {}): Promise<Backup> {
     const { at, client } = this.#vertex(options.vertex)
     const backup = await withDeadline(this.#context.deadlineMs, options.signal, ({ signal }) =>
-      this.#backUp(client, at, signal),
+      backUp(this.#context, client, this.#live, at, signal),
     )
     await this.#refresh()
     return backup
@@ -120,17 +121,21 @@ export class EcdsaKey {
   /**
    * Has a backup checked by the Vertex as an import would: the stored one, or the one given. Changes nothing.
    * @throws BackupError
+   * @throws IdentityError when the Vertex could not call for the stored one, as it does not prove the pinned identity
    */
   async verifyBackup(
     options: AtVertex & { readonly backup?: Backup } = {},
   ): Promise<VerifiedBackup> {
     const { at, client } = this.#vertex(options.vertex)
     const record = await this.#live.record()
-    const backup = options.backup ?? record.vertices[at]?.backup ?? null
+    const vertex = vertexAt(record, at)
+    const backup = options.backup ?? vertex.backup
     if (backup === null) throw new VertexError('backup_missing', 'there is no backup of this share')
-    return withDeadline(this.#context.deadlineMs, options.signal, ({ signal }) =>
-      verify(client, record, backup, signal),
-    )
+    return withDeadline(this.#context.deadlineMs, options.signal, async ({ signal }) => {
+      if (options.backup === undefined)
+        await proveIdentity(this.#context, client, this.#live, vertex, signal)
+      return verify(client, record, backup, signal)
+    })
   }
 
   /** Deletes the handles at all Vertices, then this party's share with its backups. Not to be undone. */
@@ -153,12 +158,6 @@ export class EcdsaKey {
 
   toJSON() {
     return { id: this.id, keyId: this.keyId, publicKey: this.#record.publicKey }
-  }
-
-  async #backUp(client: VertexClient, at: number, signal: AbortSignal): Promise<Backup> {
-    const backup = await backUp(this.#context, client, this.#live, at, signal)
-    await renewPin(this.#context, client, this.#live, at, signal)
-    return backup
   }
 
   async #refresh(): Promise<void> {

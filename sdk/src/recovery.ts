@@ -9,7 +9,7 @@ import {
 import { randomBytes } from '@noble/hashes/utils.js'
 import type { Context } from './context.js'
 import { identityHeaders } from './identity-headers.js'
-import { withDeadline, withSignal } from './deadline.js'
+import { asError, withDeadline, withSignal } from './deadline.js'
 import {
   IdentityError,
   KeyNotFoundError,
@@ -128,39 +128,47 @@ function believe(
 }
 
 /**
- * Follows the vault to its newest identity, so that an operator may disable an old backup secret once every key has
- * been exported again. Asks for a key that nobody has; where the answer is not signed, the pin stays as it is.
+ * Has a Vertex prove that it could call for its backup: it is asked for a key that nobody has, and its answer must be
+ * signed by the pinned identity. A newer identity that this one vouches for comes back with it, to be pinned together
+ * with the next backup; undefined comes back where backups are in the clear. Changes nothing.
+ * @throws IdentityError
  * @throws RollbackDetectedError
  */
-export async function renewPin(
+export async function proveIdentity(
   context: Context,
   client: VertexClient,
   key: LiveKey,
-  at: number,
+  { identity: pinned, formerGenerations }: VertexRecord,
   signal: AbortSignal,
-): Promise<void> {
-  const vertex = vertexAt(await key.record(), at)
-  if (vertex.identity === null) return
+): Promise<Verdict | undefined> {
+  if (pinned === null) return undefined
   const keyId = roomUuid(randomBytes(16))
   const nonce = randomBytes(32)
-  const headers = identityHeaders(nonce, vertex.identity.fingerprint)
-  const error: unknown = await client.answers.getKey(keyId, { signal, headers }).then(
+  const headers = identityHeaders(nonce, pinned.fingerprint)
+  const error = await client.answers.getKey(keyId, { signal, headers }).then(
     () => undefined,
-    (reason: unknown) => reason,
+    (reason: unknown) => {
+      if (reason instanceof KeyNotFoundError) return reason
+      throw asError(reason)
+    },
   )
-  if (!(error instanceof KeyNotFoundError)) return
-  const said = believe(client, vertex.identity, { keyId, nonce, error })
-  if (said === undefined) return
-  if (vertex.formerGenerations.includes(said.generation))
+  const said = error && believe(client, pinned, { keyId, nonce, error })
+  if (said === undefined)
+    throw new IdentityError(
+      'identity_mismatch',
+      'the Vertex proves neither the pinned vault identity nor one that it vouches for: it needs its former backup secret and vault name',
+      { cause: error },
+    )
+  if (formerGenerations.includes(said.generation))
     throw rollback(context, key, client.url, 'generation_returned', RETURNED, error)
-  await key.updateVertex(at, (now) => ({ ...now, ...livesUnder(now, said) }))
+  return said
 }
 
 const RETURNED =
   'a database that was left behind answers again: the Vertex was put back to an older state'
 
 /** The members of a record that say under which database and identity a share lives. */
-function livesUnder(vertex: VertexRecord, { generation, identity }: Verdict) {
+export function livesUnder(vertex: VertexRecord, { generation, identity }: Verdict) {
   const left =
     vertex.generation === null || vertex.generation === generation ? [] : [vertex.generation]
   return {

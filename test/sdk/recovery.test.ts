@@ -2,9 +2,16 @@ import { execFileSync } from 'node:child_process'
 import { cpSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { ed25519 } from '@noble/curves/ed25519.js'
-import { bytesToHex, hexToBytes, signKeyIdNotExists, vaultIdentityFingerprint } from '@vertex/mpc'
+import {
+  bytesToHex,
+  hexToBytes,
+  signKeyIdNotExists,
+  signSuccessor,
+  vaultIdentityFingerprint,
+} from '@vertex/mpc'
 import {
   EcdsaKey,
+  IdentityError,
   KeyNotFoundError,
   MemoryShareStore,
   RollbackDetectedError,
@@ -347,6 +354,49 @@ describe('no backup leaves by itself', () => {
     expect(wire.imports).toBe(0)
     wire.meddle = (_, send) => send()
     await signs(key)
+  })
+})
+
+describe('a vault that does not prove its pinned identity', () => {
+  it('gives no new backup in the place of the old one', async () => {
+    const { key, store, wire, events } = await party()
+    const before = await store.get('key', key.id)
+    const seed = new Uint8Array(32).fill(7)
+    type Answer = Record<string, unknown>
+    const answers: Record<string, (said: Answer) => Response> = {
+      unsigned: ({ err_msg, err_type }) => Response.json({ err_msg, err_type }, { status: 400 }),
+      'a successor of its own choice': (said) => {
+        const [vaultName, successor] = [said['vault_name'] as string, ed25519.getPublicKey(seed)]
+        const signature = bytesToHex(signSuccessor(seed, { vaultName, successor }))
+        const chosen = { public_key: bytesToHex(successor), signature }
+        return Response.json({ ...said, successor: chosen }, { status: 400 })
+      },
+      'a key that nobody has': () =>
+        Response.json({ keygen_id: `01${'ab'.repeat(32)}`, pubkey: bytesToHex(key.publicKey) }),
+    }
+    for (const [name, answer] of Object.entries(answers)) {
+      wire.meddle = async (path, send) => {
+        const given = await send()
+        const asksForNothing = path.startsWith('/ecdsa/keys/') && given.status === 400
+        return asksForNothing ? answer((await given.json()) as Answer) : given
+      }
+      for (const attempt of [() => key.exportBackup(), () => key.verifyBackup()]) {
+        const error: unknown = await attempt().catch((reason: unknown) => reason)
+        expect(error, name).toBeInstanceOf(IdentityError)
+        expect(error, name).toMatchObject({ errType: 'identity_mismatch' })
+      }
+    }
+    wire.meddle = (path, send) =>
+      path.startsWith('/ecdsa/keys/')
+        ? Promise.resolve(Response.json({ err_type: 'storage_unavailable' }, { status: 503 }))
+        : send()
+    await expect(key.exportBackup()).rejects.toMatchObject({ errType: 'storage_unavailable' })
+    expect(await store.get('key', key.id)).toEqual(before)
+    expect(events.filter(([name]) => name === 'backup')).toHaveLength(1)
+
+    wire.meddle = (_, send) => send()
+    await key.exportBackup()
+    expect(await store.get('key', key.id)).not.toEqual(before)
   })
 })
 
