@@ -9,6 +9,8 @@ interface MetaRow {
   generation: string
   bornAt: number
   sentinel: Buffer
+  /** When this was last written, to see whether it can be. */
+  checkedAt: number
 }
 
 const TABLE = 'meta'
@@ -20,6 +22,7 @@ export const metaTable = (engine: Engine) =>
       generation: text('generation'),
       bornAt: time('born_at'),
       sentinel: sealed(engine, 'sentinel'),
+      checkedAt: time('checked_at'),
     },
   })
 
@@ -40,6 +43,12 @@ export class Meta implements MetaVerbs {
       if (row === null) throw new StorageUnavailable()
       return { generation: row.generation, bornAt: row.bornAt }
     })
+  }
+
+  /** Proves that this database can be written, by writing. @throws StorageUnavailable */
+  async touch(at: number): Promise<void> {
+    await this.get()
+    await this.unit.verb((manager) => manager.update<MetaRow>(TABLE, { id: ID }, { checkedAt: at }))
   }
 
   restored(at: number): Promise<VaultMeta> {
@@ -64,7 +73,7 @@ export class Meta implements MetaVerbs {
       }
       const meta = { generation: newGeneration(), bornAt: at }
       const sentinel = this.unit.sealer.seal(TABLE, 'sentinel', [ID], SENTINEL)
-      await manager.insert<MetaRow>(TABLE, { id: ID, ...meta, sentinel })
+      await manager.insert<MetaRow>(TABLE, { id: ID, ...meta, sentinel, checkedAt: at })
       return meta
     })
   }

@@ -16,6 +16,8 @@ const UNIT_TIMEOUT_MS = 30_000
 const MAX_ATTEMPTS = 12
 /** A conflict may be a race that was just lost; the second look sees what the other unit has committed. */
 const MAX_CONFLICTS = 2
+/** How long one write proves that the next is possible. Anybody may ask for readiness, so not each time anew. */
+const WRITE_PROOF_MS = 1_000
 
 interface Current {
   readonly unit: Unit
@@ -29,6 +31,9 @@ export class TypeormStore implements VaultStore {
   readonly #queue = new FifoQueue()
   readonly #under = new Set<Promise<unknown>>()
   #closing: Promise<void> | undefined
+  #checking: Promise<void> | undefined
+  /** When a check last wrote, on the clock of `performance`. */
+  #wroteAt = -Infinity
 
   constructor(
     private readonly engine: DatabaseEngine,
@@ -55,8 +60,19 @@ export class TypeormStore implements VaultStore {
     }
   }
 
-  async check(): Promise<void> {
-    await this.run((uow) => uow.meta.get())
+  /** One at a time: those who ask meanwhile get the same answer. */
+  check(): Promise<void> {
+    this.#checking ??= this.#check().finally(() => (this.#checking = undefined))
+    return this.#checking
+  }
+
+  async #check(): Promise<void> {
+    const now = performance.now()
+    if (now - this.#wroteAt < WRITE_PROOF_MS) await this.run((uow) => uow.meta.get())
+    else {
+      await this.runVerbs((uow) => uow.meta.touch(Date.now()))
+      this.#wroteAt = now
+    }
     if (this.engine.oneConnection) return
     try {
       await this.engine.assertDurable()

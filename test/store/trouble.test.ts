@@ -3,7 +3,7 @@ import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { inspect } from 'node:util'
 import BetterSqlite3 from 'better-sqlite3'
 import { join } from 'node:path'
-import { afterAll, describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, it, vi } from 'vitest'
 import { openEngine } from '../../src/store/open.js'
 import { openStore, sqliteDatabaseExists, type Database } from '../../src/store/index.js'
 import { withTls } from '../../src/store/postgres.js'
@@ -56,8 +56,26 @@ describe('trouble with SQLite', () => {
     const { store, query } = await withConnection(await create())
     await query('PRAGMA query_only = ON')
     await expect(write(store)).rejects.toMatchObject(unavailable)
+    await expect(store.check()).rejects.toMatchObject(unavailable)
     await query('PRAGMA query_only = OFF')
     await write(store)
+    await store.check()
+    await store.close()
+  })
+
+  it('is looked for with one write a second at most, however many ask', async () => {
+    const { store, query } = await withConnection(await create())
+    const checkedAt = () => query('SELECT checked_at FROM meta')
+    const first = await checkedAt()
+    await Promise.all(Array.from({ length: 20 }, () => store.check()))
+    const second = await checkedAt()
+    expect(second).not.toEqual(first)
+    for (let again = 0; again < 20; again++) await store.check()
+    expect(await checkedAt()).toEqual(second)
+    vi.spyOn(performance, 'now').mockReturnValue(performance.now() + 1_000)
+    await store.check()
+    vi.restoreAllMocks()
+    expect(await checkedAt()).not.toEqual(second)
     await store.close()
   })
 

@@ -23,6 +23,7 @@ const statements = (bytes: string): readonly string[] => [
     "generation" varchar NOT NULL,
     "born_at" bigint NOT NULL,
     "sentinel" ${bytes} NOT NULL,
+    "checked_at" bigint NOT NULL,
     CONSTRAINT "pk_meta" PRIMARY KEY ("id")
   )`,
   `CREATE TABLE "recorded_secrets" (
