@@ -1,4 +1,4 @@
-import type { EntityManager } from 'typeorm'
+import { LessThan, type EntityManager } from 'typeorm'
 import type { PendingKey, PendingKeyRecord, PendingKeyVerbs } from '../vault/ports.js'
 import {
   fromHex,
@@ -106,6 +106,13 @@ export class PendingKeys implements PendingKeyVerbs {
         order: { createdAt: 'ASC', keyId: 'ASC' },
       })
       return rows.map(toRecord)
+    })
+  }
+
+  sweep(userId: string, before: number): Promise<number> {
+    return this.unit.verb(async (manager) => {
+      await manager.delete<PendingKeyRow>(TABLE, { userId, createdAt: LessThan(before) })
+      return manager.countBy<PendingKeyRow>(TABLE, { userId })
     })
   }
 

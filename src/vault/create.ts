@@ -1,7 +1,8 @@
 import { bytesToHex, createIdentity, wipe, type Suite } from '@vertex/mpc'
+import { VaultError } from './errors.js'
 import type { Caller, VaultIdentityInfo } from './facade.js'
 import { newUuid } from './ids.js'
-import type { HourlyLimit } from './limits.js'
+import { limits, type HourlyLimit } from './limits.js'
 import type { VaultLog } from './log.js'
 import type { NotExists } from './not-exists.js'
 import type { Clock } from './ports.js'
@@ -26,15 +27,23 @@ export class Create {
     const keyId = newUuid()
     const { secret, keygenId } = createIdentity(this.suite.channel, 'vertex')
     try {
-      await this.units.run((uow) =>
-        uow.pendingKeys.insert({
+      await this.units.run(async (uow) => {
+        const { userId } = caller
+        const createdAt = this.clock.now()
+        const waiting = await uow.pendingKeys.sweep(userId, createdAt - limits.pendingKeyMs)
+        if (waiting >= limits.pendingKeys)
+          throw new VaultError(
+            'rate_limited',
+            `at most ${limits.pendingKeys} keys of one user wait for their keygen; do it, or delete some`,
+          )
+        await uow.pendingKeys.insert({
           keyId,
-          userId: caller.userId,
+          userId,
           keygenId,
-          createdAt: this.clock.now(),
+          createdAt,
           identitySecret: secret,
-        }),
-      )
+        })
+      })
     } finally {
       wipe(secret)
     }

@@ -28,6 +28,9 @@ export const limits = {
   /** Failed cryptographic checks by one authenticated peer within {@link limits.failureWindowMs} that lock a share. */
   failures: 5,
   failureWindowMs: 24 * 60 * 60 * 1000,
+  /** Keys of one user that wait for their keygen, and how long they are kept for it. */
+  pendingKeys: 1000,
+  pendingKeyMs: 24 * 60 * 60 * 1000,
   /** Per user and hour. */
   exportsPerHour: 10_000,
   importsPerHour: 10_000,

@@ -78,7 +78,10 @@ export interface VaultStore {
    * @throws StorageUnavailable, StoreConflict, and whatever `work` throws (the unit is then rolled back)
    */
   run<T>(work: (uow: UnitOfWork) => Promise<T>): Promise<T>
-  /** Resolves when the database is reachable, migrated, writable and the primary. @throws StorageUnavailable */
+  /**
+   * Resolves when the database is reachable, migrated, the primary, and could be written within the last second. Not
+   * to be called inside a unit. @throws StorageUnavailable
+   */
   check(): Promise<void>
   /** Waits for units under way, then closes. Later calls of `run` throw StorageUnavailable. Idempotent. */
   close(): Promise<void>
@@ -197,6 +200,8 @@ export interface PendingKeyVerbs {
   /** Deletes it. Answers whether there was one. */
   delete(userId: string, keyId: string): Promise<boolean>
   listForUser(userId: string): Promise<readonly PendingKeyRecord[]>
+  /** Deletes those of this user that were made before a time. Answers how many are left. */
+  sweep(userId: string, before: number): Promise<number>
 }
 
 /**

@@ -268,6 +268,23 @@ describe.each(engines)('the store on $name', (engine) => {
       })
     })
 
+    describe('old pending keys', () => {
+      it('are swept, those of others are not', async () => {
+        const [user, other] = [await insertUser(store), await insertUser(store)]
+        const young = aPendingKey(user.userId, { createdAt: 100 })
+        await store.run(async ({ pendingKeys }) => {
+          await pendingKeys.insert(aPendingKey(user.userId, { createdAt: 99 }))
+          await pendingKeys.insert(young)
+          await pendingKeys.insert(aPendingKey(other.userId, { createdAt: 1 }))
+        })
+        await store.run(async ({ pendingKeys }) => {
+          expect(await pendingKeys.sweep(user.userId, 100)).toBe(1)
+          expect(await pendingKeys.listForUser(user.userId)).toMatchObject([{ keyId: young.keyId }])
+          expect(await pendingKeys.listForUser(other.userId)).toHaveLength(1)
+        })
+      })
+    })
+
     describe('shares', () => {
       it('need a user', async () => {
         const inserting = store.run((uow) => uow.shares.insert(aShare(id()), bytes(9)))

@@ -289,6 +289,38 @@ describe('keys', () => {
   })
 })
 
+describe('keys that wait for their keygen', () => {
+  it('are so many at most for one user, and forgotten after a day', async () => {
+    const world = await openWorld()
+    const { vault, store, time } = world
+    const caller = await world.newCaller()
+    const { keyId } = await vault.createKey(caller)
+    time.now += 1
+    await store.run(async (uow) => {
+      for (let i = 1; i < limits.pendingKeys; i++)
+        await uow.pendingKeys.insert({
+          keyId: `key ${i}`,
+          userId: caller.userId,
+          keygenId: new Uint8Array(33),
+          createdAt: time.now,
+          identitySecret: new Uint8Array(32),
+        })
+    })
+    const refused = { errType: 'rate_limited' }
+    await expect(vault.createKey(caller)).rejects.toMatchObject(refused)
+    await vault.createKey(await world.newCaller())
+    await vault.deleteKeyShare(caller, keyId)
+    const another = await vault.createKey(caller)
+    await expect(vault.createKey(caller)).rejects.toMatchObject(refused)
+    time.now += limits.pendingKeyMs + 1
+    const last = await vault.createKey(caller)
+    expect(await vault.listKeys(caller)).toMatchObject([{ keyId: last.keyId }])
+    await expect(vault.getKey(caller, another.keyId)).rejects.toMatchObject({
+      errType: 'key_id_not_exists',
+    })
+  })
+})
+
 describe('a room', () => {
   it('takes 2 to 32 parties', async () => {
     const { vault, newCaller } = await openWorld()
