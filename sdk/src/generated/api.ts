@@ -492,7 +492,7 @@ export interface components {
         Hex32: string;
         /** @description Bytes as hex. */
         Hex: string;
-        /** @description A party's public identity for one key, 33 bytes as hex, the first of them 01. */
+        /** @description A party's public identity for one key, 33 bytes as hex: 01 for a client or 02 for a Vertex, then an X25519 public key. */
         KeygenId: string;
         /** @description A compressed secp256k1 point, 33 bytes as hex. */
         PublicKey: string;
@@ -1018,7 +1018,7 @@ export interface operations {
                     /**
                      * @example {
                      *       "key_id": "4d0f3a62-0a3e-4c40-9a55-7d1f6b1e8b02",
-                     *       "keygen_id": "01e6db6867583030db3594c1a424b15f7c726624ec26b3353b10a903a6d0ab1c4c",
+                     *       "keygen_id": "02e6db6867583030db3594c1a424b15f7c726624ec26b3353b10a903a6d0ab1c4c",
                      *       "vault_identity": {
                      *         "public_key": "3b6a27bcceb6a42d62a3a8d02a6f0d73653215771de243a63ac048a18b59da29",
                      *         "fingerprint": "5d8b1a0a3f1e0cfb2f3f4a7d5e6c7b8a90b1c2d3e4f5061728394a5b6c7d8e9f",
@@ -1328,7 +1328,7 @@ export interface operations {
                      *       "keys": [
                      *         {
                      *           "key_id": "4d0f3a62-0a3e-4c40-9a55-7d1f6b1e8b02",
-                     *           "keygen_id": "01e6db6867583030db3594c1a424b15f7c726624ec26b3353b10a903a6d0ab1c4c",
+                     *           "keygen_id": "02e6db6867583030db3594c1a424b15f7c726624ec26b3353b10a903a6d0ab1c4c",
                      *           "state": "created",
                      *           "created_at": "2026-01-31T12:00:00.000Z"
                      *         }
@@ -1372,7 +1372,7 @@ export interface operations {
                     /**
                      * @example {
                      *       "key_id": "4d0f3a62-0a3e-4c40-9a55-7d1f6b1e8b02",
-                     *       "keygen_id": "01e6db6867583030db3594c1a424b15f7c726624ec26b3353b10a903a6d0ab1c4c",
+                     *       "keygen_id": "02e6db6867583030db3594c1a424b15f7c726624ec26b3353b10a903a6d0ab1c4c",
                      *       "state": "created",
                      *       "created_at": "2026-01-31T12:00:00.000Z"
                      *     }
@@ -1413,7 +1413,7 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "keygen_id": "01e6db6867583030db3594c1a424b15f7c726624ec26b3353b10a903a6d0ab1c4c"
+                     *       "keygen_id": "02e6db6867583030db3594c1a424b15f7c726624ec26b3353b10a903a6d0ab1c4c"
                      *     }
                      */
                     "application/json": components["schemas"]["ExportIdResponse"];
