@@ -64,6 +64,12 @@ export async function verify(
   signal: AbortSignal,
 ): Promise<VerifiedBackup> {
   const verified = await client.answers.verifyKeyShare(backup, { signal })
+  checkVerified(record, verified)
+  return verified
+}
+
+/** Compares what a backup holds with the pinned key. @throws BackupError */
+export function checkVerified(record: KeyRecord, verified: VerifiedBackup): void {
   if (verified.publicKey !== record.publicKey)
     throw new BackupError('backup_invalid', 'the backup is of another key')
   if (verified.epoch !== record.epoch)
@@ -71,5 +77,4 @@ export async function verify(
       'backup_invalid',
       `the backup is of epoch ${verified.epoch}, the key of epoch ${record.epoch}`,
     )
-  return verified
 }

@@ -1,6 +1,7 @@
+import { checkVerified } from './backups.js'
 import type { Context } from './context.js'
 import { withDeadline } from './deadline.js'
-import { BackupError, RequestError } from './errors.js'
+import { RequestError } from './errors.js'
 import { EcdsaKey } from './key.js'
 import { finishKey, makeKey } from './key-making.js'
 import { LiveKey } from './live-key.js'
@@ -78,9 +79,14 @@ export class Ecdsa {
     const live = LiveKey.of(this.#context.store, id)
     const record = await live.record()
     const others = (options.vertices ?? []).map(this.#clientOf)
-    // The first Vertex of a key is the client's, also where it has moved to another address.
+    const { main } = this.#context
+    // A client at an address that the record does not know is the first Vertex's, which has moved.
+    const own = Math.max(
+      record.vertices.findIndex(({ url }) => url === main.url),
+      0,
+    )
     const clients = record.vertices.map((vertex, at) =>
-      at === 0 ? this.#context.main : others.find(({ url }) => url === vertex.url),
+      at === own ? main : others.find(({ url }) => url === vertex.url),
     )
     live.share(this.#context.suite, record)
     if (record.state !== 'ready')
@@ -97,24 +103,25 @@ export class Ecdsa {
 
   /**
    * Puts a backup into this client's Vertex by hand: the way back where recovery does not happen by itself. If the
-   * store holds the key it belongs to, that key uses the new handle from now on.
+   * store holds the key it belongs to, that key uses the new handle from now on, in the place of the Vertex whose share
+   * it is. One that does not fit the key of the store is not imported.
+   * @throws BackupError
    */
-  async importBackup(
-    backup: Backup,
-    options: { signal?: AbortSignal } = {},
-  ): Promise<ImportedBackup> {
+  async importBackup(backup: Backup, options: OpenKeyOptions = {}): Promise<ImportedBackup> {
     const context = this.#context
     const { main } = context
-    const keyId = await withDeadline(context.deadlineMs, options.signal, async ({ signal }) => {
-      const imported = await main.answers.importKeyShare(backup, { signal })
-      const { publicKey } = await main.answers.getKey(imported, { signal })
-      if (publicKey === undefined) throw new BackupError('backup_invalid', 'the share is missing')
-      const found = await this.#findByPublicKey(publicKey)
-      if (found !== undefined) await adopt(context, main, found, 0, imported, undefined, signal)
-      return { imported, found }
+    return withDeadline(context.deadlineMs, options.signal, async ({ signal }) => {
+      const verified = await main.answers.verifyKeyShare(backup, { signal })
+      const found = await this.#findByPublicKey(verified.publicKey)
+      if (found !== undefined) checkVerified(await found.record(), verified)
+      const keyId = await main.answers.importKeyShare(backup, { signal })
+      if (found === undefined) return { keyId, key: undefined }
+      const { keygenId } = await main.answers.getKey(keyId, { signal })
+      const { vertices } = await found.record()
+      const at = vertices.findIndex((vertex) => vertex.keygenId === keygenId)
+      await adopt(context, main, found, at, keyId, undefined, signal)
+      return { keyId, key: await this.openKey(found.id, { ...options, signal }) }
     })
-    const key = keyId.found && (await this.openKey(keyId.found.id))
-    return { keyId: keyId.imported, key }
   }
 
   async #findByPublicKey(publicKey: string): Promise<LiveKey | undefined> {

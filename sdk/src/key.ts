@@ -44,7 +44,12 @@ export class EcdsaKey {
 
   /** The server's handle of its share as last seen; a recovery changes it. */
   get keyId(): string {
-    return this.#record.vertices[0]!.keyId
+    return vertexAt(this.#record, this.#own).keyId
+  }
+
+  /** The place of the client's own Vertex in the record. */
+  get #own(): number {
+    return this.#clients.indexOf(this.#context.main)
   }
 
   /** 33 bytes, compressed. */
@@ -166,7 +171,7 @@ export class EcdsaKey {
 
   #vertex(url: string | undefined): { at: number; client: VertexClient } {
     const wanted = url?.replace(/\/+$/, '')
-    const at = wanted === undefined ? 0 : this.#clients.findIndex((c) => c?.url === wanted)
+    const at = wanted === undefined ? this.#own : this.#clients.findIndex((c) => c?.url === wanted)
     const client = this.#clients[at]
     if (client === undefined)
       throw new RequestError('bad_argument', `the key has no share at ${url ?? 'this Vertex'}`)

@@ -1,5 +1,6 @@
 import { MemoryShareStore, type EcdsaKey, type Vertex } from '@vertex/sdk'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { decodeRecord, encodeRecord } from '../../sdk/src/record.js'
 import { freePort, wipeData, type TestServer } from '../support/server.js'
 import { Harness, utf8 } from './support/harness.js'
 import { opensslVerifies } from './support/verify.js'
@@ -59,6 +60,27 @@ describe('a 2-of-3 key of a client and two Vertices, through one relay', () => {
     expect(recovered).toEqual([far.url])
   })
 
+  it('is given a backup by hand through a client of either, which takes its own place alone', async () => {
+    const [near0, far0] = [await key.exportBackup(), await key.exportBackup({ vertex: far.url })]
+    const farOnly = await harness.client(far, { ...access, store })
+    const atFar = await farOnly.ecdsa.importBackup(far0)
+    expect(atFar.key!.vertices).toEqual([key.vertices[0], { url: far.url, keyId: atFar.keyId }])
+    // The key that came with it, and one that is opened there, work with their client's own Vertex.
+    for (const one of [atFar.key!, await farOnly.ecdsa.openKey(key.id)]) {
+      expect(one.keyId).toBe(atFar.keyId)
+      await one.verifyBackup()
+      const { der } = await one.sign({ message, hashAlgo: 'sha256' })
+      expect(opensslVerifies(key.publicKey, message, der)).toBe(true)
+    }
+    const atNear = await vertex.ecdsa.importBackup(near0, { vertices: [access] })
+    expect(atNear.key!.vertices).toEqual([
+      { url: near.url, keyId: atNear.keyId },
+      { url: far.url, keyId: atFar.keyId },
+    ])
+    const both = [near.url, far.url]
+    await atNear.key!.sign({ message, hashAlgo: 'sha256', vertices: both })
+  })
+
   it('signs with the Vertices within reach when it is opened without the other', async () => {
     const opened = await vertex.ecdsa.openKey(key.id)
     const { der } = await opened.sign({ message, hashAlgo: 'sha256' })
@@ -69,5 +91,50 @@ describe('a 2-of-3 key of a client and two Vertices, through one relay', () => {
     const complete = await vertex.ecdsa.openKey(key.id, { vertices: [access] })
     const signature = await complete.sign({ message, hashAlgo: 'sha256', vertices: [far.url] })
     expect(opensslVerifies(key.publicKey, message, signature.der)).toBe(true)
+  })
+})
+
+describe('a second Vertex with backups in the clear', () => {
+  it('is repaired by hand, and nothing is imported that does not fit the key', async () => {
+    const plain = {
+      settings: {
+        ...farSettings().settings,
+        VERTEX_BACKUP_MODE: 'plaintext',
+        VERTEX_ALLOW_RAW_EXPORT: 'yes-i-understand',
+      },
+    }
+    let second = await harness.server('plain', plain)
+    const admission = await second.makeUser({ name: 'by hand' })
+    const there = { url: second.url, apiKey: admission.apiKey }
+    const made = await vertex.ecdsa.createKey({ parties: 3, vertices: [there] })
+    const backup = await made.exportBackup({ vertex: second.url })
+    expect(backup.export_type).toBe('plaintext')
+
+    await second.kill()
+    wipeData(second.folder)
+    second = await harness.server('plain', { port: second.port, ...plain })
+    const vertices = [second.url]
+    await expect(made.sign({ message, hashAlgo: 'sha256', vertices })).rejects.toMatchObject({
+      errType: 'key_id_not_exists',
+      refusal: 'plaintext',
+    })
+
+    const client = await harness.client(second, { ...there, store })
+    // A record of a later epoch: refused before anything is imported.
+    const later = new MemoryShareStore()
+    const record = decodeRecord((await store.get('key', made.id))!.value)
+    await later.put('key', made.id, encodeRecord({ ...record, epoch: 1 }), 0)
+    const withLater = await harness.client(second, { ...there, store: later })
+    await expect(withLater.ecdsa.importBackup(backup)).rejects.toMatchObject({
+      errType: 'backup_invalid',
+    })
+    expect((await client.rest.listKeys()).keys).toEqual([])
+
+    const imported = await client.ecdsa.importBackup(backup)
+    expect(imported.key?.id).toBe(made.id)
+    expect((await client.rest.listKeys()).keys).toHaveLength(1)
+    const { der } = await made.sign({ message, hashAlgo: 'sha256', vertices })
+    expect(opensslVerifies(made.publicKey, message, der)).toBe(true)
+    expect(made.vertices[1]).toEqual({ url: second.url, keyId: imported.keyId })
   })
 })
