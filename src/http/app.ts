@@ -101,6 +101,14 @@ export function createApp(options: AppOptions): Express {
       strictTransportSecurity: false,
     }),
   )
+  app.use((req, _, next) => {
+    const { host, expect } = req.headers
+    if (host === undefined && req.httpVersion === '1.1')
+      throw refused('the request has no Host header')
+    if (expect !== undefined && !/^100-continue$/i.test(expect))
+      throw refused('of all expectations only 100-continue is met')
+    next()
+  })
   app.use(cors(options.corsOrigins))
 
   const authenticator = new Authenticator(options.vault, options.adminToken)
@@ -147,6 +155,9 @@ export function createApp(options: AppOptions): Express {
   })
   return app
 }
+
+const refused = (message: string) =>
+  new HttpProblem('bad_request_params', message, { closeConnection: true })
 
 /** Who is asking, then what, then the doing: nothing of an unknown caller's body is read. */
 async function serve(

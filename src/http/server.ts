@@ -1,6 +1,7 @@
 import http from 'node:http'
 import https from 'node:https'
 import type { Express } from 'express'
+import { refuseConnection } from './refuse.js'
 
 /** A certificate and its key, PEM. */
 export interface TlsFiles {
@@ -28,14 +29,18 @@ export function createServer(app: Express, tls?: TlsFiles): http.Server {
     headersTimeout: 15_000,
     requestTimeout: 30_000,
     keepAliveTimeout: 61_000,
-    connectionsCheckingInterval: 5_000,
+    connectionsCheckingInterval: 1_000,
     maxHeaderSize: 16 * 1024,
+    // Refused by the app, in words.
+    requireHostHeader: false,
   }
   const server =
     tls === undefined
       ? http.createServer(options, app)
       : https.createServer({ ...options, ...tls, minVersion: 'TLSv1.3' }, app)
   server.maxConnections = 4096
+  server.on('checkExpectation', app)
+  server.on('clientError', refuseConnection)
   return server
 }
 

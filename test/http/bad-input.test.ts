@@ -229,6 +229,7 @@ describe('single members', () => {
 })
 
 describe('the rest of HTTP', () => {
+  const hello = 'GET /livez HTTP/1.1\r\nHost: x\r\n'
   it('answers unknown paths and methods alike, with 404', async () => {
     for (const [verb, path] of [
       ['GET', '/'],
@@ -301,23 +302,46 @@ describe('the rest of HTTP', () => {
   })
 
   it.each([
-    'GET /livez HTTP/1.1\r\n\r\n',
-    'GET /livez HTTP/9.9\r\nHost: x\r\n\r\n',
-    'NONSENSE\r\n\r\n',
-    'GET /livez HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n',
-    `GET /livez HTTP/1.1\r\nHost: x\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`,
-    'GET /\u0000 HTTP/1.1\r\nHost: x\r\n\r\n',
-    '\u0016\u0003\u0001',
-  ])('survives %j on the wire', async (bytes) => {
-    const socket = connect(vertex.port, '127.0.0.1')
-    const answer = await new Promise<string>((resolve) => {
-      let text = ''
-      socket.on('data', (chunk) => (text += chunk.toString()))
-      socket.on('close', () => resolve(text))
-      socket.on('error', () => resolve(text))
-      socket.end(bytes)
+    ['no host', 'GET /livez HTTP/1.1\r\n\r\n'],
+    ['another version', 'GET /livez HTTP/9.9\r\nHost: x\r\n\r\n'],
+    ['nonsense', 'NONSENSE\r\n\r\n'],
+    ['two lengths', `${hello}Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n`],
+    ['a long header', `${hello}X: ${'x'.repeat(20_000)}\r\n\r\n`],
+    ['an expectation', `${hello}Expect: foo\r\n\r\n`],
+    ['an expectation with a body', `${hello}Expect: foo\r\nContent-Length: 2\r\n\r\n{}`],
+    ['a path with NUL', 'GET /\u0000 HTTP/1.1\r\nHost: x\r\n\r\n'],
+    ['TLS', '\u0016\u0003\u0001'],
+  ])('refuses %s with a 400 like any other and closes', async (_, bytes) => {
+    const answer = await spoken(vertex.port, bytes)
+    const [head = '', body = ''] = answer.split('\r\n\r\n')
+    expect(head).toMatch(/^HTTP\/1\.1 400 Bad Request\r\n/)
+    for (const name of ['Connection: close', 'Cache-Control: no-store', 'X-Request-Id: '])
+      expect(head).toContain(name)
+    expect(JSON.parse(body)).toEqual({
+      err_msg: expect.stringMatching(/\w/) as string,
+      err_type: 'bad_request_params',
     })
-    expect(answer).toMatch(/^HTTP\/1\.1 (?:4\d\d|505) /)
     expect((await vertex.call('GET', '/livez')).status).toBe(200)
   })
+
+  it('refuses what follows a good request without spoiling its answer', async () => {
+    const answer = await spoken(vertex.port, `${hello}\r\n`, 'NONSENSE\r\n')
+    expect(answer).toMatch(/^HTTP\/1\.1 200 OK\r\n[^]*\{"status":"ok"\}HTTP\/1\.1 400 /)
+  })
 })
+
+/** Everything a server says to these pieces, each sent when the one before was answered, until it closes. */
+function spoken(port: number, first: string, ...then: string[]): Promise<string> {
+  const socket = connect(port, '127.0.0.1')
+  return new Promise((resolve) => {
+    let text = ''
+    socket.on('data', (chunk) => {
+      text += chunk.toString()
+      const next = then.shift()
+      if (next !== undefined) socket.write(next)
+    })
+    socket.on('close', () => resolve(text))
+    socket.on('error', () => resolve(text))
+    socket.write(first)
+  })
+}

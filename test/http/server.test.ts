@@ -1,4 +1,5 @@
 import { Agent, get, IncomingMessage, ServerResponse } from 'node:http'
+import { connect } from 'node:net'
 import express from 'express'
 import { expect, it } from 'vitest'
 import { closeServer, createServer, listen } from '../../src/http/server.js'
@@ -63,4 +64,17 @@ it('cuts off what does not end in time', async () => {
   await new Promise((resolve) => setTimeout(resolve, 50))
   await closeServer(server, 100)
   await failed
+})
+
+it('tells a sender that is too slow in the form of every other answer', async () => {
+  const server = createServer(express())
+  server.headersTimeout = 40
+  server.requestTimeout = 50
+  const port = await listen(server, '127.0.0.1', 0)
+  const socket = connect(port, '127.0.0.1')
+  socket.write('GET /livez HTTP/1.1\r\nHost:')
+  let text = ''
+  for await (const chunk of socket as AsyncIterable<Buffer>) text += chunk.toString()
+  expect(text).toMatch(/^HTTP\/1\.1 400 [^]*too slow[^]*"err_type":"bad_request_params"/)
+  await closeServer(server, 100)
 })
