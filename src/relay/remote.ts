@@ -3,30 +3,19 @@ import type { FrameSocket, RoomLink } from '@vertex/mpc'
 import { WebSocket } from 'ws'
 import { RELAY_PATH } from './gate.js'
 
+const form = /^([\w.-]+|\[[\da-f:.]+\])(?::\d{1,5})?$/i
 const loopback = new Set(['localhost', '127.0.0.1', '[::1]'])
 
 /**
- * The URL behind the address of a relay: `host:port`, or with the scheme in front. TLS everywhere but on loopback.
+ * The URL behind the address of a relay, `host:port`. TLS everywhere but on loopback.
  * @throws RangeError for anything else
  */
 export function relayUrl(address: string): string {
-  const withScheme = /^wss?:\/\//.test(address)
-  let url: URL
-  try {
-    url = new URL(withScheme ? address : `wss://${address}`)
-  } catch {
+  const host = form.exec(address)?.[1]?.toLowerCase()
+  const url = `${loopback.has(host ?? '') ? 'ws' : 'wss'}://${address}${RELAY_PATH}`
+  if (host === undefined || !URL.canParse(url))
     throw new RangeError('a relay address has the form host:port')
-  }
-  const isPlain = url.pathname === '/' && url.search === '' && url.hash === ''
-  if (!isPlain || url.username !== '' || url.password !== '' || /[\s@]/.test(address))
-    throw new RangeError('a relay address has the form host:port')
-  const isLoopback = loopback.has(url.hostname)
-  if (url.protocol === 'ws:' && !isLoopback)
-    throw new RangeError('a relay off loopback is reached over TLS only')
-  // Assigning `protocol` would drop a port that is the other scheme's default.
-  const port = /:(\d+)$/.exec(address)?.[1]
-  const scheme = isLoopback && !withScheme ? 'ws:' : url.protocol
-  return `${scheme}//${url.hostname}${port === undefined ? '' : `:${port}`}${RELAY_PATH}`
+  return url
 }
 
 /**
