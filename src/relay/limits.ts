@@ -13,12 +13,21 @@ export interface RelayLimits {
   readonly tombstoneMs: number
   /** WebSockets open at once. */
   readonly sockets: number
+  /** Those of them that have been in no room yet; one more, and the oldest is pushed out. */
+  readonly strangers: number
+  /** How long a WebSocket may be in no room: before its first one, and after. */
+  readonly strangerMs: number
+  readonly idleMs: number
+  /** Bytes a WebSocket may send before it is in a room. */
+  readonly strangerBytes: number
   /** Rooms one WebSocket is in at once. */
   readonly channelsPerSocket: number
   /** Refused joins in a row after which a WebSocket is closed: nobody is to try out room ids. */
   readonly refusedJoinsPerSocket: number
   /** Bytes that wait for a slow WebSocket before it is cut off. */
   readonly socketBufferBytes: number
+  /** The same over all WebSockets; beyond it the slowest is cut off. */
+  readonly socketsBufferBytes: number
   /** How often a WebSocket must show that it lives. */
   readonly pingMs: number
 }
@@ -31,8 +40,13 @@ export const defaultRelayLimits: RelayLimits = {
   tombstones: 16_384,
   tombstoneMs: 10 * 60_000,
   sockets: 2048,
+  strangers: 256,
+  strangerMs: 10_000,
+  idleMs: 5 * 60_000,
+  strangerBytes: 32 * 1024,
   channelsPerSocket: 256,
   refusedJoinsPerSocket: 64,
   socketBufferBytes: 8 * 1024 * 1024,
+  socketsBufferBytes: 64 * 1024 * 1024,
   pingMs: 30_000,
 }

@@ -41,12 +41,19 @@ export class Rooms {
   }
 
   /** How much the relay holds now, for metrics and tests. */
-  get usage(): { rooms: number; tombstones: number; bufferedBytes: number; sockets: number } {
+  get usage(): {
+    rooms: number
+    tombstones: number
+    bufferedBytes: number
+    sockets: number
+    unreadBytes: number
+  } {
     return {
       rooms: this.#open.size,
       tombstones: this.#gone.size,
       bufferedBytes: this.#bufferedBytes,
       sockets: this.#gates.reduce((sum, gate) => sum + gate.sockets, 0),
+      unreadBytes: this.#gates.reduce((sum, gate) => sum + gate.unreadBytes, 0),
     }
   }
 
@@ -91,7 +98,10 @@ export class Rooms {
     throw new RoomClosed(this.#gone.get(key)?.reason ?? 'room_unknown')
   }
 
-  /** Answers WebSockets at `/relay` of this server; every other upgrade is refused. */
+  /**
+   * Answers WebSockets at `/relay` of this server. Elsewhere they are refused; an offer of any other protocol is
+   * ignored, and the request goes the way of all others.
+   */
   attach(server: Server | SecureServer): void {
     this.#gates.push(new Gate(server, this, this.#limits))
   }

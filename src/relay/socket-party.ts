@@ -16,18 +16,36 @@ import type { Rooms } from './rooms.js'
 const UNSUPPORTED = 1003
 const POLICY = 1008
 
+/** How long a WebSocket may take to say goodbye. */
+const GOODBYE_MS = 1000
+/** What a frame that waits costs beside its bytes, roughly. */
+const WAITING_FRAME_BYTES = 512
+
+/** What a gate wants to know of its parties. */
+export interface Host {
+  /** It has got into a room, for the first time. */
+  onFirstRoom(): void
+  /** So many bytes more, or less, wait for it to read. */
+  onUnread(bytes: number): void
+  onGone(): void
+}
+
 /** One WebSocket of the relay, in as many rooms as it has open channels. */
 export class SocketParty {
   readonly #ws: WebSocket
   readonly #channels = new Map<number, { room: Room; slot: number }>()
   #refused = 0
   #alive = true
+  #isStranger = true
+  #isGone = false
+  #unreadBytes = 0
+  #inNoRoom: NodeJS.Timeout | undefined
 
   constructor(
     ws: WebSocket,
     private readonly rooms: Rooms,
     private readonly limits: RelayLimits,
-    private readonly onGone: () => void,
+    private readonly host: Host,
   ) {
     this.#ws = ws
     ws.on('message', (data, isBinary) => {
@@ -40,6 +58,18 @@ export class SocketParty {
       this.#gone()
     })
     ws.on('error', () => undefined) // 'close' follows
+    this.#watch(limits.strangerMs)
+  }
+
+  /** Bytes that wait for it to read. */
+  get unreadBytes(): number {
+    return this.#unreadBytes
+  }
+
+  /** Ends the connection without a word, and gives back what waited for it. */
+  cutOff(): void {
+    this.#ws.terminate()
+    this.#settle()
   }
 
   /** Asks for a sign of life; cuts off who gave none since the last time. */
@@ -53,7 +83,7 @@ export class SocketParty {
   }
 
   /** Says goodbye, and cuts off who does not answer in time. */
-  close(code: number, reason: string, patienceMs: number): Promise<void> {
+  close(code: number, reason: string): Promise<void> {
     return new Promise((resolve) => {
       if (this.#ws.readyState === this.#ws.CLOSED) {
         resolve()
@@ -61,7 +91,7 @@ export class SocketParty {
       }
       const timer = setTimeout(() => {
         this.#ws.terminate()
-      }, patienceMs)
+      }, GOODBYE_MS)
       this.#ws.once('close', () => {
         clearTimeout(timer)
         resolve()
@@ -73,15 +103,15 @@ export class SocketParty {
   #receive(data: RawData, isBinary: boolean): void {
     if (this.#ws.readyState !== this.#ws.OPEN) return
     if (!isBinary || !(data instanceof Uint8Array)) {
-      this.#ws.close(UNSUPPORTED, 'binary frames only')
+      void this.close(UNSUPPORTED, 'binary frames only')
       return
     }
     try {
       this.#act(decodeClientFrame(data))
     } catch (error) {
       if (!(error instanceof BadFrame)) throw error
-      this.#ws.close(POLICY, error.message)
-      this.#gone()
+      void this.close(POLICY, error.message)
+      this.#leaveAll()
     }
   }
 
@@ -97,8 +127,9 @@ export class SocketParty {
         open?.room.send(open.slot, frame.to, frame.payload)
         return
       case 'leave':
-        this.#channels.delete(frame.channel)
-        open?.room.leave(open.slot)
+        if (open === undefined) return
+        this.#left(frame.channel)
+        open.room.leave(open.slot)
     }
   }
 
@@ -112,11 +143,11 @@ export class SocketParty {
           else this.#send({ type: 'message', channel, from: event.from, payload: event.bytes })
         },
         end: (reason) => {
-          this.#channels.delete(channel)
+          this.#left(channel)
           this.#send({ type: 'closed', channel, reason })
         },
       })
-      this.#refused = 0
+      this.#entered()
       this.#channels.set(channel, { room, slot })
       this.#send({ type: 'joined', channel, slot, size: room.size })
       room.introduce(slot)
@@ -128,19 +159,61 @@ export class SocketParty {
     }
   }
 
+  #entered(): void {
+    clearTimeout(this.#inNoRoom)
+    this.#refused = 0
+    if (this.#isStranger) this.host.onFirstRoom()
+    this.#isStranger = false
+  }
+
+  #left(channel: number): void {
+    this.#channels.delete(channel)
+    if (this.#channels.size === 0) this.#watch(this.limits.idleMs)
+  }
+
+  /** Closes the WebSocket unless it gets into a room in time. */
+  #watch(patienceMs: number): void {
+    clearTimeout(this.#inNoRoom)
+    if (this.#isGone) return
+    this.#inNoRoom = setTimeout(() => void this.close(POLICY, 'in no room'), patienceMs)
+    this.#inNoRoom.unref()
+  }
+
   #send(frame: RelayFrame): void {
     if (this.#ws.readyState !== this.#ws.OPEN) return
-    if (this.#ws.bufferedAmount > this.limits.socketBufferBytes) {
-      this.#ws.terminate()
+    if (this.#unreadBytes > this.limits.socketBufferBytes) {
+      this.cutOff()
       return
     }
-    this.#ws.send(encodeRelayFrame(frame))
+    const bytes = encodeRelayFrame(frame)
+    const cost = bytes.length + WAITING_FRAME_BYTES
+    this.#count(cost)
+    this.#ws.send(bytes, () => {
+      this.#count(-cost)
+    })
+  }
+
+  #count(bytes: number): void {
+    if (this.#isGone) return
+    this.#unreadBytes += bytes
+    this.host.onUnread(bytes)
+  }
+
+  #settle(): void {
+    this.#count(-this.#unreadBytes)
+    this.#isGone = true
+    clearTimeout(this.#inNoRoom)
   }
 
   #gone(): void {
+    this.#settle()
+    this.#leaveAll()
+    this.host.onGone()
+  }
+
+  #leaveAll(): void {
     const open = [...this.#channels.values()]
     this.#channels.clear()
     for (const { room, slot } of open) room.leave(slot)
-    this.onGone()
   }
 }

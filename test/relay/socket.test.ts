@@ -1,11 +1,10 @@
-import { request } from 'node:http'
 import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import fc from 'fast-check'
 import { afterEach, describe, expect, it } from 'vitest'
 import { MAX_FRAME_BYTES, MAX_MESSAGE_BYTES, parseRoomUuid } from '@vertex/mpc'
 import { joinRemote, relayUrl, type RelayLimits } from '../../src/relay/index.js'
-import { RawClient, startRelay, until, type Relay } from './support.js'
+import { askFor, RawClient, startRelay, until, upgradeRequest, type Relay } from './support.js'
 
 const open: Relay[] = []
 async function relayWith(limits: Partial<RelayLimits> = {}): Promise<Relay> {
@@ -194,27 +193,21 @@ describe('the relay over WebSocket', () => {
   })
 
   it('limits the sockets, and answers on its own path only', async () => {
-    const { address } = await relayWith({ sockets: 1 })
-    await RawClient.connect(address)
+    const { rooms, address } = await relayWith({ sockets: 1 })
+    const first = await RawClient.connect(address)
+    first.join(1, rooms.create(2).roomUuid)
+    await first.next()
     await expect(RawClient.connect(address)).rejects.toThrow('503')
-    const [host, port] = address.split(':')
-    const upgrade = (path: string) =>
-      new Promise<number | undefined>((resolve, reject) => {
-        const asked = request({
-          host,
-          port,
-          path,
-          headers: { connection: 'upgrade', upgrade: 'websocket' },
-        })
-        asked.on('response', (response) => {
-          resolve(response.statusCode)
-        })
-        asked.on('error', reject)
-        asked.end()
+    expect(await askFor(address, '/relay')).toMatchObject({
+      status: 503,
+      body: { err_msg: 'too many WebSockets are open', err_type: 'too_busy' },
+    })
+    for (const path of ['/other', '//', '/relay/x'])
+      expect(await askFor(address, path)).toEqual({
+        status: 404,
+        type: 'application/json; charset=utf-8',
+        body: { err_msg: 'there is no WebSocket here', err_type: 'not_found' },
       })
-    expect(await upgrade('/other')).toBe(404)
-    expect(await upgrade('//')).toBe(404)
-    expect(await upgrade('/relay/x')).toBe(404)
   })
 
   it('says goodbye to its sockets when it closes', async () => {
@@ -272,16 +265,158 @@ describe('the relay over WebSocket', () => {
   })
 })
 
+describe('a WebSocket that is in no room', () => {
+  it('is closed after a while when it has never been in one, whatever else it does', async () => {
+    const { rooms, address } = await relayWith({ strangerMs: 60, pingMs: 10 })
+    const silent = await RawClient.connect(address)
+    const refused = await RawClient.connect(address)
+    refused.join(1, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+    const joined = await RawClient.connect(address)
+    joined.join(1, rooms.create(2).roomUuid)
+    expect(await silent.closed).toEqual({ code: 1008, reason: 'in no room' })
+    expect(await refused.closed).toEqual({ code: 1008, reason: 'in no room' })
+    await sleep(100)
+    expect(joined.ws.readyState).toBe(joined.ws.OPEN)
+  })
+
+  it('may idle between rooms, but not for ever', async () => {
+    const { rooms, address } = await relayWith({ strangerMs: 40, idleMs: 250 })
+    const raw = await RawClient.connect(address)
+    for (const channel of [1, 2]) {
+      raw.join(channel, rooms.create(2).roomUuid)
+      expect(await raw.next()).toMatchObject({ type: 'joined', channel })
+      raw.say({ type: 'leave', channel })
+      await sleep(120)
+      expect(raw.ws.readyState).toBe(raw.ws.OPEN)
+    }
+    expect(await raw.closed).toEqual({ code: 1008, reason: 'in no room' })
+  })
+
+  it('gives way to a newcomer when there are too many of its kind, the oldest first', async () => {
+    const { rooms, address } = await relayWith({ strangers: 2, sockets: 4 })
+    const party = await RawClient.connect(address)
+    party.join(1, rooms.create(2).roomUuid)
+    await party.next()
+    const strangers = []
+    for (let i = 0; i < 6; i++) strangers.push(await RawClient.connect(address))
+    await Promise.all(strangers.slice(0, 4).map((stranger) => stranger.closed))
+    const newcomer = await RawClient.connect(address)
+    newcomer.join(1, rooms.create(2).roomUuid)
+    expect(await newcomer.next()).toMatchObject({ type: 'joined' })
+    expect(party.ws.readyState).toBe(party.ws.OPEN)
+    expect(rooms.usage.sockets).toBe(3)
+  })
+
+  it('gives way when all places are taken', async () => {
+    const { rooms, address } = await relayWith({ sockets: 2 })
+    const stranger = await RawClient.connect(address)
+    for (const channel of [1, 2]) {
+      const raw = await RawClient.connect(address)
+      raw.join(channel, rooms.create(2).roomUuid)
+      expect(await raw.next()).toMatchObject({ type: 'joined' })
+    }
+    await stranger.closed
+    await expect(RawClient.connect(address)).rejects.toThrow('503')
+  })
+
+  it('gives way first where most come from one address', async () => {
+    const { rooms, address } = await relayWith({ strangers: 3 })
+    const neighbour = await RawClient.connect(address, '127.0.0.2')
+    const flood = []
+    for (let i = 0; i < 6; i++) flood.push(await RawClient.connect(address))
+    await Promise.all(flood.slice(0, 4).map((stranger) => stranger.closed))
+    neighbour.join(1, rooms.create(2).roomUuid)
+    expect(await neighbour.next()).toMatchObject({ type: 'joined' })
+  })
+
+  it('is cut off when it sends more than JOINs take, though no message is complete', async () => {
+    const { rooms, address } = await relayWith({ strangerBytes: 4000 })
+    const stranger = await RawClient.connect(address)
+    stranger.ws.send(new Uint8Array(3000), { fin: false })
+    stranger.ws.send(new Uint8Array(3000), { fin: false })
+    expect(await stranger.closed).toMatchObject({ code: 1006 })
+    const party = await RawClient.connect(address)
+    party.join(1, rooms.create(2).roomUuid)
+    party.say({ type: 'send', channel: 1, to: 2, payload: new Uint8Array(100_000) })
+    await until(() => rooms.usage.bufferedBytes >= 100_000)
+  })
+
+  it('counts until it is gone, also when it does not say goodbye', async () => {
+    const { rooms, address } = await relayWith()
+    const [host, port] = address.split(':')
+    const socket = connect(Number(port), host)
+    socket.on('error', () => undefined)
+    socket.write(upgradeRequest('/relay', 'websocket'))
+    await until(() => rooms.usage.sockets === 1)
+    const closed = new Promise((resolve) => socket.on('close', resolve))
+    const broken = Buffer.from([0x82, 0x81, 0, 0, 0, 0, 0x55])
+    socket.resume()
+    socket.write(broken)
+    await sleep(100)
+    expect(rooms.usage.sockets).toBe(1)
+    await closed
+    await until(() => rooms.usage.sockets === 0)
+  })
+})
+
+describe('a WebSocket that does not read', () => {
+  it('is cut off before others when too much waits for all together', async () => {
+    const { rooms, address } = await relayWith({ socketsBufferBytes: 1_000_000 })
+    const silent = await RawClient.connect(address)
+    const reader = await RawClient.connect(address)
+    const rooms2 = [silent, reader].map((raw) => {
+      const { roomUuid } = rooms.create(2)
+      raw.join(1, roomUuid)
+      return roomUuid
+    })
+    await until(() => silent.frames.length === 1 && reader.frames.length === 1)
+    const [toSilent, toReader] = rooms2.map((name) => rooms.join(name, label(9), 5000))
+    silent.ws.pause()
+    let sent = 0
+    let most = 0
+    for (; sent < 400 && rooms.usage.sockets === 2; sent++) {
+      try {
+        toSilent!.send(1, new Uint8Array(MAX_MESSAGE_BYTES))
+      } catch {
+        break
+      }
+      most = Math.max(most, rooms.usage.unreadBytes)
+      await sleep(1)
+    }
+    toReader!.send(1, label(7))
+    await until(() => reader.frames.some((frame) => frame.type === 'message'))
+    await until(() => rooms.usage.sockets === 1 && rooms.usage.unreadBytes === 0)
+    expect(most).toBeGreaterThan(500_000)
+    expect(most).toBeLessThanOrEqual(1_000_000)
+    silent.ws.terminate()
+  })
+
+  it('is charged for every frame, however small', async () => {
+    const { rooms, address } = await relayWith({ socketsBufferBytes: 1_000_000 })
+    const { roomUuid } = rooms.create(2)
+    const local = rooms.join(roomUuid, label(1), 5000)
+    const raw = await RawClient.connect(address)
+    raw.join(1, roomUuid)
+    await local.receive()
+    let sent = 0
+    for (; sent < 10_000; sent++)
+      try {
+        local.send(2, label(1))
+      } catch {
+        break
+      }
+    await until(() => rooms.usage.sockets === 0)
+  })
+})
+
 describe('the address of a relay', () => {
   it.each([
     ['relay.example:443', 'wss://relay.example:443/relay'],
     ['relay.example', 'wss://relay.example/relay'],
-    ['wss://relay.example:8443', 'wss://relay.example:8443/relay'],
     ['127.0.0.1:8080', 'ws://127.0.0.1:8080/relay'],
     ['localhost:80', 'ws://localhost:80/relay'],
     ['[::1]:8080', 'ws://[::1]:8080/relay'],
-    ['wss://localhost:8443', 'wss://localhost:8443/relay'],
-    ['ws://127.0.0.1:8080', 'ws://127.0.0.1:8080/relay'],
+    ['localhost:443', 'ws://localhost:443/relay'],
   ])('%s means %s', (address, url) => {
     expect(relayUrl(address)).toBe(url)
   })
@@ -289,6 +424,8 @@ describe('the address of a relay', () => {
   it.each([
     '',
     'ws://relay.example:80',
+    'ws://127.0.0.1:8080',
+    'wss://relay.example:8443',
     'http://relay.example',
     'relay.example/path',
     'relay.example?x',

@@ -1,5 +1,6 @@
-import { createServer, type Server } from 'node:http'
+import { createServer, get, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { text } from 'node:stream/consumers'
 import { WebSocket } from 'ws'
 import {
   decodeRelayFrame,
@@ -57,8 +58,9 @@ export class RawClient {
     })
   }
 
-  static async connect(address: string): Promise<RawClient> {
-    const client = new RawClient(new WebSocket(`ws://${address}/relay`))
+  /** @param from the address to come from, one of this machine's */
+  static async connect(address: string, from = '127.0.0.1'): Promise<RawClient> {
+    const client = new RawClient(new WebSocket(`ws://${address}/relay`, { localAddress: from }))
     await new Promise((resolve, reject) => {
       client.ws.once('open', resolve)
       client.ws.once('error', reject)
@@ -82,6 +84,36 @@ export class RawClient {
       })
     return this.frames.shift()!
   }
+}
+
+/** A request with an offer to change the protocol, as bytes. */
+export function upgradeRequest(path: string, to: string, more = ''): string {
+  return [
+    `GET ${path} HTTP/1.1`,
+    'Host: relay',
+    'Connection: Upgrade',
+    `Upgrade: ${to}`,
+    'Sec-WebSocket-Version: 13',
+    'Sec-WebSocket-Key: AAECAwQFBgcICQoLDA0ODw==',
+    `${more}\r\n`,
+  ].join('\r\n')
+}
+
+/** Asks for a WebSocket and is refused. */
+export function askFor(
+  address: string,
+  path: string,
+): Promise<{ status: number | undefined; type: string | undefined; body: unknown }> {
+  return new Promise((resolve, reject) => {
+    const headers = { connection: 'upgrade', upgrade: 'websocket' }
+    const asked = get(`http://${address}`, { path, headers }, (response) => {
+      const { statusCode: status, headers } = response
+      text(response).then((body) => {
+        resolve({ status, type: headers['content-type'], body: JSON.parse(body) as unknown })
+      }, reject)
+    })
+    asked.on('error', reject)
+  })
 }
 
 /** Waits until something is true, at most two seconds. */
