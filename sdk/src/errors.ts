@@ -14,7 +14,6 @@ export type LocalErrType =
   | 'rollback_detected'
   | 'identity_mismatch'
   | 'key_mismatch'
-  | 'recovery_refused'
   | 'share_not_found'
   | 'keygen_unfinished'
   | 'backup_missing'
