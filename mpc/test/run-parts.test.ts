@@ -192,6 +192,25 @@ describe('playing rounds', () => {
     }
   })
 
+  it('works on nothing once it must not', async () => {
+    const { meeting, from2, from3 } = company()
+    let asked = 0
+    let worked = false
+    const step: Step<string> = {
+      outbox: new Map([[p(2), Uint8Array.of(12)]]),
+      next: round(1, [p(2), p(3)], {}, () => {
+        worked = true
+        return { outbox: new Map(), result: '' }
+      }),
+    }
+    const before = () => (++asked > 1 ? Promise.reject(new Error('dead')) : Promise.resolve())
+    const playing = playRounds(step, { protocol: 'sign', peers: meeting.peers, before })
+    from2.send('sign', 1, Uint8Array.of(2))
+    from3.send('sign', 1, Uint8Array.of(3))
+    await expect(playing).rejects.toThrow('dead')
+    expect(worked).toBe(false)
+  })
+
   it('sends nothing once it must not', async () => {
     const { meeting, from2 } = company()
     const before = () => Promise.reject(new Error('dead'))

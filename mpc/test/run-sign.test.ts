@@ -175,14 +175,14 @@ describe('a run of two signers', () => {
       expect(error).toMatchObject({ code: 'session_mismatch', field: 'epoch', reaction: 'restart' })
   })
 
-  it('asks whether the setup is alive right before each message that depends on it', async () => {
+  it('asks whether the setup is alive right before it works on a message, and before it sends one', async () => {
     const setups = [1, 2].map((i) => new MemorySetups(two.setups.get(p(i))))
     const signers = setups.map((of, at) => ({ index: at + 1, setups: of }))
     resultsOf(await signIn(new MemoryRoom(2), two, signers))
     const id = hex(two.setups.get(p(1))!.get(p(2))!.id)
     expect(setups.map(({ asked }) => asked)).toEqual([
-      [id, id],
-      [id, id],
+      [id, id, id, id],
+      [id, id, id, id],
     ])
   })
 

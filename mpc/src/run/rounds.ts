@@ -14,7 +14,7 @@ export interface RoundsInput<Keep> {
    * them take each other for cheats.
    */
   readonly view?: Uint8Array | undefined
-  /** Asked right before each message. Throws when it must not be sent. */
+  /** Asked right before messages are worked on, and right before each one is sent. Throws when neither must be. */
   readonly before?: () => Promise<void>
   /** Makes durable what must not be lost, before anything of that step leaves. */
   readonly keep?: (keep: Keep) => Promise<void>
@@ -44,7 +44,9 @@ export async function playRounds<Result, Keep>(
       const message = await expectPeer(byParty, from).receive(protocol, number, next.number)
       return [from, number === 1 ? withoutView(message, view, next.number) : message] as const
     })
-    step = next.advance(new Map(await Promise.all(messages)))
+    const inbox = new Map(await Promise.all(messages))
+    await before?.()
+    step = next.advance(inbox)
   }
 }
 

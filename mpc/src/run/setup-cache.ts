@@ -21,7 +21,7 @@ export interface SetupCache {
    */
   retire(setupId: Uint8Array, peer: PartyIndex, code: AbortCode, blamed: boolean): Promise<unknown>
   /**
-   * Whether a setup may still be used; asked right before each message that depends on it. A setup that a newer one
+   * Whether a setup may still be used; asked right before any work on it, and right before each message that depends on it. A setup that a newer one
    * has replaced stays alive for the runs under way: only retirement kills it.
    */
   alive(setupId: Uint8Array): Promise<boolean> | boolean
