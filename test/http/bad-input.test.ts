@@ -165,7 +165,7 @@ describe('single members', () => {
     ['room_uuid', '/ecdsa/sign', { ...sign, room_uuid: 'x' }],
     ['sign_requests[0].msg', '/ecdsa/batch-sign', { sign_requests: [{ ...sign, msg: 'x' }] }],
     ['sign_requests', '/ecdsa/batch-sign', { sign_requests: [] }],
-    ['key_share', '/ecdsa/backup/import-key-share', { export_type: 'encrypted', key_share: '☃' }],
+    ['key_share', '/ecdsa/backup/import-key-share', { export_type: 'encrypted', key_share: 7 }],
     [
       'export_type',
       '/ecdsa/backup/import-key-share',
@@ -198,7 +198,7 @@ describe('single members', () => {
     expect([answer.status, answer.body.err_type]).toEqual([400, 'bad_request_params'])
   })
 
-  it('says documented things about quorums, rooms, batches and backups that cannot be', async () => {
+  it('says documented things about quorums, rooms and batches that cannot be', async () => {
     const created = await vertex.call('GET', '/ecdsa/create', { key })
     const { key_id } = created.body as { key_id: string }
     const keygen = { ...goodBodies['/ecdsa/keygen'], key_id }
@@ -220,11 +220,40 @@ describe('single members', () => {
     expect(await ask('/create-room', { room_size: 33 })).toEqual([400, 'room_creation_problem'])
     const many = { sign_requests: Array(33).fill(sign) }
     expect(await ask('/ecdsa/batch-sign', many)).toEqual([400, 'batch_too_large'])
-    const import_ = '/ecdsa/backup/import-key-share'
-    const share = (export_type: string, key_share: string) => ({ export_type, key_share })
-    expect(await ask(import_, share('encrypted', 'AAAA'))).toEqual([400, 'backup_invalid'])
-    expect(await ask(import_, share('plaintext', 'AAAA'))).toEqual([400, 'export_mode_refused'])
     await vertex.call('DELETE', `/ecdsa/delete-key-share/${key_id}`, { key })
+  })
+})
+
+describe.each(['import', 'verify'])('%s-key-share', (verb) => {
+  const path = `/ecdsa/backup/${verb}-key-share`
+  const ask = async (body: { export_type: string; key_share: string }) => {
+    const answer = await vertex.call('POST', path, { key, body })
+    return [answer.status, answer.body as unknown]
+  }
+
+  it('says one thing of everything that is no backup', async () => {
+    const texts = [
+      '',
+      ' ',
+      'AAAA',
+      'AAAA\n',
+      'A',
+      '====',
+      '_-_-',
+      '☃',
+      '\u0000',
+      '\ud800',
+      'not base64',
+    ]
+    const one = await ask({ export_type: 'encrypted', key_share: 'AAAA' })
+    expect(one).toEqual([400, expect.objectContaining({ err_type: 'backup_invalid' })])
+    for (const key_share of [...texts, 'A'.repeat(60_000), '☃'.repeat(20_000)])
+      expect(await ask({ export_type: 'encrypted', key_share })).toEqual(one)
+  })
+
+  it('refuses what says it is of the other mode', async () => {
+    const answer = await ask({ export_type: 'plaintext', key_share: 'AAAA' })
+    expect(answer).toEqual([400, expect.objectContaining({ err_type: 'export_mode_refused' })])
   })
 })
 

@@ -607,7 +607,7 @@ export interface components {
         Backup: {
             /** @enum {unknown} */
             export_type: "encrypted" | "plaintext";
-            /** @description The backup, base64. */
+            /** @description The backup, base64. Whatever is no backup, in text or content, is a 400 `backup_invalid`. */
             key_share: string;
         };
         ImportKeyShareResponse: {
