@@ -155,6 +155,18 @@ describe('wrong secrets', () => {
   })
 })
 
+describe('behind a proxy', () => {
+  const note = ({ service }: TestVertex) =>
+    service.notes.find(({ text }) => text.startsWith('VERTEX_TRUSTED_PROXIES'))
+
+  it('is said at start that all clients look like one, unless the proxy is known', async () => {
+    const proxy = { VERTEX_TLS: 'terminated-by-proxy' }
+    expect(note(await start(proxy))?.level).toBe('warn')
+    expect(note(await start({ ...proxy, VERTEX_TRUSTED_PROXIES: '127.0.0.1' }))).toBeUndefined()
+    expect(note(await start())).toBeUndefined()
+  })
+})
+
 describe('TLS', () => {
   it('is spoken in version 1.3 only', async () => {
     const dir = mkdtempSync(join(tmpdir(), 'vertex-tls-'))
