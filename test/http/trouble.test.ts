@@ -1,5 +1,7 @@
+import { once } from 'node:events'
+import { request, type IncomingMessage } from 'node:http'
 import { pino } from 'pino'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import { createApp } from '../../src/http/app.js'
 import { Drain } from '../../src/http/drain.js'
 import { createServer, listen } from '../../src/http/server.js'
@@ -14,6 +16,7 @@ afterEach(() => {
 })
 
 interface Failing {
+  readonly url: string
   readonly call: Call
   readonly log: string[]
   readonly drain: Drain
@@ -21,11 +24,12 @@ interface Failing {
 
 async function failing(
   fail: (verb: string) => unknown,
-  options: { corsOrigins?: string[]; trustedProxies?: string[] } = {},
+  options: { corsOrigins?: string[]; trustedProxies?: string[]; accepts?: () => boolean } = {},
 ) {
   const verbs = new Proxy({} as Vault, {
     get: (_, verb: string) => async (authorization: unknown) => {
-      if (verb === 'authenticate' && authorization === 'good') return { userId: 'u', apiKeyId: 'a' }
+      if (verb === 'authenticate' && authorization === 'good' && (options.accepts?.() ?? true))
+        return { userId: 'u', apiKeyId: 'a' }
       await Promise.resolve()
       throw fail(verb)
     },
@@ -48,7 +52,8 @@ async function failing(
     server.close()
     server.closeAllConnections()
   })
-  return { call: caller(`http://127.0.0.1:${port}`), log, drain } satisfies Failing
+  const url = `http://127.0.0.1:${port}`
+  return { url, call: caller(url), log, drain } satisfies Failing
 }
 
 describe('an error', () => {
@@ -199,6 +204,39 @@ describe('failed authentications', () => {
     const plain = await failing(denied)
     for (let i = 0; i < 10; i++) await plain.call('GET', '/ecdsa/keys', from(`192.0.2.${i}`))
     expect((await plain.call('GET', '/ecdsa/keys', from('192.0.2.99'))).status).toBe(429)
+  })
+})
+
+describe('a key that is revoked while the body of its request still comes', () => {
+  afterEach(() => {
+    vi.useRealTimers()
+  })
+
+  it.each([
+    ['is refused after more than two seconds', 2100, 401],
+    ['is let in before', 1900, 503],
+  ])('%s', async (_, ms, status) => {
+    const accepts = vi.fn(() => true)
+    const { url } = await failing(
+      (verb) =>
+        verb === 'authenticate'
+          ? new VaultError('access_denied', 'no')
+          : new VaultError('too_busy', 'let in'),
+      { accepts },
+    )
+    vi.useFakeTimers({ toFake: ['performance'] })
+    const body = '{"room_size":2}'
+    const headers = { Authorization: 'good', 'Content-Type': 'application/json' }
+    const pending = request(`${url}/create-room`, { method: 'POST', headers })
+    const answer = once(pending, 'response') as Promise<[IncomingMessage]>
+    pending.write(body.slice(0, 3))
+    await vi.waitFor(() => expect(accepts).toHaveBeenCalled())
+    accepts.mockReturnValue(false)
+    vi.advanceTimersByTime(ms)
+    pending.end(body.slice(3))
+    const [response] = await answer
+    response.resume()
+    expect(response.statusCode).toBe(status)
   })
 })
 

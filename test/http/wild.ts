@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 
 const uuid = '4d0f3a62-0a3e-4c40-9a55-7d1f6b1e8b02'
-const keygenId = `01${'ab'.repeat(32)}`
+const keygenId = `01${'ab'.repeat(31)}0b`
 
 /** A body that each route takes, by its path. */
 export const goodBodies: Record<string, Record<string, unknown>> = {
