@@ -27,7 +27,6 @@ export class Setups implements SetupCache {
   readonly #key: LiveKey
   readonly #loaded = new Map<PartyIndex, PairSetup>()
   readonly #retired = new Set<string>()
-  #known: Promise<void> | undefined
   #settingUp: Promise<void> | undefined
 
   constructor(key: LiveKey) {
@@ -37,7 +36,7 @@ export class Setups implements SetupCache {
   async load(peer: PartyIndex): Promise<PairSetup | undefined> {
     await this.#rememberRetired()
     const loaded = this.#loaded.get(peer)
-    if (loaded !== undefined) return loaded
+    if (loaded !== undefined && !this.#isRetired(loaded.id)) return loaded
     const item = await this.#key.store.get('setup', this.#itemId(peer))
     if (item === undefined) return undefined
     let setup: PairSetup
@@ -46,7 +45,7 @@ export class Setups implements SetupCache {
     } catch {
       return undefined // written by another version: made again
     }
-    if (setup.peer !== peer || !this.alive(setup.id)) return undefined
+    if (setup.peer !== peer || this.#isRetired(setup.id)) return undefined
     // A run may have saved a newer one meanwhile.
     const newer = this.#loaded.get(peer)
     if (newer === undefined) this.#loaded.set(peer, setup)
@@ -75,24 +74,32 @@ export class Setups implements SetupCache {
     blamed: boolean,
   ): Promise<boolean> {
     const id = bytesToHex(setupId)
-    const isFirst = !this.#retired.has(id)
+    let isFirst = !this.#retired.has(id)
     this.#retired.add(id)
     const at = Date.now()
     // The record first: should the process end between the two writes, the id is known as retired.
     if (await this.#key.exists())
-      await this.#key.update((record) => ({
-        ...record,
-        retiredSetups: [...record.retiredSetups, { id, party: peer, at, left: false }].slice(
-          -REMEMBERED_RETIREMENTS,
-        ),
-        failures: blamed ? [...recentFailures(record), { party: peer, at }] : record.failures,
-      }))
+      await this.#key.update((record) => {
+        // Another client on this store may have been first; then this failure must not be seen, nor counted.
+        if (record.retiredSetups.some((retired) => retired.id === id)) {
+          isFirst = false
+          return record
+        }
+        return {
+          ...record,
+          retiredSetups: [...record.retiredSetups, { id, party: peer, at, left: false }].slice(
+            -REMEMBERED_RETIREMENTS,
+          ),
+          failures: blamed ? [...recentFailures(record), { party: peer, at }] : record.failures,
+        }
+      })
     await this.forget(peer)
     return isFirst
   }
 
-  alive(setupId: Uint8Array): boolean {
-    return !this.#retired.has(bytesToHex(setupId))
+  async alive(setupId: Uint8Array): Promise<boolean> {
+    await this.#rememberRetired()
+    return !this.#isRetired(setupId)
   }
 
   /**
@@ -152,13 +159,14 @@ export class Setups implements SetupCache {
     }
   }
 
-  #rememberRetired(): Promise<void> {
-    this.#known ??= (async () => {
-      if (!(await this.#key.exists())) return
-      for (const { id } of (await this.#key.record()).retiredSetups) this.#retired.add(id)
-    })()
-    this.#known.catch(() => (this.#known = undefined))
-    return this.#known
+  /** Every time anew: another client, even of another process, may have retired one on the same store. */
+  async #rememberRetired(): Promise<void> {
+    if (!(await this.#key.exists())) return
+    for (const { id } of (await this.#key.record()).retiredSetups) this.#retired.add(id)
+  }
+
+  #isRetired(setupId: Uint8Array): boolean {
+    return this.#retired.has(bytesToHex(setupId))
   }
 
   #itemId(peer: PartyIndex): string {

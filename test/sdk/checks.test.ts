@@ -6,6 +6,7 @@ import {
   RollbackDetectedError,
   type EcdsaKey,
   type Fetch,
+  type ShareStore,
   type Vertex,
   type VertexOptions,
 } from '@vertex/sdk'
@@ -89,7 +90,30 @@ describe('a failed check', () => {
     // The next signature is on a new setup; the retired one is dead for this process and for every later one.
     await signs(key)
     expect((await storedSetup()).id).not.toEqual(before.id)
-    expect(LiveKey.of(store, key.id).setups.alive(before.id)).toBe(false)
+    expect(await LiveKey.of(store, key.id).setups.alive(before.id)).toBe(false)
+  })
+
+  it('is seen once, however many clients share the store', async () => {
+    const { id, peer } = await storedSetup()
+    /** Another client's view of the store, such as another process has. */
+    const elsewhere = (): ShareStore => ({
+      get: (kind, name) => store.get(kind, name),
+      put: (kind, name, value, expected) => store.put(kind, name, value, expected),
+      list: (kind) => store.list(kind),
+      delete: (kind, name) => store.delete(kind, name),
+    })
+    const [one, two, three] = Array.from({ length: 3 }, () => {
+      return LiveKey.of(elsewhere(), key.id).setups
+    })
+    for (const setups of [one!, two!, three!]) expect((await setups.load(peer))?.id).toEqual(id)
+    const retire = (setups: typeof one) => setups!.retire(id, peer, 'ot_check_failed', true)
+    expect((await Promise.all([retire(one), retire(two)])).sort()).toEqual([false, true])
+    expect(await three!.alive(id)).toBe(false)
+    expect(await three!.load(peer)).toBeUndefined()
+    expect(await retire(three)).toBe(false)
+    const { retiredSetups, failures } = await record()
+    expect(retiredSetups).toHaveLength(1)
+    expect(failures).toHaveLength(1)
   })
 
   it('locks the key after five by the same party within a day', async () => {
