@@ -106,6 +106,16 @@ describe('a keygen in which one party cheats', () => {
   it('ends when the opened chain-code share or salt is not the one committed to', () => {
     for (const at of [opening(2).chainCodeShare, opening(2).salt, opening(2).end - 1])
       cheats({ round: 2, change: flip(at) }, stop('commitment_invalid', 3, [3]))
+    // Commitment and opening of another party.
+    const copied = keygen(
+      three,
+      [1, 2].map((round) => ({
+        from: 3,
+        round,
+        change: (_, sent) => sent.find((m) => m.from === 1 && m.round === round)!.bytes.slice(),
+      })),
+    )
+    for (const honest of [1, 2]) expectAbort(copied, honest, stop('commitment_invalid', 3, [3]))
   })
   it('ends when the proofs of two coefficients are swapped', () => {
     const { proof } = opening(2)

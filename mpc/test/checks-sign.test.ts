@@ -8,6 +8,7 @@ import {
   type Step,
 } from '@vertex/mpc'
 import { startSignFirstWith, startSignManyWith } from '@vertex/mpc/testing'
+import { concatBytes } from '../src/bytes.js'
 import { drawNonce, nonceCommitment } from '../src/dkls23/sign/nonce.js'
 import { signRun } from '../src/dkls23/sign/run.js'
 import { encodeScalar, mod, readUint } from '../src/math/scalar.js'
@@ -123,6 +124,35 @@ describe('a signature in rounds in which one signer cheats', () => {
     inRounds(2, negatePoint(round2.R), stop('commitment_invalid', 3, [3]))
     inRounds(2, flip(round2.salt), stop('commitment_invalid', 3, [3]))
     inRounds(2, flip(round2.salt + 31), stop('commitment_invalid', 3, [3]))
+    // Commitment and opening of another signer, or the signer's own of another session, with the view that fits.
+    const elsewhere = signRun(signInputs(three, { signers: [1, 2, 3] })[2]!, seeded('elsewhere'))
+    const own = drawNonce(elsewhere)
+    const replayed = {
+      commitment: nonceCommitment(elsewhere, elsewhere.me, own.R_i, own.salt),
+      opening: concatBytes(curve.encode(own.R_i), own.salt),
+    }
+    for (const other of [undefined, replayed]) {
+      const run = sign(three, { signers: [1, 2, 3] }, [
+        {
+          from: 3,
+          round: 1,
+          change: (bytes, sent) => {
+            const commitment = sent[0]!.bytes.slice(round1.commitment, round1.vole)
+            return put(round1.commitment, other?.commitment ?? commitment)(bytes)
+          },
+        },
+        {
+          from: 3,
+          round: 2,
+          change: (bytes, sent) => {
+            const first = sent.find(({ from, round }) => from === 1 && round === 2)!.bytes
+            bytes.set(first.subarray(round2.view, round2.answer), round2.view)
+            return put(round2.R, other?.opening ?? first.slice(round2.R))(bytes)
+          },
+        },
+      ])
+      for (const honest of [1, 2]) expectAbort(run, honest, stop('commitment_invalid', 3, [3]))
+    }
   })
   for (const field of ['Gamma_u', 'Gamma_v', 'pk', 'R'] as const)
     it(`ends when ${field} is no point or the identity`, () => {

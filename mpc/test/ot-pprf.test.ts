@@ -47,6 +47,18 @@ describe('the all-but-one OT', () => {
     expect(() => receivePprf(kernel, sid, delta, chosen, message)).toThrow(PprfCheckFailed)
   })
 
+  it('2.2.7 looks at every tree', () => {
+    const delta = systemRng(16)
+    const { message, chosen, leaves } = deal(delta)
+    const receive = () => receivePprf(kernel, sid, delta, chosen, message)
+    for (let g = 0; g < TREES; g++) {
+      message[field(g, 3)]! ^= 1
+      expect(receive, `tree ${g}`).toThrow(PprfCheckFailed)
+      message[field(g, 3)]! ^= 1
+    }
+    expect(receive()).toEqual(puncture(leaves, delta))
+  })
+
   it.each(ends(TREES).flatMap((g) => [0, 1].map((x) => [g, x] as const)))(
     '2.2.7 refuses a wrong correction exactly where it was used: tree %i, t_%i',
     (g, x) => {

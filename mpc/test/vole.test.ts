@@ -104,6 +104,46 @@ describe('the multiplication', () => {
     expect(run(sid).s.c).not.toEqual(run(other).s.c)
   })
 
+  it('draws the choice bits, then the mask of the check, and uses both', () => {
+    const sid = systemRng(32)
+    const drawn: number[] = []
+    const message = (beta: number, mask: number) => {
+      const rng = (length: number) => {
+        drawn.push(length)
+        return new Uint8Array(length).fill(length === 16 ? mask : beta)
+      }
+      return voleReceive(context(one, sid, 2, rng)).message
+    }
+    const [u, xHat] = [64 * 68, 64 * 68 + 16]
+    const first = message(3, 5)
+    expect(drawn).toEqual([52, 16])
+    expect(message(3, 5)).toEqual(first)
+    // Without a mask x̂ would be a sum of choice bits that the challenge, known to the sender, picks.
+    expect(message(3, 6).subarray(u, xHat)).not.toEqual(first.subarray(u, xHat))
+    expect(message(4, 5).subarray(u, xHat)).not.toEqual(first.subarray(u, xHat))
+    expect(message(3, 0).subarray(u, xHat)).not.toEqual(first.subarray(u, xHat))
+  })
+
+  it('draws â, without which η would give the inputs away', () => {
+    const sid = systemRng(32)
+    const { message } = voleReceive(context(one, sid))
+    const answer = (fill: number) => {
+      const rng = (length: number) => new Uint8Array(length).fill(fill)
+      return voleSend(context(two, sid, 2, rng), message, [3n, 5n]).answer
+    }
+    const masked = (bytes: Uint8Array, i: number) => bytes.slice(32 * i, 32 * i + 32)
+    const [first, other] = [answer(1), answer(2)]
+    expect(answer(1)).toEqual(first)
+    const eta = 416 * 3
+    expect(masked(first, eta)).not.toEqual(masked(other, eta))
+    // In each row the two inputs are masked alike, and â is another.
+    for (const j of ends(416)) {
+      expect(masked(first, 3 * j)).toEqual(masked(other, 3 * j))
+      expect(masked(first, 3 * j + 1)).toEqual(masked(other, 3 * j + 1))
+      expect(masked(first, 3 * j + 2)).not.toEqual(masked(other, 3 * j + 2))
+    }
+  })
+
   it('has another gadget for each direction', () => {
     const kernel = suite.kernel
     expect(one.gadget(kernel, one.me)).toEqual(two.gadget(kernel, one.me))
