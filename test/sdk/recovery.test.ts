@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { cpSync, renameSync, rmSync } from 'node:fs'
+import { cpSync } from 'node:fs'
 import { join } from 'node:path'
 import { ed25519 } from '@noble/curves/ed25519.js'
 import {
@@ -34,11 +34,8 @@ const message = utf8('sign on as if nothing had happened')
 let server: TestServer
 
 /** Restarts a killed server at its old address. */
-const again = async (settings?: Record<string, string>) => {
-  server = await harness.server('vertex', {
-    port: server.port,
-    ...(settings === undefined ? {} : { settings }),
-  })
+const again = async () => {
+  server = await harness.server('vertex', { port: server.port })
 }
 const lose = async () => {
   await server.kill()
@@ -86,17 +83,31 @@ const signs = async (key: EcdsaKey) => {
   expect(opensslVerifies(key.publicKey, message, der)).toBe(true)
 }
 
+// One loss serves them all: each has its own user, key and store.
+let lost: Record<'alone' | 'crowd' | 'careful' | 'refusing' | 'rolledBack', Party>
+const oldData = join(harness.folder, 'old-data')
+
 beforeAll(async () => {
   server = await harness.server('vertex')
+  lost = {
+    alone: await party(),
+    crowd: await party(),
+    careful: await party(),
+    refusing: await party({ recovery: 'off' }),
+    rolledBack: await party(),
+  }
+  await signs(lost.alone.key)
+  await server.stop()
+  cpSync(join(server.folder, 'data'), oldData, { recursive: true })
+  wipeData(server.folder)
+  await again()
 })
 afterAll(() => harness.end())
 
 describe('after a total loss', () => {
   it('the next signature just comes, with the old API key, and then the share has a new handle', async () => {
-    const { key, events, wire } = await party()
-    await signs(key)
+    const { key, events, wire } = lost.alone
     const { keyId, publicKey, id } = key
-    await lose()
     await signs(key)
     expect(key.keyId).not.toBe(keyId)
     expect([key.publicKey, key.id]).toEqual([publicKey, id])
@@ -111,8 +122,7 @@ describe('after a total loss', () => {
   })
 
   it('twenty signatures at once import the backup exactly once', async () => {
-    const { key, vertex, wire, events } = await party()
-    await lose()
+    const { key, vertex, wire, events } = lost.crowd
     const sameKey = await vertex.ecdsa.openKey(key.id)
     await Promise.all(Array.from({ length: 20 }, (_, i) => signs(i % 2 === 0 ? key : sameKey)))
     expect(wire.imports).toBe(1)
@@ -122,10 +132,9 @@ describe('after a total loss', () => {
   })
 
   it('a signature comes only after the pinned key was found, the app agreed and the handle was stored', async () => {
-    const { key, store, wire, apiKey } = await party()
+    const { key, store, wire, apiKey } = lost.careful
     const { keyId } = key
     const tries = () => key.sign({ message, hashAlgo: 'sha256' })
-    await lose()
 
     const other = '02c6047f9441ed7d6d3045406e95c07cd85c778e4b8cef3ca7abac09b95c709ee5'
     wire.meddle = async (path, send) =>
@@ -195,21 +204,19 @@ describe('a server that is killed in the middle of everything', () => {
 })
 
 describe('no backup leaves by itself', () => {
-  let lost: Party
   let body: Record<string, unknown>
   let nonce: string
 
   beforeAll(async () => {
-    lost = await party({ recovery: 'off' })
-    await lose()
-    lost.wire.meddle = async (path, send, init) => {
+    const { key, wire } = lost.refusing
+    wire.meddle = async (path, send, init) => {
       const answer = await send()
       if (path !== '/ecdsa/sign') return answer
       body = (await answer.clone().json()) as Record<string, unknown>
       nonce = (init.headers as Record<string, string>)['x-vertex-nonce']!
       return answer
     }
-    await expect(lost.key.sign({ message, hashAlgo: 'sha256' })).rejects.toMatchObject({
+    await expect(key.sign({ message, hashAlgo: 'sha256' })).rejects.toMatchObject({
       refusal: 'off',
     })
   })
@@ -221,7 +228,7 @@ describe('no backup leaves by itself', () => {
       const sent = (init.headers as Record<string, string>)['x-vertex-nonce'] ?? ''
       return path === '/ecdsa/sign' ? Response.json(await answer(sent), { status: 400 }) : send()
     }
-    const { apiKey, store, key } = lost
+    const { apiKey, store, key } = lost.refusing
     const vertex = await harness.client(server, { apiKey, store, fetch: wire.fetch })
     const opened = await vertex.ecdsa.openKey(key.id)
     const error: unknown = await opened
@@ -303,40 +310,27 @@ describe('no backup leaves by itself', () => {
   })
 
   it('to a server under another backup secret', async () => {
-    const { key, store } = await party()
-    await server.kill()
-    wipeData(server.folder)
-    const secrets = join(server.folder, 'vertex-secret')
-    renameSync(secrets, `${secrets}.kept`)
-    await again()
+    const { key, store } = lost.refusing
+    const other = await harness.server('other')
     const wire = new Wire()
-    const apiKey = await server.createUser('made anew by somebody')
-    const vertex = await harness.client(server, { apiKey, store, fetch: wire.fetch })
+    const vertex = await harness.client(other, { store, fetch: wire.fetch })
     const opened = await vertex.ecdsa.openKey(key.id)
     await expect(opened.sign({ message, hashAlgo: 'sha256' })).rejects.toMatchObject({
       refusal: 'unsigned',
     })
     expect(wire.imports).toBe(0)
-    await server.kill()
-    wipeData(server.folder)
-    rmSync(secrets, { recursive: true })
-    renameSync(`${secrets}.kept`, secrets)
-    await again()
+    await other.kill()
+  })
+})
+
+describe('a key that was not lost', () => {
+  let standing: Party
+  beforeAll(async () => {
+    standing = await party()
   })
 
-  it('for a key that was deleted in a database which was not lost', async () => {
-    const { key, vertex, wire } = await party()
-    await vertex.rest.deleteKeyShare({ key_id: key.keyId })
-    await expect(key.sign({ message, hashAlgo: 'sha256' })).rejects.toMatchObject({
-      errType: 'key_id_not_exists',
-      status: 400,
-      refusal: 'same_generation',
-    })
-    expect(wire.imports).toBe(0)
-  })
-
-  it('on a server error of another kind, which keeps its type', async () => {
-    const { key, wire } = await party()
+  it('is not imported on a server error of another kind, which keeps its type', async () => {
+    const { key, wire } = standing
     wire.meddle = (path, send) =>
       path === '/ecdsa/sign'
         ? Promise.resolve(
@@ -355,11 +349,9 @@ describe('no backup leaves by itself', () => {
     wire.meddle = (_, send) => send()
     await signs(key)
   })
-})
 
-describe('a vault that does not prove its pinned identity', () => {
-  it('gives no new backup in the place of the old one', async () => {
-    const { key, store, wire, events } = await party()
+  it('keeps its old backup when the vault does not prove its pinned identity', async () => {
+    const { key, store, wire, events } = standing
     const before = await store.get('key', key.id)
     const seed = new Uint8Array(32).fill(7)
     type Answer = Record<string, unknown>
@@ -398,23 +390,28 @@ describe('a vault that does not prove its pinned identity', () => {
     await key.exportBackup()
     expect(await store.get('key', key.id)).not.toEqual(before)
   })
+
+  it('is not imported after it was deleted', async () => {
+    const { key, vertex, wire } = standing
+    await vertex.rest.deleteKeyShare({ key_id: key.keyId })
+    await expect(key.sign({ message, hashAlgo: 'sha256' })).rejects.toMatchObject({
+      errType: 'key_id_not_exists',
+      status: 400,
+      refusal: 'same_generation',
+    })
+    expect(wire.imports).toBe(0)
+  })
 })
 
 describe('a server that was put back to an older state', () => {
   it('stops the work, until its operator has marked the database as restored', async () => {
-    const { key, wire, events } = await party()
-    await server.stop()
-    const data = join(server.folder, 'data')
-    const old = join(harness.folder, 'old-data')
-    cpSync(data, old, { recursive: true })
-    wipeData(server.folder)
-    await again()
+    const { key, wire, events } = lost.rolledBack
     await signs(key)
     expect(wire.imports).toBe(1)
 
     await server.stop()
     wipeData(server.folder)
-    cpSync(old, data, { recursive: true })
+    cpSync(oldData, join(server.folder, 'data'), { recursive: true })
     await again()
     for (let attempt = 0; attempt < 2; attempt++) {
       const error: unknown = await key
