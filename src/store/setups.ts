@@ -11,15 +11,16 @@ import {
   toHex,
   type Engine,
 } from './columns.js'
-import type { Unit } from './unit.js'
+import { conflict, type Unit } from './unit.js'
 
-/** Three states: current (record), superseded (no record, not retired: alive for runs that hold it), retired. */
+/** Three states: current (record), superseded (no record, alive for runs that hold it), retired. */
 interface SetupRow {
   setupId: string
   shareId: string
   peer: number
   record: Buffer | null
   createdAt: number
+  supersededAt: number | null
   retiredAt: number | null
 }
 
@@ -36,6 +37,7 @@ export const setupsTable = (engine: Engine) =>
       peer: integer('peer'),
       record: sealed(engine, 'record', { nullable: true }),
       createdAt: time('created_at'),
+      supersededAt: time('superseded_at', { nullable: true }),
       retiredAt: time('retired_at', { nullable: true }),
     },
     indices: [{ name: 'ix_ot_setups_peer', columns: ['shareId', 'peer'] }],
@@ -62,19 +64,21 @@ export class Setups implements SetupVerbs {
   save(shareId: string, peer: number, setup: StoredSetup, at: number): Promise<void> {
     return this.unit.verb(async (manager) => {
       const setupId = toHex(setup.setupId)
+      if (!(await manager.existsBy('shares', { shareId }))) throw conflict('share_gone')
       const old = { shareId, peer, retiredAt: IsNull() }
       await manager.delete<SetupRow>(TABLE, {
         ...old,
-        record: IsNull(),
-        createdAt: LessThan(at - SUPERSEDED_KEPT_MS),
+        supersededAt: LessThan(at - SUPERSEDED_KEPT_MS),
       })
-      await manager.update<SetupRow>(TABLE, old, { record: null })
+      const current = { ...old, supersededAt: IsNull() }
+      await manager.update<SetupRow>(TABLE, current, { record: null, supersededAt: at })
       await manager.insert<SetupRow>(TABLE, {
         setupId,
         shareId,
         peer,
         record: this.unit.sealer.seal(TABLE, 'record', [setupId, shareId, peer], setup.record),
         createdAt: at,
+        supersededAt: null,
         retiredAt: null,
       })
     })
@@ -91,6 +95,7 @@ export class Setups implements SetupVerbs {
           peer,
           record: null,
           createdAt: at,
+          supersededAt: null,
           retiredAt: at,
         })
       } else if (row.retiredAt === null) {

@@ -65,3 +65,7 @@ export class VaultError extends Error {
 
 /** What a caller learns when a key is not accepted: never why. */
 export const denied = () => new VaultError('access_denied', 'this API key is not accepted')
+
+/** What a run ends with when its key goes away under it. */
+export const deletedMeanwhile = () =>
+  new VaultError('key_id_not_exists', 'the key was deleted while it was used')

@@ -8,13 +8,13 @@ import {
   type KeyShare,
   type Suite,
 } from '@vertex/mpc'
-import { VaultError } from './errors.js'
+import { deletedMeanwhile, VaultError } from './errors.js'
 import type { Caller, IdentityContext, KeyInfo } from './facade.js'
 import { badRequest, parseUuid } from './ids.js'
 import type { VaultLog } from './log.js'
 import type { NotExists } from './not-exists.js'
 import type { Clock, KeyRecord, PendingKeyRecord, ShareRecord } from './ports.js'
-import type { Runs } from './runs.js'
+import { keygenSubject, type Runs } from './runs.js'
 import type { Units } from './units.js'
 
 /** A key of the caller: before keygen, or with its share. */
@@ -143,11 +143,8 @@ export class Keys {
       return { erased: deleted.share.shareId }
     })
     if (gone === undefined) throw await this.notExists.error(caller, keyId, context)
-    if (gone.erased !== undefined)
-      this.runs.killAll(
-        gone.erased,
-        new VaultError('key_id_not_exists', 'the key was deleted while it was used'),
-      )
+    this.runs.killAll(keygenSubject(keyId), deletedMeanwhile())
+    if (gone.erased !== undefined) this.runs.killAll(gone.erased, deletedMeanwhile())
     this.log({ event: 'key_deleted', user_id: userId, key_id: keyId })
   }
 }

@@ -11,7 +11,7 @@ import {
   type Quorum,
 } from '@vertex/mpc'
 import type { Engine } from './engine.js'
-import { VaultError } from './errors.js'
+import { deletedMeanwhile, VaultError } from './errors.js'
 import type { Caller, IdentityContext, KeygenRequest, VaultIdentityInfo } from './facade.js'
 import { badRequest, newShareId, parseHex } from './ids.js'
 import type { Keys } from './key.js'
@@ -20,7 +20,7 @@ import type { NotExists } from './not-exists.js'
 import type { Clock, PendingKey } from './ports.js'
 import type { Place, RoomAccess } from './rooms.js'
 import { asRunError } from './run-errors.js'
-import type { Run, Runs } from './runs.js'
+import { keygenSubject, type Run, type Runs } from './runs.js'
 import type { Setups } from './setups.js'
 import type { Units } from './units.js'
 
@@ -51,7 +51,7 @@ export class Keygen {
     if (others.some((id) => equalBytes(id, found.pending.keygenId)))
       throw badRequest("others_keygen_ids contains this vault's own keygen_id")
     const { keyId } = found.pending
-    const share = await this.runs.within(caller.userId, `key ${keyId}`, async (run) => {
+    const share = await this.runs.within(caller.userId, keygenSubject(keyId), async (run) => {
       const pending = await this.units.run((uow) => uow.pendingKeys.find(caller.userId, keyId))
       if (pending === undefined) throw alreadyDone()
       try {
@@ -93,7 +93,9 @@ export class Keygen {
         },
         setups: this.setups.cacheFor({ shareId, run }),
       })
-      await this.units.run((uow) => uow.shares.confirm(userId, shareId, this.clock.now()))
+      const confirmedAt = this.clock.now()
+      if (!(await this.units.run((uow) => uow.shares.confirm(userId, shareId, confirmedAt))))
+        throw deletedMeanwhile()
       return share
     } catch (e) {
       if (e instanceof ProtocolAbort) {

@@ -38,6 +38,7 @@ export type Conflict =
   | 'key_id'
   | 'share'
   | 'share_has_handles'
+  | 'share_gone'
   | 'source_digest'
   | 'setup_id'
 
@@ -293,8 +294,9 @@ export interface SetupVerbs {
   load(shareId: string, peer: number): Promise<StoredSetup | undefined>
   /**
    * Keeps a new setup as the only one that `load` finds. The secret bytes of older ones are deleted; they stay alive
-   * for runs that hold them.
-   * @throws StoreConflict `setup_id` when the id was ever used, so that a retired one cannot come back
+   * for another hour, for runs that hold them.
+   * @throws StoreConflict `setup_id` when the id was ever used, so that a retired one cannot come back; `share_gone`
+   * when the share was erased
    */
   save(shareId: string, peer: number, setup: StoredSetup, at: number): Promise<void>
   /** Deletes the secret bytes and keeps id and time for ever; also for a setup that was never saved. Idempotent. */

@@ -2,12 +2,15 @@ import type { RoomLink } from '@vertex/mpc'
 import { VaultError } from './errors.js'
 import { limits } from './limits.js'
 
+/** What a keygen works on, before there is a share. */
+export const keygenSubject = (keyId: string) => `key ${keyId}`
+
 /** One protocol run of this process: what it works on, and the way to end it from outside. */
 export class Run {
   #link: RoomLink | undefined
   #killedBy: VaultError | undefined
 
-  /** @param subject the share, or the key_id before there is one */
+  /** @param subject the share's id, or {@link keygenSubject} */
   constructor(readonly subject: string) {}
 
   /** Why the run was ended from outside; whatever it computed must not be answered. */

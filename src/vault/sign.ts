@@ -12,7 +12,7 @@ import {
   type Suite,
 } from '@vertex/mpc'
 import type { Engine } from './engine.js'
-import { VaultError } from './errors.js'
+import { deletedMeanwhile, VaultError } from './errors.js'
 import type { BatchEntry, Caller, IdentityContext, SignatureHex, SignRequest } from './facade.js'
 import { badRequest, parseHex } from './ids.js'
 import { parsePath, type Keys } from './key.js'
@@ -134,8 +134,11 @@ export class Signing {
         setups,
       })
       // The others proved their identity keys, and their shares with the signature.
-      if (confirmedAt === null)
-        await this.units.run((uow) => uow.shares.confirm(userId, shareId, this.clock.now()))
+      if (confirmedAt === null) {
+        const at = this.clock.now()
+        if (!(await this.units.run((uow) => uow.shares.confirm(userId, shareId, at))))
+          throw deletedMeanwhile()
+      }
       return signature
     } catch (e) {
       if (e instanceof ProtocolAbort)

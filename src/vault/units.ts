@@ -1,4 +1,4 @@
-import { denied, VaultError } from './errors.js'
+import { deletedMeanwhile, denied, VaultError } from './errors.js'
 import { StorageUnavailable, StoreConflict, type UnitOfWork, type VaultStore } from './ports.js'
 
 /** How often a unit is tried again after it lost a race for something unique. */
@@ -8,7 +8,11 @@ const RACES = 3
 export class Units {
   constructor(private readonly store: VaultStore) {}
 
-  /** As `VaultStore.run`. @throws VaultError `storage_unavailable` in place of StorageUnavailable, `access_denied` of `user_gone` */
+  /**
+   * As `VaultStore.run`.
+   * @throws VaultError `storage_unavailable`, `access_denied`, `key_id_not_exists` in place of StorageUnavailable and the
+   * conflicts `user_gone` and `share_gone`
+   */
   async run<T>(work: (uow: UnitOfWork) => Promise<T>): Promise<T> {
     try {
       return await this.store.run(work)
@@ -42,9 +46,11 @@ export class Units {
 }
 
 function asVaultError(e: unknown): unknown {
-  if (e instanceof StoreConflict && e.conflict === 'user_gone')
-    // Deleted while the request was under way: its API key went with it.
-    return denied()
+  if (e instanceof StoreConflict) {
+    // Deleted while the request was under way; a user's API keys went along.
+    if (e.conflict === 'user_gone') return denied()
+    if (e.conflict === 'share_gone') return deletedMeanwhile()
+  }
   if (!(e instanceof StorageUnavailable)) return e
   return new VaultError(
     'storage_unavailable',

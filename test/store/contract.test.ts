@@ -429,7 +429,7 @@ describe.each(engines)('the store on $name', (engine) => {
       const aSetup = () => ({ setupId: bytes(32), record: bytes(100) })
 
       it('are loaded for their peer; a newer one takes the place, the older stays alive', async () => {
-        const shareId = id()
+        const { shareId } = (await insertKey(store)).share
         const [first, second] = [aSetup(), aSetup()]
         await store.run((uow) => uow.setups.save(shareId, 1, first, 10))
         await store.run((uow) => uow.setups.save(shareId, 1, second, 20))
@@ -443,8 +443,37 @@ describe.each(engines)('the store on $name', (engine) => {
         })
       })
 
+      it('live for another hour after a newer one took their place, however old they are', async () => {
+        const { shareId } = (await insertKey(store)).share
+        const hour = 3_600_000
+        const [first, second, third, fourth] = [aSetup(), aSetup(), aSetup(), aSetup()]
+        await store.run((uow) => uow.setups.save(shareId, 1, first, 0))
+        await store.run((uow) => uow.setups.save(shareId, 1, second, 9 * hour))
+        await store.run((uow) => uow.setups.save(shareId, 1, third, 10 * hour))
+        expect(await store.run((uow) => uow.setups.isAlive(first.setupId))).toBe(true)
+        await store.run((uow) => uow.setups.save(shareId, 1, fourth, 10 * hour + 1))
+        await store.run(async ({ setups }) => {
+          expect(await setups.isAlive(first.setupId)).toBe(false)
+          expect(await setups.isAlive(second.setupId)).toBe(true)
+          expect(await setups.isAlive(third.setupId)).toBe(true)
+          expect(await setups.load(shareId, 1)).toEqual(fourth)
+        })
+      })
+
+      it('need a share', async () => {
+        const { user, share, handle } = await insertKey(store)
+        await store.run(async ({ handles, shares }) => {
+          await handles.delete(user.userId, handle.keyId)
+          await shares.erase(user.userId, share.shareId, 1)
+        })
+        const setup = aSetup()
+        const late = store.run((uow) => uow.setups.save(share.shareId, 1, setup, 2))
+        await expect(late).rejects.toEqual(conflict('share_gone'))
+        expect(await store.run((uow) => uow.setups.isAlive(setup.setupId))).toBe(false)
+      })
+
       it('that are retired are dead and cannot come back', async () => {
-        const shareId = id()
+        const { shareId } = (await insertKey(store)).share
         const setup = aSetup()
         await store.run((uow) => uow.setups.save(shareId, 1, setup, 10))
         await store.run((uow) => uow.setups.retire(shareId, 1, setup.setupId, 20))
@@ -456,7 +485,7 @@ describe.each(engines)('the store on $name', (engine) => {
       })
 
       it('can be retired before they were ever saved, and when superseded', async () => {
-        const shareId = id()
+        const { shareId } = (await insertKey(store)).share
         const [unsaved, first, second] = [aSetup(), aSetup(), aSetup()]
         await store.run((uow) => uow.setups.retire(shareId, 1, unsaved.setupId, 20))
         const late = store.run((uow) => uow.setups.save(shareId, 1, unsaved, 40))

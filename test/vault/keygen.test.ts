@@ -289,6 +289,58 @@ describe('keys', () => {
   })
 })
 
+describe('a key that is deleted during its own keygen', () => {
+  const gone = { reason: { errType: 'key_id_not_exists' } }
+
+  it('ends it while it waits for the other party', async () => {
+    const world = await openWorld()
+    const caller = await world.newCaller()
+    const { keyId, request } = await begun(world, caller)
+    const running = Promise.allSettled([world.vault.keygen(caller, await request())])
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    const before = Date.now()
+    await world.vault.deleteKeyShare(caller, keyId)
+    expect(await running).toMatchObject([gone])
+    expect(Date.now() - before).toBeLessThan(5_000)
+  })
+
+  // Killed, or found out at the end: a deletion on another replica kills nothing here.
+  it.each(['on this server', 'on another one'])(
+    'ends it when it has a share (%s)',
+    async (where) => {
+      const honest = localEngine(suite)
+      let remove: () => Promise<void> = () => Promise.resolve()
+      const world = await openWorld({
+        engine: {
+          ...honest,
+          keygen: (run) =>
+            honest.keygen({
+              ...run,
+              keep: async (share) => {
+                await run.keep(share)
+                await remove()
+              },
+            }),
+        },
+      })
+      const caller = await world.newCaller()
+      const { keyId, client, run } = await begun(world, caller)
+      remove = async () => {
+        if (where === 'on this server') return world.vault.deleteKeyShare(caller, keyId)
+        await world.store.run(async ({ handles, shares }) => {
+          const { share } = (await handles.delete(caller.userId, keyId))!
+          await shares.erase(caller.userId, share.shareId, world.time.now)
+        })
+      }
+      const [vaults] = await run()
+      expect(vaults).toMatchObject(gone)
+      expect(await world.vault.listKeys(caller)).toEqual([])
+      for (const { id } of client.setups.values())
+        expect(await world.store.run((uow) => uow.setups.isAlive(id))).toBe(false)
+    },
+  )
+})
+
 describe('keys that wait for their keygen', () => {
   it('are so many at most for one user, and forgotten after a day', async () => {
     const world = await openWorld()

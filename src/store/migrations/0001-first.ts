@@ -98,6 +98,7 @@ const statements = (bytes: string): readonly string[] => [
     "peer" integer NOT NULL,
     "record" ${bytes},
     "created_at" bigint NOT NULL,
+    "superseded_at" bigint,
     "retired_at" bigint,
     CONSTRAINT "pk_ot_setups" PRIMARY KEY ("setup_id")
   )`,
