@@ -154,10 +154,12 @@ export async function compose(config: Config, logger: Logger): Promise<Service> 
 
     const stop = async (): Promise<void> => {
       drain.begin()
+      const began = performance.now()
       const closed = server.listening ? closeServer(server, CUT_OFF_MS) : Promise.resolve()
       await vault.close()
       // Upgraded connections count as open ones, so the server is closed only after its WebSockets.
-      await rooms.close()
+      const grace = rooms.usage.sockets > 0 ? OUTSIDE_RUNS_MS - (performance.now() - began) : 0
+      await rooms.close(grace)
       await closed
       await store.close()
     }
@@ -177,6 +179,9 @@ export async function compose(config: Config, logger: Logger): Promise<Service> 
     throw error
   }
 }
+
+/** How long runs between other parties, which only meet here, may go on after the server was told to stop. */
+const OUTSIDE_RUNS_MS = 5_000
 
 /** When the vault has given up on its last runs, their answers get this much longer. */
 const CUT_OFF_MS = 21_000
