@@ -2,7 +2,7 @@ import { MemoryShareStore, type EcdsaKey } from '@vertex/sdk'
 import { randomBytes } from 'node:crypto'
 import { afterAll, describe, expect, it, vi } from 'vitest'
 import { startKeyVault, type KeyVault } from '../support/key-vault/index.js'
-import { wipeData, type TestServer } from '../support/server.js'
+import { wipeData } from '../support/server.js'
 import { Harness, utf8 } from './support/harness.js'
 import { opensslVerifies } from './support/verify.js'
 
@@ -66,38 +66,5 @@ describe('a backup secret in a key vault', () => {
     const after = await harness.client(server, { store, apiKey: issuedAnew.apiKey })
     await signs(await after.ecdsa.openKey(key.id))
     expect((await after.rest.listKeys()).keys).toHaveLength(1)
-  })
-})
-
-describe('plaintext mode', () => {
-  it('recovers nothing by itself, and everything by hand', async () => {
-    const settings = {
-      VERTEX_BACKUP_MODE: 'plaintext',
-      VERTEX_ALLOW_RAW_EXPORT: 'yes-i-understand',
-    }
-    let server: TestServer = await harness.server('plain', { settings })
-    const store = new MemoryShareStore()
-    const vertex = await harness.client(server, { store })
-    const key = await vertex.ecdsa.createKey()
-    await signs(key)
-    const backup = await key.exportBackup()
-    expect(backup.export_type).toBe('plaintext')
-    expect(await key.verifyBackup({ backup })).toMatchObject({ secretVersion: null, epoch: 0 })
-    // It is not kept beside this party's share: the two together are the key.
-    await expect(key.verifyBackup()).rejects.toMatchObject({ errType: 'backup_missing' })
-    const record = await store.get('key', key.id)
-    expect(Buffer.from(record!.value).includes(backup.key_share)).toBe(false)
-
-    await server.kill()
-    wipeData(server.folder)
-    server = await harness.server('plain', { port: server.port, settings })
-    await expect(key.sign({ message, hashAlgo: 'sha256' })).rejects.toMatchObject({
-      errType: 'key_id_not_exists',
-      refusal: 'plaintext',
-    })
-    const imported = await vertex.ecdsa.importBackup(backup)
-    expect(imported.key?.id).toBe(key.id)
-    await signs(key)
-    expect(key.keyId).toBe(imported.keyId)
   })
 })

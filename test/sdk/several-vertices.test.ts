@@ -1,7 +1,7 @@
-import { MemoryShareStore, type EcdsaKey, type Vertex } from '@vertex/sdk'
+import { MemoryShareStore, type Backup, type EcdsaKey, type Vertex } from '@vertex/sdk'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { decodeRecord, encodeRecord } from '../../sdk/src/record.js'
-import { freePort, wipeData, type TestServer } from '../support/server.js'
+import { wipeData, type TestServer } from '../support/server.js'
 import { Harness, utf8 } from './support/harness.js'
 import { opensslVerifies } from './support/verify.js'
 
@@ -29,7 +29,7 @@ const verifies = async (vertices?: string[]) => {
 
 beforeAll(async () => {
   near = await harness.server('near')
-  far = await harness.server('far', { port: await freePort(), ...farSettings() })
+  far = await harness.server('far', farSettings())
   vertex = await harness.client(near, { store })
   access = { url: far.url, apiKey: await far.createUser('the same app') }
   key = await vertex.ecdsa.createKey({ parties: 3, threshold: 2, vertices: [access] })
@@ -94,8 +94,15 @@ describe('a 2-of-3 key of a client and two Vertices, through one relay', () => {
   })
 })
 
-describe('a second Vertex with backups in the clear', () => {
-  it('is repaired by hand, and nothing is imported that does not fit the key', async () => {
+describe('a Vertex with backups in the clear', () => {
+  const tries = (one: EcdsaKey, vertices: string[]) =>
+    one.sign({ message, hashAlgo: 'sha256', vertices })
+  const signs = async (one: EcdsaKey, vertices: string[]) => {
+    const { der } = await tries(one, vertices)
+    expect(opensslVerifies(one.publicKey, message, der)).toBe(true)
+  }
+
+  it('recovers nothing by itself, and everything by hand, whichever Vertex of a key it is', async () => {
     const plain = {
       settings: {
         ...farSettings().settings,
@@ -103,38 +110,54 @@ describe('a second Vertex with backups in the clear', () => {
         VERTEX_ALLOW_RAW_EXPORT: 'yes-i-understand',
       },
     }
-    let second = await harness.server('plain', plain)
-    const admission = await second.makeUser({ name: 'by hand' })
-    const there = { url: second.url, apiKey: admission.apiKey }
-    const made = await vertex.ecdsa.createKey({ parties: 3, vertices: [there] })
-    const backup = await made.exportBackup({ vertex: second.url })
-    expect(backup.export_type).toBe('plaintext')
+    let server = await harness.server('plain', plain)
+    const there = { url: server.url, apiKey: await server.createUser('by hand') }
+    const client = await harness.client(server, { ...there, store })
+    const first = await client.ecdsa.createKey()
+    const second = await vertex.ecdsa.createKey({ parties: 3, vertices: [there] })
+    const backups: Backup[] = []
+    for (const one of [first, second]) {
+      await signs(one, [server.url])
+      const backup = await one.exportBackup({ vertex: server.url })
+      expect(backup.export_type).toBe('plaintext')
+      expect(await one.verifyBackup({ vertex: server.url, backup })).toMatchObject({
+        secretVersion: null,
+        epoch: 0,
+      })
+      // It is not kept beside this party's share: the two together are the key.
+      await expect(one.verifyBackup({ vertex: server.url })).rejects.toMatchObject({
+        errType: 'backup_missing',
+      })
+      const record = await store.get('key', one.id)
+      expect(Buffer.from(record!.value).includes(backup.key_share)).toBe(false)
+      backups.push(backup)
+    }
 
-    await second.kill()
-    wipeData(second.folder)
-    second = await harness.server('plain', { port: second.port, ...plain })
-    const vertices = [second.url]
-    await expect(made.sign({ message, hashAlgo: 'sha256', vertices })).rejects.toMatchObject({
-      errType: 'key_id_not_exists',
-      refusal: 'plaintext',
-    })
+    await server.kill()
+    wipeData(server.folder)
+    server = await harness.server('plain', { port: server.port, ...plain })
+    for (const one of [first, second])
+      await expect(tries(one, [server.url])).rejects.toMatchObject({
+        errType: 'key_id_not_exists',
+        refusal: 'plaintext',
+      })
 
-    const client = await harness.client(second, { ...there, store })
-    // A record of a later epoch: refused before anything is imported.
+    // The key of this store is of a later epoch: refused before anything is imported.
     const later = new MemoryShareStore()
-    const record = decodeRecord((await store.get('key', made.id))!.value)
-    await later.put('key', made.id, encodeRecord({ ...record, epoch: 1 }), 0)
-    const withLater = await harness.client(second, { ...there, store: later })
-    await expect(withLater.ecdsa.importBackup(backup)).rejects.toMatchObject({
+    const record = decodeRecord((await store.get('key', second.id))!.value)
+    await later.put('key', second.id, encodeRecord({ ...record, epoch: 1 }), 0)
+    const withLater = await harness.client(server, { ...there, store: later })
+    await expect(withLater.ecdsa.importBackup(backups[1]!)).rejects.toMatchObject({
       errType: 'backup_invalid',
     })
     expect((await client.rest.listKeys()).keys).toEqual([])
 
-    const imported = await client.ecdsa.importBackup(backup)
-    expect(imported.key?.id).toBe(made.id)
-    expect((await client.rest.listKeys()).keys).toHaveLength(1)
-    const { der } = await made.sign({ message, hashAlgo: 'sha256', vertices })
-    expect(opensslVerifies(made.publicKey, message, der)).toBe(true)
-    expect(made.vertices[1]).toEqual({ url: second.url, keyId: imported.keyId })
+    for (const [i, one] of [first, second].entries()) {
+      const imported = await client.ecdsa.importBackup(backups[i]!)
+      expect(imported.key?.id).toBe(one.id)
+      expect((await client.rest.listKeys()).keys).toHaveLength(i + 1)
+      await signs(one, [server.url])
+      expect(one.vertices[i]).toEqual({ url: server.url, keyId: imported.keyId })
+    }
   })
 })
