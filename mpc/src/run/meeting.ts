@@ -165,11 +165,13 @@ export class Meeting {
     this.#sitDown(slot, guest, channel, payload, true)
   }
 
-  /** As the responder: answer with the own offer, and wait for the initiator to prove itself. */
+  /**
+   * As the responder: answer with the own offer, and wait for the initiator to prove itself. The message carries
+   * nothing: it has the length of an empty one.
+   */
   #answer(slot: number, guest: Guest, bytes: Uint8Array): void {
     if (guest.candidates.length >= MOST_CANDIDATES) return
     const responder = respond(guest.handshake, bytes)
-    if (responder.payload.length > 0) return
     const { message, ...channel } = responder.reply(this.#input.offerFor(guest.party.index))
     guest.candidates.push(channel)
     this.#input.link.send(slot, message)
