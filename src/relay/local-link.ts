@@ -5,7 +5,7 @@ import {
   type RoomEvent,
   type RoomLink,
 } from '@vertex/mpc'
-import type { Meter, Room, Seat } from './room.js'
+import { costOf, type Meter, type Room, type Seat } from './room.js'
 
 /** A room joined from within the process: no frames, no socket, the same rules. */
 export class LocalLink implements RoomLink, Seat {
@@ -52,7 +52,7 @@ export class LocalLink implements RoomLink, Seat {
 
   async receive(): Promise<RoomEvent> {
     const event = await this.#mailbox.receive()
-    if (event.type === 'message') this.#release(event.bytes.length)
+    if (event.type === 'message') this.#release(costOf(event.bytes))
     return event
   }
 
@@ -65,11 +65,12 @@ export class LocalLink implements RoomLink, Seat {
   deliver(event: RoomEvent): void {
     if (this.#mailbox.ended !== undefined) return
     if (event.type === 'message') {
-      if (!this.meter.take(event.bytes.length)) {
+      const cost = costOf(event.bytes)
+      if (!this.meter.take(cost)) {
         this.#go('buffer_full')
         return
       }
-      this.#held += event.bytes.length
+      this.#held += cost
     }
     this.#mailbox.push(event)
   }

@@ -19,6 +19,9 @@ export interface Meter {
   give(bytes: number): void
 }
 
+/** What a message that waits counts: its bytes, and roughly what it costs beside them. */
+export const costOf = (message: Uint8Array): number => message.length + 512
+
 interface Held {
   readonly from: number
   readonly to: number
@@ -72,7 +75,7 @@ export class Room {
         this.#held.findIndex((held) => held.to === slot),
         1,
       )
-      this.meter.give(bytes.length)
+      this.meter.give(costOf(bytes))
       seat.deliver({ type: 'message', from, bytes })
     }
   }
@@ -83,7 +86,7 @@ export class Room {
     if (to < 1 || to > this.size || to === from) this.#putOut(from, 'bad_frame')
     else if (bytes.length > MAX_MESSAGE_BYTES) this.#putOut(from, 'message_too_large')
     else if (to > this.#labels.length) {
-      if (this.meter.take(bytes.length)) this.#held.push({ from, to, bytes: bytes.slice() })
+      if (this.meter.take(costOf(bytes))) this.#held.push({ from, to, bytes: bytes.slice() })
       else this.#putOut(from, 'buffer_full')
     } else this.#seats.get(to)?.deliver({ type: 'message', from, bytes })
   }
@@ -99,7 +102,7 @@ export class Room {
   end(reason: RoomCloseReason): void {
     if (this.#ended) return
     this.#ended = true
-    for (const { bytes } of this.#held.splice(0)) this.meter.give(bytes.length)
+    for (const { bytes } of this.#held.splice(0)) this.meter.give(costOf(bytes))
     const seats = [...this.#seats.values()]
     this.#seats.clear()
     this.onEnd({ complete: this.complete, reason })

@@ -9,7 +9,7 @@ import {
 } from '@vertex/mpc'
 import type { RawData, WebSocket } from 'ws'
 import type { RelayLimits } from './limits.js'
-import type { Room } from './room.js'
+import { costOf, type Room } from './room.js'
 import type { Rooms } from './rooms.js'
 
 // RFC 6455, section 7.4.1
@@ -18,8 +18,6 @@ const POLICY = 1008
 
 /** How long a WebSocket may take to say goodbye. */
 const GOODBYE_MS = 1000
-/** What a frame that waits costs beside its bytes, roughly. */
-const WAITING_FRAME_BYTES = 512
 
 /** What a gate wants to know of its parties. */
 export interface Host {
@@ -186,7 +184,7 @@ export class SocketParty {
       return
     }
     const bytes = encodeRelayFrame(frame)
-    const cost = bytes.length + WAITING_FRAME_BYTES
+    const cost = costOf(bytes)
     this.#count(cost)
     this.#ws.send(bytes, () => {
       this.#count(-cost)

@@ -25,7 +25,7 @@ describe('the relay over WebSocket', () => {
     a.join(7, roomUuid, label(70))
     expect(await a.next()).toEqual({ type: 'joined', channel: 7, slot: 1, size: 2 })
     a.say({ type: 'send', channel: 7, to: 2, payload: label(1) })
-    await until(() => rooms.usage.bufferedBytes === 1)
+    await until(() => rooms.usage.bufferedBytes > 0)
     b.join(9, roomUuid, label(90))
     expect(await b.next()).toEqual({ type: 'joined', channel: 9, slot: 2, size: 2 })
     expect(await b.next()).toMatchObject({ type: 'peer', channel: 9, slot: 1 })
@@ -267,7 +267,7 @@ describe('the relay over WebSocket', () => {
 
 describe('a WebSocket that is in no room', () => {
   it('is closed after a while when it has never been in one, whatever else it does', async () => {
-    const { rooms, address } = await relayWith({ strangerMs: 60, pingMs: 10 })
+    const { rooms, address } = await relayWith({ strangerMs: 250, pingMs: 100 })
     const silent = await RawClient.connect(address)
     const refused = await RawClient.connect(address)
     refused.join(1, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
@@ -280,13 +280,13 @@ describe('a WebSocket that is in no room', () => {
   })
 
   it('may idle between rooms, but not for ever', async () => {
-    const { rooms, address } = await relayWith({ strangerMs: 40, idleMs: 250 })
+    const { rooms, address } = await relayWith({ strangerMs: 300, idleMs: 900 })
     const raw = await RawClient.connect(address)
     for (const channel of [1, 2]) {
       raw.join(channel, rooms.create(2).roomUuid)
       expect(await raw.next()).toMatchObject({ type: 'joined', channel })
       raw.say({ type: 'leave', channel })
-      await sleep(120)
+      await sleep(400)
       expect(raw.ws.readyState).toBe(raw.ws.OPEN)
     }
     expect(await raw.closed).toEqual({ code: 1008, reason: 'in no room' })
