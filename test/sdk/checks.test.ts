@@ -25,6 +25,7 @@ let apiKey: string
 let store: MemoryShareStore
 let vertex: Vertex
 let key: EcdsaKey
+let pristine: Uint8Array
 let signRequests = 0
 
 const counting: Fetch = (input, init) => {
@@ -60,11 +61,17 @@ async function withRecord(change: (record: KeyRecord) => KeyRecord): Promise<Mem
 beforeAll(async () => {
   server = await harness.server('vertex')
   apiKey = await server.createUser('checked')
+  store = new MemoryShareStore()
+  const made = await (await client()).ecdsa.createKey()
+  pristine = (await store.get('key', made.id))!.value
 })
 beforeEach(async () => {
+  // The one key, in a store that knows of nothing that earlier tests did.
+  const { id } = decodeRecord(pristine)
   store = new MemoryShareStore()
+  await store.put('key', id, pristine, 0)
   vertex = await client()
-  key = await vertex.ecdsa.createKey()
+  key = await vertex.ecdsa.openKey(id)
   await signs(key)
   signRequests = 0
 })
@@ -114,6 +121,23 @@ describe('a failed check', () => {
     const { retiredSetups, failures } = await record()
     expect(retiredSetups).toHaveLength(1)
     expect(failures).toHaveLength(1)
+  })
+
+  it('that cannot be written down leaves the setup dead in memory', async () => {
+    const { id, peer } = await storedSetup()
+    const full: ShareStore = {
+      get: (kind, name) => store.get(kind, name),
+      put: () => Promise.reject(new Error('no space left')),
+      list: (kind) => store.list(kind),
+      delete: () => Promise.reject(new Error('no space left')),
+    }
+    const { setups } = LiveKey.of(full, key.id)
+    expect((await setups.load(peer))?.id).toEqual(id)
+    const retire = () => setups.retire(id, peer, 'ot_check_failed', true)
+    await expect(retire()).rejects.toThrow('no space left')
+    expect(await setups.alive(id)).toBe(false)
+    expect(await setups.load(peer)).toBeUndefined()
+    expect((await record()).failures).toEqual([])
   })
 
   it('locks the key after five by the same party within a day', async () => {
