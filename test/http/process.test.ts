@@ -1,6 +1,6 @@
 import { spawnSync, type SpawnSyncReturns } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -67,24 +67,15 @@ describe('the process', () => {
   })
 
   it('generates an admin token into the data directory and says where, not which', async () => {
-    const server = await startServer({ folder: join(folder, 'token'), settings: {} })
-    await server.stop()
-    const { stdout } = await outputOf(server.folder)
+    const cwd = join(folder, 'token')
+    mkdirSync(cwd)
+    const { stdout } = await outputOf(cwd)
     expect(stdout).toContain('./data/admin-token')
-    const path = join(server.folder, 'data/admin-token')
+    const path = join(cwd, 'data/admin-token')
     const token = readFileSync(path, 'utf8').trim()
     expect(token).toMatch(/^[\w-]{43}$/)
     expect(statSync(path).mode & 0o777).toBe(0o600)
     expect(stdout).not.toContain(token)
-  })
-
-  it('opens no debugger for SIGUSR1', async () => {
-    const server = await startServer({ folder: join(folder, 'debug') })
-    server.process.kill('SIGUSR1')
-    await sleep(300)
-    expect(server.output()).not.toContain('Debugger listening')
-    expect((await fetch(`${server.url}/livez`)).status).toBe(200)
-    await server.stop()
   })
 
   it('drains on SIGTERM: what is under way is answered, nothing new begins, the exit is clean', async () => {
@@ -105,8 +96,9 @@ describe('the process', () => {
     await server.stop()
   })
 
-  it('stops at once when it is told twice', async () => {
+  it('opens no debugger for SIGUSR1, and stops at once when it is told twice', async () => {
     const server = await startServer({ folder: join(folder, 'twice') })
+    server.process.kill('SIGUSR1')
     const slow = slowRequest(server.url, await server.createUser('somebody'))
     const lost = expect(slow.answer).rejects.toThrow()
     await sleep(200)
@@ -114,6 +106,7 @@ describe('the process', () => {
     server.process.kill('SIGINT')
     await sleep(300)
     expect(server.process.exitCode).toBeNull()
+    expect(server.output()).not.toContain('Debugger listening')
     server.process.kill('SIGINT')
     expect(await ended).toEqual([1, null])
     await lost
