@@ -15,7 +15,7 @@ export function healthRoutes(
     open('get', '/livez', () => Promise.resolve<Reply>({ json: { status: 'ok' } })),
     open('get', '/readyz', async () => {
       const found = await vaultChecks(vault)
-      const checks = { ...found, draining: found['draining'] !== false && !drain.draining }
+      const checks = { ...found, draining: !drain.draining }
       const ready = Object.values(checks).every(Boolean)
       const json = {
         ready,

@@ -80,10 +80,6 @@ export class Handles implements HandleVerbs {
     })
   }
 
-  countForShare(userId: string, shareId: string): Promise<number> {
-    return this.unit.verb((manager) => manager.countBy<HandleRow>(TABLE, { userId, shareId }))
-  }
-
   delete(
     userId: string,
     keyId: string,

@@ -26,10 +26,6 @@ export const tombstonesTable = () =>
 export class Tombstones implements TombstoneVerbs {
   constructor(private readonly unit: Unit) {}
 
-  add(subject: TombstoneSubject, at: number): Promise<void> {
-    return this.unit.verb((manager) => addTombstone(manager, subject, at))
-  }
-
   has(subject: TombstoneSubject): Promise<boolean> {
     return this.unit.verb(async (manager) => {
       const key = keyOf(subject)
@@ -48,7 +44,7 @@ export class Tombstones implements TombstoneVerbs {
   }
 }
 
-/** For the verbs of other tables that must leave one in the same unit. */
+/** For the verbs of other tables that must leave one in the same unit. The first time stays. */
 export async function addTombstone(
   manager: EntityManager,
   subject: TombstoneSubject,

@@ -30,6 +30,7 @@ export interface VaultIdentityInfo {
 }
 
 export interface CreateUserRequest {
+  /** 1 to 128 printable characters in normal form C; whoever calls has seen to that. */
   readonly name: string
   /** Given only to take a user over from elsewhere under the id its backups name. */
   readonly userId?: string | undefined
@@ -109,6 +110,7 @@ export interface BackupSummary {
   readonly secretVersion: string | null
 }
 
+/** Whether the vault and what it needs are well; that the server is about to stop is for the server to say. */
 export interface Readiness {
   readonly ok: boolean
   readonly checks: Readonly<Record<string, boolean>>

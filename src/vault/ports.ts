@@ -272,7 +272,6 @@ export interface HandleVerbs {
   findByDigest(userId: string, sourceDigest: Uint8Array): Promise<KeyRecord | undefined>
   /** Oldest first. */
   listForUser(userId: string): Promise<readonly KeyRecord[]>
-  countForShare(userId: string, shareId: string): Promise<number>
   /** Deletes a handle; answers its share and how many handles still lead to it, undefined when there was none. */
   delete(
     userId: string,
@@ -324,9 +323,8 @@ export type TombstoneSubject =
   | { readonly kind: 'user_name'; readonly name: string }
   | { readonly kind: 'api_key'; readonly apiKeyId: string }
 
+/** Tombstones are left by the verbs that delete, in the same unit. */
 export interface TombstoneVerbs {
-  /** Idempotent; the first time stays. */
-  add(subject: TombstoneSubject, at: number): Promise<void>
   has(subject: TombstoneSubject): Promise<boolean>
   /** Answers whether there was one. */
   lift(subject: TombstoneSubject): Promise<boolean>

@@ -61,17 +61,13 @@ export class Runs {
   #closing: Promise<void> | undefined
   #idle: (() => void) | undefined
 
-  get draining(): boolean {
-    return this.#closing !== undefined
-  }
-
   /**
    * Runs `work` as soon as the subject has a free slot.
    * @throws VaultError `rate_limited` when too many runs are this user's or want this subject, `too_busy` when the process is full or
    * stopping, the reason for which the run was killed, and whatever `work` throws
    */
   async within<T>(userId: string, subject: string, work: (run: Run) => Promise<T>): Promise<T> {
-    if (this.draining) throw stopping()
+    if (this.#closing !== undefined) throw stopping()
     const own = this.#users.get(userId) ?? 0
     if (own >= limits.runsPerUser) throw tooManyOfUser()
     if (this.#count >= limits.runs)
@@ -133,7 +129,7 @@ export class Runs {
     }
     if (subject.waiting.length >= limits.waitingPerShare) throw tooMany()
     await waitTurn(subject)
-    if (this.draining) throw stopping()
+    if (this.#closing !== undefined) throw stopping()
   }
 
   #dropOf(userId: string): void {

@@ -1,7 +1,7 @@
 import { equalBytes, MAX_PARTIES } from '@vertex/mpc'
 import { VaultError } from './errors.js'
 import type { CreateUserRequest, DeleteTombstoneRequest } from './facade.js'
-import { badRequest, newUuid, parseHex, parseUuid } from './ids.js'
+import { newUuid, parseHex, parseUuid } from './ids.js'
 import type { VaultLog } from './log.js'
 import { StoreConflict, type ApiKeyPort, type Clock, type TombstoneSubject } from './ports.js'
 import type { Units } from './units.js'
@@ -20,7 +20,7 @@ export class Users {
   ) {}
 
   async create(request: CreateUserRequest): Promise<{ userId: string; apiKey: string }> {
-    const name = parseName(request.name)
+    const { name } = request
     const given = request.userId !== undefined
     const userId = given ? parseUuid('user_id', request.userId) : newUuid()
     const now = this.clock.now()
@@ -123,7 +123,7 @@ function tombstones(request: DeleteTombstoneRequest): TombstoneSubject[] {
     case 'user':
       return [{ kind: 'user', userId: parseUuid('user_id', request.userId) }]
     case 'user_name':
-      return [{ kind: 'user_name', name: parseName(request.name) }]
+      return [{ kind: 'user_name', name: request.name }]
     case 'share': {
       const userId = parseUuid('user_id', request.userId)
       const publicKey = parseHex('pubkey', request.pubkey, 33)
@@ -135,13 +135,4 @@ function tombstones(request: DeleteTombstoneRequest): TombstoneSubject[] {
       }))
     }
   }
-}
-
-/** @throws VaultError `bad_request_params` */
-function parseName(name: string): string {
-  const normal = name.normalize('NFC')
-  const printable = /^[^\p{C}\p{Zl}\p{Zp}]+$/u.test(normal)
-  if (!printable || normal.trim() !== normal || normal.length > 128)
-    throw badRequest('a user name has 1 to 128 printable characters, no white space at its ends')
-  return normal
 }

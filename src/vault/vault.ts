@@ -117,7 +117,7 @@ export async function openVault(parts: VaultParts): Promise<Vault> {
       () => false,
     )
     const backup_secret = await backup.ready()
-    const checks = { storage, backup_secret, draining: !runs.draining }
+    const checks = { storage, backup_secret }
     return { ok: Object.values(checks).every(Boolean), checks }
   }
 

@@ -375,8 +375,9 @@ describe('keys that wait for their keygen', () => {
 
 describe('a room', () => {
   it('takes 2 to 32 parties', async () => {
-    const { vault, newCaller } = await openWorld()
-    const caller = await newCaller()
+    const world = await openWorld()
+    const { vault } = world
+    const caller = await world.newCaller()
     for (const size of [2, 32])
       expect((await vault.createRoom(caller, size)).roomUuid).toMatch(
         /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/,

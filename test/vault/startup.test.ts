@@ -44,8 +44,9 @@ describe('a start', () => {
   it.each(['encrypted', 'plaintext'] as const)(
     'is refused under another name of the vault, by the name of its setting (%s backups)',
     async (mode) => {
-      const { secrets, database, close } = await openWorld({ mode })
-      await close()
+      const world = await openWorld({ mode })
+      const { secrets, database } = world
+      await world.close()
       const start = openWorld({ secrets, database, mode, vaultName: 'production' })
       await expect(start).rejects.toThrow(StartRefused)
       await expect(start).rejects.toThrow(/VERTEX_VAULT_NAME: .*vault vertex, not production/)
