@@ -84,7 +84,7 @@ export class Setups implements SetupVerbs {
     })
   }
 
-  retire(shareId: string, peer: number, setupId: Uint8Array, at: number): Promise<void> {
+  retire(shareId: string, peer: number, setupId: Uint8Array, at: number): Promise<boolean> {
     return this.unit.verb(async (manager) => {
       const id = toHex(setupId)
       const row = await manager.findOneBy<SetupRow>(TABLE, { setupId: id })
@@ -98,9 +98,11 @@ export class Setups implements SetupVerbs {
           supersededAt: null,
           retiredAt: at,
         })
-      } else if (row.retiredAt === null) {
-        await manager.update<SetupRow>(TABLE, { setupId: id }, { record: null, retiredAt: at })
+        return true
       }
+      if (row.retiredAt !== null) return false
+      await manager.update<SetupRow>(TABLE, { setupId: id }, { record: null, retiredAt: at })
+      return true
     })
   }
 

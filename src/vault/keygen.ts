@@ -24,6 +24,9 @@ import { keygenSubject, type Run, type Runs } from './runs.js'
 import type { Setups } from './setups.js'
 import type { Units } from './units.js'
 
+/** The round of keygen that takes the other parties' confirmations in; the one after it takes the echoes. */
+const CONFIRMATIONS = 6
+
 /** Makes this vault's share of a key, together with the other parties. */
 export class Keygen {
   constructor(
@@ -101,9 +104,11 @@ export class Keygen {
       if (e instanceof ProtocolAbort) {
         const { code, round } = e
         this.log({ event: 'run_aborted', share_id: shareId, code, round })
-        // The parties hold different things, so nobody has this key. Any other end leaves the share where it is:
-        // the others may have finished, and then they count on it.
-        if (kept.share && code === 'confirmation_invalid') await this.#undo(pending, shareId)
+        // A confirmation that differs: our echo has not left, nobody can finish without it, so nobody has this key.
+        // Any other end, a false echo too, leaves the share where it is: the others may have finished, and then
+        // they count on it (docs/spec/keygen.md, step 5.6).
+        const nobodyFinished = code === 'confirmation_invalid' && round === CONFIRMATIONS
+        if (kept.share && nobodyFinished) await this.#undo(pending, shareId)
       }
       throw asRunError(e)
     }

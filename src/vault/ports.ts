@@ -298,8 +298,11 @@ export interface SetupVerbs {
    * when the share was erased
    */
   save(shareId: string, peer: number, setup: StoredSetup, at: number): Promise<void>
-  /** Deletes the secret bytes and keeps id and time for ever; also for a setup that was never saved. Idempotent. */
-  retire(shareId: string, peer: number, setupId: Uint8Array, at: number): Promise<void>
+  /**
+   * Deletes the secret bytes and keeps id and time for ever; also for a setup that was never saved.
+   * @returns false when it had been retired before
+   */
+  retire(shareId: string, peer: number, setupId: Uint8Array, at: number): Promise<boolean>
   /** Whether messages that depend on this setup may still be sent. False for one that is not known. */
   isAlive(setupId: Uint8Array): Promise<boolean>
 }

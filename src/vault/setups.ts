@@ -24,6 +24,8 @@ interface Retirement {
   /** Whether the failed check proves that the peer did it. */
   readonly blamed: boolean
   readonly code: AbortCode
+  /** Known once it is written: whether another replica had retired the setup before. */
+  wasDead?: boolean
 }
 
 /** What a run's setup cache must know of the run. */
@@ -148,23 +150,26 @@ export class Setups {
     this.#hold(setup, run)
   }
 
-  async #retire({ shareId, run }: SetupUse, failed: Omit<Retirement, 'at'>): Promise<void> {
+  async #retire({ shareId, run }: SetupUse, failed: Omit<Retirement, 'at'>): Promise<boolean> {
     const setupId = failed.setupId.slice()
     const id = bytesToHex(setupId)
     // From here on, before anything is awaited, no message of any run on it leaves this process.
     this.#dead.add(id)
     for (const other of this.#runs.get(id) ?? []) if (other !== run) other.kill(diedMeanwhile())
     const unwritten = this.#unwritten.get(shareId) ?? []
-    this.#unwritten.set(shareId, [...unwritten, { ...failed, setupId, at: this.clock.now() }])
+    const retirement: Retirement = { ...failed, setupId, at: this.clock.now() }
+    this.#unwritten.set(shareId, [...unwritten, retirement])
     await this.settle(shareId)
+    return retirement.wasDead !== true
   }
 
   async #write(shareId: string): Promise<void> {
     const retirements = this.#unwritten.get(shareId) ?? []
     try {
       await this.units.runAgainOnConflict(async (uow) => {
-        for (const { peer, setupId, at, blamed } of retirements) {
-          await uow.setups.retire(shareId, peer, setupId, at)
+        for (const retirement of retirements) {
+          const { peer, setupId, at, blamed } = retirement
+          retirement.wasDead = !(await uow.setups.retire(shareId, peer, setupId, at))
           if (blamed) await uow.failures.add(shareId, peer, at)
         }
       })

@@ -475,8 +475,10 @@ describe.each(engines)('the store on $name', (engine) => {
         const { shareId } = (await insertKey(store)).share
         const setup = aSetup()
         await store.run((uow) => uow.setups.save(shareId, 1, setup, 10))
-        await store.run((uow) => uow.setups.retire(shareId, 1, setup.setupId, 20))
-        await store.run((uow) => uow.setups.retire(shareId, 1, setup.setupId, 30))
+        const retire = (at: number) =>
+          store.run((uow) => uow.setups.retire(shareId, 1, setup.setupId, at))
+        expect(await retire(20)).toBe(true)
+        expect(await retire(30)).toBe(false)
         expect(await store.run((uow) => uow.setups.load(shareId, 1))).toBeUndefined()
         expect(await store.run((uow) => uow.setups.isAlive(setup.setupId))).toBe(false)
         const again = store.run((uow) => uow.setups.save(shareId, 1, setup, 40))

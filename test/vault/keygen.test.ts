@@ -174,6 +174,29 @@ describe('keygen', () => {
     expect(again.status).toBe('fulfilled')
   })
 
+  it('keeps its share when a party lies in its last message, for the others may have finished', async () => {
+    const honest = localEngine(suite)
+    const world = await openWorld({
+      engine: {
+        ...honest,
+        keygen: async (run) => {
+          await honest.keygen(run)
+          throw new ProtocolAbort('confirmation_invalid', 7)
+        },
+      },
+    })
+    const caller = await world.newCaller()
+    const { keyId, run } = await begun(world, caller)
+    const [vaults, others] = await run()
+    expect(others.status).toBe('fulfilled')
+    expect(vaults).toMatchObject({
+      reason: { errType: 'protocol_abort', details: { code: 'confirmation_invalid' } },
+    })
+    expect(await world.vault.getKey(caller, keyId)).toMatchObject({
+      pubkey: expect.stringMatching(/^0[23]/) as string,
+    })
+  })
+
   it('keeps a share that was kept, whatever happened afterwards; the first signature confirms it', async () => {
     const world = await openWorld()
     const caller = await world.newCaller()

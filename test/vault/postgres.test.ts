@@ -48,6 +48,20 @@ describe.skipIf(missing !== undefined)(
       }
     })
 
+    it('tells of one failed check at most, although two replicas run on one setup', async () => {
+      const database = await newDatabase()
+      const one = await openWorld({ database })
+      const two = await openWorld({ database, secrets: one.secrets })
+      const caller = await one.newCaller()
+      const key = await makeKey(one, caller)
+      cheat(key.client)
+      const ends = await Promise.all([one, two].map((world) => settleBoth(world, caller, key)))
+      const types = ends.map(([vaults]) =>
+        vaults.status === 'rejected' ? (vaults.reason as { errType: string }).errType : 'signed',
+      )
+      expect(types.sort()).toEqual(['protocol_abort', 'session_mismatch'])
+    })
+
     it('does not use a setup on one replica that another one has retired', async () => {
       const database = await newDatabase()
       const one = await openWorld({ database })
