@@ -363,15 +363,20 @@ describe('a signature in flights in which one signer cheats', () => {
       expect(run.sent.filter(({ round }) => round === 4)).toEqual([])
       expect(run.results.size).toBe(0)
     }
-    inFlights(4, addOne(round3.u), retire('signature_invalid', 5, [2]))
-    inFlights(4, addOne(round3.w), retire('signature_invalid', 5, [2]))
+    inFlights(4, addOne(0), retire('signature_invalid', 5, [2]))
+  })
+  it('ends when s is turned into n - s, which plain ECDSA takes but which turns the recovery id', () => {
+    inFlights(
+      4,
+      (bytes) => encodeScalar(mod(-readUint(bytes, 0, 32))),
+      retire('signature_invalid', 5, [2]),
+    )
   })
   it('ends when a signature share is zero or not below the order', () => {
     for (const value of [new Uint8Array(32), orderBytes]) {
       inFlights(3, put(flight3.u, value), stop('message_invalid', 4, [1]))
       inFlights(3, put(flight3.w, value), stop('message_invalid', 4, [1]))
-      inFlights(4, put(round3.u, value), stop('message_invalid', 5, [2]))
-      inFlights(4, put(round3.w, value), stop('message_invalid', 5, [2]))
+      inFlights(4, put(0, value), stop('message_invalid', 5, [2]))
     }
   })
 })

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { partyIndex, type Point } from '@vertex/mpc'
-import { addNonces, combine } from '../src/dkls23/sign/combine.js'
+import { addNonces, addShares, finish } from '../src/dkls23/sign/combine.js'
 import type { SignRun } from '../src/dkls23/sign/run.js'
 import { encodeScalar, invert, mod, ORDER, readUint } from '../src/math/scalar.js'
 import { native, noble } from './support/parties.js'
@@ -55,7 +55,7 @@ describe('a signature put together', () => {
               { u: 5n, w: mod(7n * s) },
               { u: 2n, w: ORDER },
             ]
-            const signature = combine(run, 4, own, shares)
+            const signature = finish(run, 4, own, addShares(run, 4, shares))
             expect(signature.s).toEqual(encodeScalar(77n))
             expect(signature.v).toBe((high ? 1 - parity : parity) + bit)
             expect(recovered(signature, digest)).toEqual(key)

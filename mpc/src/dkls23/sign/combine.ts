@@ -68,35 +68,39 @@ export function signatureShare(
 }
 
 /**
- * The signature from all signers' shares, verified. docs/spec/sign.md, steps 4.2–4.6
+ * s from all signers' shares, not yet in its low form. docs/spec/sign.md, step 4.2
  * @throws ProtocolAbort `signature_invalid`, naming a culprit only where there are two signers
  */
-export function combine(
-  run: SignRun,
-  round: number,
-  R: Point,
-  shares: readonly SignatureShare[],
-): Signature {
-  const { curve, digest, pk } = run
-  const n = curve.order
-  const invalid = () => new ProtocolAbort('signature_invalid', round, onlyPeer(run))
+export function addShares(run: SignRun, round: number, shares: readonly SignatureShare[]): Scalar {
   // 4.2  s ← Σ w_j / Σ u_j; ★ neither sum is 0. Both sums are public, so the inversion may take its time.
   const u = mod(shares.reduce((sum, share) => sum + share.u, 0n))
   const w = mod(shares.reduce((sum, share) => sum + share.w, 0n))
-  if (u === 0n || w === 0n) throw invalid()
-  const s = mod(w * invert(u))
+  if (u === 0n || w === 0n) throw new ProtocolAbort('signature_invalid', round, onlyPeer(run))
+  return mod(w * invert(u))
+}
 
-  // 4.3  v ← (is R's y odd) + 2·(is R's x ≥ n)
+/**
+ * The signature, verified. docs/spec/sign.md, steps 4.3–4.6
+ * @throws ProtocolAbort `signature_invalid`, naming a culprit only where there are two signers
+ */
+export function finish(run: SignRun, round: number, R: Point, s: Scalar): Signature {
+  const { curve, digest, pk } = run
+  const n = curve.order
+  const invalid = () => new ProtocolAbort('signature_invalid', round, onlyPeer(run))
+  const r = xOf(run, R)
+
+  // ★ 4.3  s·R = m·G + r_x·pk. Plain ECDSA looks at R's x alone and takes n - s for s, which would turn v.
+  const m = mod(bytesToNumberBE(digest))
+  const mG = curve.mulPublic(curve.mulBase(1n), m)
+  const expected = curve.add(mG, curve.mulPublic(pk, r))
+  if (!curve.equals(curve.mulPublic(R, s), expected)) throw invalid()
+
+  // 4.4  v ← (is R's y odd) + 2·(is R's x ≥ n); the low-s form: s ← n - s if s > n/2, and R's y the other way
   const { x, yIsOdd } = curve.coordinates(R)
   const overflow = bytesToNumberBE(x) >= n
-  // 4.4  the low-s form: s ← n - s if s > n/2, and then R's y is taken the other way
   const high = s > n / 2n
   const v = ((yIsOdd !== high ? 1 : 0) + (overflow ? 2 : 0)) as Signature['v']
-  const signature: Signature = {
-    r: encodeScalar(xOf(run, R)),
-    s: encodeScalar(high ? n - s : s),
-    v,
-  }
+  const signature: Signature = { r: encodeScalar(r), s: encodeScalar(high ? n - s : s), v }
   // ★ 4.5  the signature verifies under the key this signer pinned; 4.6  only then it leaves
   if (!curve.verify(signature, digest, pk)) throw invalid()
   return signature

@@ -1,5 +1,6 @@
 import { concatBytes } from '../../bytes.js'
-import type { Point } from '../../curve/curve.js'
+import type { Point, Scalar } from '../../curve/curve.js'
+import { SCALAR_BYTES } from '../../math/scalar.js'
 import { systemRng, type Rng } from '../../rng.js'
 import { round, type Inbox, type Step } from '../../round.js'
 import { sessionCheck } from '../../session.js'
@@ -8,10 +9,9 @@ import { broadcast, receive, type MessageType } from '../wire.js'
 import {
   addNonces,
   checkKeyParts,
-  combine,
   encodeSignatureShare,
+  finish,
   signatureShare,
-  type SignatureShare,
 } from './combine.js'
 import type { SignInput, Signature } from './input.js'
 import {
@@ -25,7 +25,6 @@ import {
   type Product,
 } from './multiply.js'
 import { drawNonce, nonceCommitment, type Nonce } from './nonce.js'
-import { signatureShareMessage } from './output.js'
 import { signRun, twoSigners, type SignRun } from './run.js'
 
 /**
@@ -82,17 +81,22 @@ function flight3({ run, nonce, factor }: Flight3State, inbox: Inbox): Step<Signa
   const message = concatBytes(answered.product, nonce.salt, encodeSignatureShare(own))
   return {
     outbox: broadcast(run.peers, message),
-    next: round(5, run.peers, { run, R, own }, finishFirst),
+    next: round(5, run.peers, { run, R }, finishFirst),
   }
+}
+
+/** Flight 4: s, before it is brought into its low form. */
+const finalMessage: MessageType<Scalar> = {
+  length: SCALAR_BYTES,
+  read: (fields) => fields.scalar(),
 }
 
 interface FinishState {
   readonly run: SignRun
   readonly R: Point
-  readonly own: SignatureShare
 }
 
-function finishFirst({ run, R, own }: FinishState, inbox: Inbox): Step<Signature> {
-  const shares = receive(run.curve, 5, run.peers, inbox, signatureShareMessage) // 4.1
-  return { outbox: new Map(), result: combine(run, 5, R, [own, ...shares.values()]) } // ★ 4.2–4.6
+function finishFirst({ run, R }: FinishState, inbox: Inbox): Step<Signature> {
+  const s = receive(run.curve, 5, run.peers, inbox, finalMessage).get(twoSigners(run))! // 4.1
+  return { outbox: new Map(), result: finish(run, 5, R, s) } // ★ 4.3–4.6
 }

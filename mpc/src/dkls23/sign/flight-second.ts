@@ -1,13 +1,14 @@
 import { ProtocolAbort } from '../../abort.js'
 import { concatBytes, equalBytes } from '../../bytes.js'
 import { systemRng, type Rng } from '../../rng.js'
+import { encodeScalar } from '../../math/scalar.js'
 import { round, type Inbox, type Step } from '../../round.js'
 import { broadcast, receive, type MessageType } from '../wire.js'
 import {
   addNonces,
+  addShares,
   checkKeyParts,
-  combine,
-  encodeSignatureShare,
+  finish,
   readSignatureShare,
   SIGNATURE_SHARE_BYTES,
   signatureShare,
@@ -103,8 +104,10 @@ function flight4(state: Flight4State, inbox: Inbox): Step<Signature> {
   const d = finishMultiplication(run, 4, j, factor, product) // ★ 3.4–3.6
   checkKeyParts(run, 4, [key.pk_i, product.pk]) // ★ 3.7
   const own = signatureShare(run, R, nonce, key, [{ psi_ji: product.psi, c, d }]) // 3.8–3.10
-  // The signature is verified before the own share leaves: a cheating A gets nothing but the abort.
-  const result = combine(run, 4, R, [own, message.share]) // ★ 4.2–4.6
-  // Flight 4: (u_B, w_B)
-  return { outbox: broadcast(run.peers, encodeSignatureShare(own)), result }
+  const s = addShares(run, 4, [own, message.share]) // ★ 4.2
+  // The signature is verified before anything of it leaves: a cheating A gets nothing but the abort.
+  const result = finish(run, 4, R, s) // ★ 4.3–4.6
+  // Flight 4: s. Not (u_B, w_B), from which an A that asks two copies of this side with one random source, each with
+  // a ψ and a share that fit together, could tell r_B. s is the same in both copies, and says no more than the result.
+  return { outbox: broadcast(run.peers, encodeScalar(s)), result }
 }

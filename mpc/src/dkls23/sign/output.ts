@@ -2,7 +2,8 @@ import type { Point } from '../../curve/curve.js'
 import type { Inbox, Step } from '../../round.js'
 import { receive, type MessageType } from '../wire.js'
 import {
-  combine,
+  addShares,
+  finish,
   readSignatureShare,
   SIGNATURE_SHARE_BYTES,
   type SignatureShare,
@@ -10,7 +11,7 @@ import {
 import type { Signature } from './input.js'
 import type { SignRun } from './run.js'
 
-/** Sent in round 3, and by the second mover in flight 4: (u_i, w_i). */
+/** Sent in round 3: (u_i, w_i). */
 export const signatureShareMessage: MessageType<SignatureShare> = {
   length: SIGNATURE_SHARE_BYTES,
   read: readSignatureShare,
@@ -25,5 +26,6 @@ export interface OutputState {
 /** Output of the rounds: docs/spec/sign.md, steps 4.1–4.6 */
 export function output({ run, R, own }: OutputState, inbox: Inbox): Step<Signature> {
   const shares = receive(run.curve, 4, run.peers, inbox, signatureShareMessage) // 4.1
-  return { outbox: new Map(), result: combine(run, 4, R, [own, ...shares.values()]) }
+  const s = addShares(run, 4, [own, ...shares.values()]) // ★ 4.2
+  return { outbox: new Map(), result: finish(run, 4, R, s) } // ★ 4.3–4.6
 }
