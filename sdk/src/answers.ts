@@ -1,4 +1,4 @@
-import { bytesToHex, hexToBytes, vaultIdentityFingerprint } from '@vertex/mpc'
+import { bytesToHex, checkKeygenId, hexToBytes, vaultIdentityFingerprint } from '@vertex/mpc'
 import { VertexError } from './errors.js'
 import { backupOf, type Backup, type PinnedIdentity } from './record.js'
 import type { Http, HttpRequest } from './http.js'
@@ -21,7 +21,7 @@ export class Answers {
     const body = await this.#ask('GET', '/ecdsa/create', request)
     return {
       keyId: keyIdOf(body['key_id']),
-      keygenId: hex(body['keygen_id'], 33),
+      keygenId: keygenIdOf(body['keygen_id']),
       identity: identityOf(body['vault_identity']),
     }
   }
@@ -44,7 +44,7 @@ export class Answers {
     const body = await this.#ask('GET', `/ecdsa/keys/${encodeURIComponent(keyId)}`, request)
     return {
       publicKey: body['pubkey'] === undefined ? undefined : hex(body['pubkey'], 33),
-      keygenId: hex(body['keygen_id'], 33),
+      keygenId: keygenIdOf(body['keygen_id']),
       epoch: body['epoch'] === undefined ? undefined : count(body['epoch']),
     }
   }
@@ -96,6 +96,16 @@ function form(value: unknown, pattern: RegExp): string {
 
 const hex = (value: unknown, bytes: number) =>
   form(value, new RegExp(`^[0-9a-f]{${2 * bytes}}$`, 'i'))
+
+function keygenIdOf(value: unknown): string {
+  const text = hex(value, 33)
+  try {
+    checkKeygenId(hexToBytes(text))
+  } catch {
+    throw unexpected()
+  }
+  return text
+}
 
 const keyIdOf = (value: unknown) => form(value, /^[0-9a-z-]{1,64}$/i)
 

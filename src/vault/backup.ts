@@ -135,7 +135,7 @@ export class Backups {
         keygenId: share.keygenIds[share.index - 1]!,
         provenance: this.seal.mode,
         createdAt,
-        // Its first run proves that the caller has the other side: rule C7.
+        // Its first run proves that the caller has the other side.
         confirmedAt: null,
       },
       record,
@@ -170,7 +170,7 @@ export class Backups {
     return same
   }
 
-  /** One answer for everything that can be wrong with a backup; the reason is the operator's to know (rule C9). */
+  /** One answer for everything that can be wrong with a backup; the reason is the operator's to know. */
   #refused(caller: Caller, reason: string): VaultError {
     this.log({ event: 'backup_refused', user_id: caller.userId, reason })
     return new VaultError('backup_invalid', 'this is no backup that this server can take')

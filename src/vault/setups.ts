@@ -37,7 +37,7 @@ export interface SetupUse {
 /**
  * The OT setups of all shares, in the database and, for those that died, in memory as well. One failed check ends a
  * setup for ever together with every run on it; what the failed check showed must not be answered before that is on
- * disk (rule A3).
+ * disk.
  */
 export class Setups {
   /** Setups that are dead although the database may not say so yet, by hex id. */
