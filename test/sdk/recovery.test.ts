@@ -364,7 +364,7 @@ describe('a key that was not lost', () => {
         return Response.json({ ...said, successor: chosen }, { status: 400 })
       },
       'a key that nobody has': () =>
-        Response.json({ keygen_id: `01${'ab'.repeat(32)}`, pubkey: bytesToHex(key.publicKey) }),
+        Response.json({ keygen_id: `02${'1b'.repeat(32)}`, pubkey: bytesToHex(key.publicKey) }),
     }
     for (const [name, answer] of Object.entries(answers)) {
       wire.meddle = async (path, send) => {
