@@ -28,6 +28,17 @@ export async function compareProtocols(
     for (const [name, values] of samples) all.set(name, values)
   }
 
+  const [a, b] = [...keygen(native, 2, 2).keys()]
+  await ask('parts of keygen', [
+    { name: 'keygen_2of2_alone', rounds: rounds.keygen, run: () => keygen(native, 2, 2) },
+    { name: 'ot_setup_pair', rounds: rounds.keygen, run: () => setUpPair(native, a!, b!) },
+    {
+      name: 'portable_keygen_2of2',
+      rounds: Math.min(2, rounds.keygen),
+      run: () => keygenWithSetups(portable, 2, 2),
+    },
+  ])
+
   for (const [label, threshold, parties] of [
     ['2of2', 2, 2],
     ['2of3', 2, 3],
@@ -68,16 +79,6 @@ export async function compareProtocols(
     ])
   }
 
-  const [a, b] = [...keygen(native, 2, 2).keys()]
-  await ask('parts of keygen', [
-    { name: 'keygen_2of2_alone', rounds: rounds.keygen, run: () => keygen(native, 2, 2) },
-    { name: 'ot_setup_pair', rounds: rounds.keygen, run: () => setUpPair(native, a!, b!) },
-    {
-      name: 'portable_keygen_2of2',
-      rounds: Math.min(2, rounds.keygen),
-      run: () => keygenWithSetups(portable, 2, 2),
-    },
-  ])
   return all
 }
 

@@ -29,8 +29,8 @@ if (flags.help) {
 const progress = (what: string) => {
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${what} …`)
 }
-const rounds = flags.quick ? { keygen: 2, sign: 9 } : { keygen: 7, sign: 41 }
-const seconds = flags.quick ? 3 : 15
+const rounds = flags.quick ? { keygen: 2, sign: 7 } : { keygen: 7, sign: 41 }
+const seconds = flags.quick ? 2 : 15
 
 const rivals = flags.rivals ? await loadRivals() : undefined
 const samples = await compareProtocols(rounds, rivals, progress)

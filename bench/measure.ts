@@ -6,8 +6,12 @@ export async function cpuMs<T>(work: () => T | Promise<T>): Promise<{ value: T; 
   return { value, ms: (used.user + used.system) / 1000 }
 }
 
+/** @throws RangeError when there are no samples */
 export function median(samples: readonly number[]): number {
-  return quantile(samples, 0.5)
+  if (samples.length === 0) throw new RangeError('no samples')
+  const sorted = [...samples].sort((a, b) => a - b)
+  const middle = sorted.length >> 1
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
 }
 
 /** @throws RangeError when there are no samples */
@@ -16,6 +20,9 @@ export function quantile(samples: readonly number[], q: number): number {
   const sorted = [...samples].sort((a, b) => a - b)
   return sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))]!
 }
+
+/** CPU time for which each contender runs before it is timed. */
+const WARM_UP_MS = 800
 
 /** One thing to time: `run` does the work once, on what the untimed `prepare` made. */
 export interface Contender {
@@ -26,8 +33,9 @@ export interface Contender {
 }
 
 /**
- * Times contenders side by side: one warm-up each, then round after round in turn, so that whatever else the
- * machine does hits all of them alike. Answers the samples (ms of CPU) by name.
+ * Times contenders side by side: the same CPU time of warming up for each, since compilers get better while they run,
+ * then round after round in turn, so that whatever else the machine does hits all of them alike. Answers the samples
+ * (ms of CPU) by name.
  */
 export async function interleave(
   contenders: readonly Contender[],
@@ -35,7 +43,10 @@ export async function interleave(
 ): Promise<Map<string, number[]>> {
   const samples = new Map<string, number[]>()
   for (const contender of contenders) {
-    await contender.run(await contender.prepare?.())
+    for (let spent = 0; spent < WARM_UP_MS;) {
+      const prepared = await contender.prepare?.()
+      spent += (await cpuMs(() => contender.run(prepared))).ms
+    }
     samples.set(contender.name, [])
   }
   const total = Math.max(...contenders.map((contender) => contender.rounds))
