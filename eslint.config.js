@@ -8,6 +8,8 @@ export default tseslint.config(
       '**/node_modules/**',
       'sdk/src/generated/**',
       'bench/rivals/**',
+      'mpc/kernel/assembly/**',
+      'mpc/kernel/binary.ts',
       '**/*.js',
       '**/*.mjs',
       '**/*.cjs',

@@ -13,7 +13,8 @@ interface Place {
 }
 
 const places: readonly Place[] = [
-  { files: 'mpc/src', mayImport: ['@noble'] },
+  { files: 'mpc/src', mayImport: ['@noble', 'mpc/kernel'] },
+  { files: 'mpc/kernel', mayImport: ['mpc/src', '@noble'] },
   { files: 'mpc/native', mayImport: ['@noble', 'mpc/src', '@vertex/mpc', 'node:', 'secp256k1'] },
   { files: 'src/vault', mayImport: ['@vertex/mpc', 'node:crypto'] },
   {
@@ -110,7 +111,7 @@ function sourcesOf(place: string): string[] {
   if (place.endsWith('.ts')) return [path]
   return readdirSync(path, { recursive: true, encoding: 'utf8' })
     .filter((file) => file.endsWith('.ts') && !file.endsWith('.d.ts'))
-    .filter((file) => !/(?:^|\/)(?:dist|node_modules|test|generated)\//.test(file))
+    .filter((file) => !/(?:^|\/)(?:dist|node_modules|test|generated|assembly)\//.test(file))
     .map((file) => join(path, file))
 }
 
