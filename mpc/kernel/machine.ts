@@ -1,20 +1,20 @@
 import { fromBase64 } from './base64.js'
 import { binary } from './binary.js'
+import type { SymmetricFunctions } from './symmetric-functions.js'
 
 /** A place in the kernel's memory. */
 export type Address = number
 
-/** The functions of mpc/kernel/assembly/index.ts. */
-interface Functions {
+/** What mpc/kernel/assembly/index.ts exports: each TypeScript side declares its own functions. */
+type Functions = SymmetricFunctions & {
   readonly memory: { readonly buffer: ArrayBuffer }
   arenaStart(): Address
-  transposeBits(from: Address, to: Address, rows: number, columns: number): void
 }
 
 /**
- * The kernel's module with its one memory. A call lays its inputs out in the arena, computes, takes the results, and
- * `done` overwrites all of it: nothing stays in this memory between calls, which never overlap, since each is
- * synchronous. The memory never grows, so views stay valid.
+ * The kernel's module with its one memory. A call lays its inputs out in the arena, computes and takes the
+ * results; then all of it is overwritten: nothing stays in this memory between calls, which never overlap, since each
+ * is synchronous. The memory never grows, so views stay valid.
  */
 export class Machine {
   readonly run: Functions
@@ -51,9 +51,33 @@ export class Machine {
     return this.#bytes.slice(at, at + length)
   }
 
-  /** Ends a call: overwrites all that was laid out. */
-  done(): void {
-    this.#bytes.fill(0, this.#start, this.#next)
-    this.#next = this.#start
+  /** One call: when `work` ends, however it ends, all that was laid out is overwritten. */
+  call<T>(work: () => T): T {
+    if (this.#next !== this.#start) throw new Error('calls into the kernel do not overlap')
+    try {
+      return work()
+    } finally {
+      this.#bytes.fill(0, this.#start, this.#next)
+      this.#next = this.#start
+    }
+  }
+}
+
+let machine: Machine | 'none' | undefined
+
+/**
+ * The one machine of this process (of this thread), made when it is first asked for; undefined where WebAssembly, or
+ * its vector instructions, are missing or forbidden.
+ */
+export function theMachine(): Machine | undefined {
+  machine ??= makeMachine() ?? 'none'
+  return machine === 'none' ? undefined : machine
+}
+
+function makeMachine(): Machine | undefined {
+  try {
+    return new Machine()
+  } catch {
+    return undefined
   }
 }
