@@ -12,12 +12,9 @@ import type { ChannelCrypto } from '../src/channel/crypto.js'
 
 const CIPHER = 'chacha20-poly1305'
 const TAG_BYTES = 16
-// RFC 8410: what stands before the 32 bytes of an X25519 key in PKCS #8 and in SubjectPublicKeyInfo.
-const PKCS8_HEAD = Buffer.from('302e020100300506032b656e04220420', 'hex')
-const SPKI_HEAD = Buffer.from('302a300506032b656e032100', 'hex')
 const CACHED_PUBLIC_KEYS = 256
 
-// Reading a key costs as much as using it. Secrets are remembered by the array that holds them and only for as long
+// Reading a secret costs as much as using it. Secrets are remembered by the array that holds them and only for as long
 // as it lives; the digest tells when the array has been filled with something else meanwhile.
 const privateKeys = new WeakMap<Uint8Array, { digest: Buffer; key: KeyObject; own: Uint8Array }>()
 const publicKeys = new Map<string, KeyObject>()
@@ -27,28 +24,56 @@ function privateKey(secret: Uint8Array): { key: KeyObject; own: Uint8Array } {
   const digest = createHash('sha256').update(secret).digest()
   const cached = privateKeys.get(secret)
   if (cached?.digest.equals(digest) === true) return cached
-  const der = Buffer.concat([PKCS8_HEAD, secret])
-  const key = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' })
-  der.fill(0)
-  const spki = createPublicKey(key).export({ format: 'der', type: 'spki' })
-  const own = new Uint8Array(spki.subarray(SPKI_HEAD.length))
-  const entry = { digest, key, own }
+  const key = readPrivateKey(secret)
+  const { x } = key.export({ format: 'jwk' })
+  const entry = { digest, key, own: view(Buffer.from(x!, 'base64url')) }
   privateKeys.set(secret, entry)
   return entry
 }
 
+/**
+ * As a JSON Web Key (RFC 8037) a secret is read ten times faster than as DER: OpenSSL takes its 32 bytes as they are.
+ * The public key in it, `x`, is not known here; Node computes its own.
+ */
+export function fromJwk(secret: Uint8Array): KeyObject {
+  const d = bufferOf(secret).toString('base64url')
+  return createPrivateKey({ key: { kty: 'OKP', crv: 'X25519', x: '', d }, format: 'jwk' })
+}
+
+/** The same key, the slow way. */
+export function fromDer(secret: Uint8Array): KeyObject {
+  // RFC 8410: what stands before the 32 bytes of an X25519 key in PKCS #8.
+  const der = Buffer.concat([Buffer.from('302e020100300506032b656e04220420', 'hex'), secret])
+  try {
+    return createPrivateKey({ key: der, format: 'der', type: 'pkcs8' })
+  } finally {
+    der.fill(0)
+  }
+}
+
+/** A Node that wants to be told `x`, or believes what it is told, gets DER. */
+export const readPrivateKey = computesX() ? fromJwk : fromDer
+
+function computesX(): boolean {
+  try {
+    const { x } = fromJwk(new Uint8Array(32).fill(7)).export({ format: 'jwk' })
+    return x === 'E75P6uryBMf9M1j8nAByGIHRdCeBKCJ-xnTzf3_pe20'
+  } catch {
+    return false
+  }
+}
+
 function publicKey(bytes: Uint8Array): KeyObject {
   if (bytes.length !== 32) throw new RangeError('an X25519 public key has 32 bytes')
-  const name = Buffer.from(bytes).toString('latin1')
-  const cached = publicKeys.get(name)
+  const x = bufferOf(bytes).toString('base64url')
+  const cached = publicKeys.get(x)
   if (cached !== undefined) return cached
-  const der = Buffer.concat([SPKI_HEAD, bytes])
-  const key = createPublicKey({ key: der, format: 'der', type: 'spki' })
+  const key = createPublicKey({ key: { kty: 'OKP', crv: 'X25519', x }, format: 'jwk' })
   if (publicKeys.size >= CACHED_PUBLIC_KEYS) {
     const oldest = publicKeys.keys().next()
     if (oldest.done !== true) publicKeys.delete(oldest.value)
   }
-  publicKeys.set(name, key)
+  publicKeys.set(x, key)
   return key
 }
 
@@ -68,15 +93,18 @@ export const nodeChannelCrypto: ChannelCrypto = {
   hmacSha256: (key, message) => view(createHmac('sha256', key).update(message).digest()),
   encrypt(key, nonce, ad, plaintext) {
     const cipher = createCipheriv(CIPHER, key, nonce, { authTagLength: TAG_BYTES })
-    cipher.setAAD(ad, { plaintextLength: plaintext.length })
-    const body = cipher.update(plaintext)
-    return new Uint8Array(Buffer.concat([body, cipher.final(), cipher.getAuthTag()]))
+    if (ad.length > 0) cipher.setAAD(ad, { plaintextLength: plaintext.length })
+    const sealed = new Uint8Array(plaintext.length + TAG_BYTES)
+    sealed.set(cipher.update(plaintext))
+    cipher.final() // of a stream cipher always empty
+    sealed.set(cipher.getAuthTag(), plaintext.length)
+    return sealed
   },
   decrypt(key, nonce, ad, ciphertext) {
     const length = ciphertext.length - TAG_BYTES
     if (length < 0) throw new RangeError('a ciphertext shorter than its tag')
     const decipher = createDecipheriv(CIPHER, key, nonce, { authTagLength: TAG_BYTES })
-    decipher.setAAD(ad, { plaintextLength: length })
+    if (ad.length > 0) decipher.setAAD(ad, { plaintextLength: length })
     decipher.setAuthTag(ciphertext.subarray(length))
     const body = decipher.update(ciphertext.subarray(0, length))
     try {
@@ -85,9 +113,14 @@ export const nodeChannelCrypto: ChannelCrypto = {
       body.fill(0)
       throw error
     }
-    return new Uint8Array(body)
+    return view(body)
   },
 }
 
-const view = (buffer: Buffer): Uint8Array =>
-  new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.length)
+/** The same bytes in the other type; nothing is copied. */
+function view(buffer: Buffer): Uint8Array {
+  return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.length)
+}
+function bufferOf(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+}

@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import fc from 'fast-check'
-import { nodeChannelCrypto } from '../native/channel.js'
+import { fromDer, fromJwk, nodeChannelCrypto, readPrivateKey } from '../native/channel.js'
 import { bytesToHex, hexToBytes } from '../src/bytes.js'
 import type { ChannelCrypto } from '../src/channel/crypto.js'
-import { channelKey, createIdentity, identityOf } from '../src/channel/identity.js'
+import { channelKey, createIdentity, identityOf, type Identity } from '../src/channel/identity.js'
 import { nobleChannelCrypto } from '../src/channel/noble.js'
 import { initiate, initiateWith, respond, respondWith } from '../src/channel/noise.js'
 import { LAST_COUNTER, Transport } from '../src/channel/transport.js'
@@ -29,12 +29,14 @@ const backends: ChannelCrypto[] = [nobleChannelCrypto, nodeChannelCrypto]
 const pairs = backends.flatMap((a) => backends.map((b) => [a, b] as const))
 const prologue = hexToBytes('0102')
 
+const keysOf = ({ secret, keygenId }: Identity) => ({ secret, own: channelKey(keygenId) })
+
 function parties(a: ChannelCrypto, b: ChannelCrypto = a) {
   const alice = createIdentity(a, 'client')
   const bob = createIdentity(b, 'vertex')
   return {
-    alice: { crypto: a, prologue, secret: alice.secret, peer: channelKey(bob.keygenId) },
-    bob: { crypto: b, prologue, secret: bob.secret, peer: channelKey(alice.keygenId) },
+    alice: { crypto: a, prologue, ...keysOf(alice), peer: channelKey(bob.keygenId) },
+    bob: { crypto: b, prologue, ...keysOf(bob), peer: channelKey(alice.keygenId) },
   }
 }
 
@@ -59,12 +61,14 @@ describe('the channel', () => {
             crypto: a,
             prologue: hexToBytes(v.init_prologue),
             secret: hexToBytes(v.init_static),
+            own: a.x25519Public(hexToBytes(v.init_static)),
             peer: hexToBytes(v.init_remote_static),
           },
           resp: {
             crypto: b,
             prologue: hexToBytes(v.resp_prologue),
             secret: hexToBytes(v.resp_static),
+            own: b.x25519Public(hexToBytes(v.resp_static)),
             peer: hexToBytes(v.resp_remote_static),
           },
         }
@@ -128,7 +132,7 @@ describe('the channel', () => {
         const other = createIdentity(crypto, 'client')
         expect(() => respond({ ...bob, prologue: hexToBytes('0103') }, message)).toThrow()
         expect(() => respond({ ...bob, peer: channelKey(other.keygenId) }, message)).toThrow()
-        expect(() => respond({ ...bob, secret: other.secret }, message)).toThrow()
+        expect(() => respond({ ...bob, ...keysOf(other) }, message)).toThrow()
         expect(respond(bob, message).payload).toHaveLength(0)
       })
 
@@ -221,6 +225,18 @@ describe('the channel', () => {
     expect(() => initiate({ ...alice, crypto: careless })).toThrow('small order')
     const { message } = initiate(alice)
     expect(() => respond({ ...bob, crypto: careless }, message)).toThrow('small order')
+  })
+
+  it('reads the same secret both ways in which Node can, and takes the fast one', () => {
+    expect(readPrivateKey).toBe(fromJwk)
+    fc.assert(
+      fc.property(fc.uint8Array({ minLength: 32, maxLength: 32 }), (secret) => {
+        const [jwk, der] = [fromJwk(secret), fromDer(secret)]
+        expect(jwk.equals(der)).toBe(true)
+        expect(jwk.export({ format: 'jwk' })).toEqual(der.export({ format: 'jwk' }))
+      }),
+      { numRuns: 10, seed: 3 },
+    )
   })
 
   it('computes the same primitives on both backends', () => {

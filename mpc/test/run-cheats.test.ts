@@ -235,6 +235,7 @@ describe('a slot that has not authenticated', () => {
         .list(keygenIds)
         .digest(),
       secret: identitySecret.reveal(),
+      own: channelKey(keygenIds[0]!),
       peer: channelKey(keygenIds[1]!),
     }
     const answers = () => room.passed.filter(({ from }) => from === 1).length

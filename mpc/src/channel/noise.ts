@@ -22,6 +22,8 @@ export interface HandshakeInput {
   readonly prologue: Uint8Array
   /** The own static X25519 secret, 32 bytes. */
   readonly secret: Uint8Array
+  /** The public key of `secret`, which every party knows already; computing it again costs as much as an agreement. */
+  readonly own: Uint8Array
   /** The other side's static X25519 public key, 32 bytes. */
   readonly peer: Uint8Array
 }
@@ -68,12 +70,11 @@ export function respond(input: HandshakeInput, message: Uint8Array): Responder {
 
 /** `initiate` with a given ephemeral secret: for published vectors only. */
 export function initiateWith(
-  { crypto, prologue, secret, peer }: HandshakeInput,
+  { crypto, prologue, secret, own, peer }: HandshakeInput,
   ephemeral: Uint8Array,
   payload: Uint8Array,
 ): Initiator {
-  const own = crypto.x25519Public(secret)
-  const state = new SymmetricState(crypto, prologue, own, peer)
+  const state = SymmetricState.begin(crypto, prologue, own, peer)
   const e = crypto.x25519Public(ephemeral)
   state.mixHash(e) // → e
   state.mixKey(dh(crypto, ephemeral, peer)) // es
@@ -109,13 +110,12 @@ export function initiateWith(
 
 /** `respond` with a given ephemeral secret: for published vectors only. */
 export function respondWith(
-  { crypto, prologue, secret, peer }: HandshakeInput,
+  { crypto, prologue, secret, own, peer }: HandshakeInput,
   ephemeral: () => Uint8Array,
   message: Uint8Array,
 ): Responder {
   if (message.length < HANDSHAKE_OVERHEAD) throw new ChannelError('a handshake message too short')
-  const own = crypto.x25519Public(secret)
-  const state = new SymmetricState(crypto, prologue, peer, own)
+  const state = SymmetricState.begin(crypto, prologue, peer, own)
   const re = message.slice(0, 32)
   state.mixHash(re) // → e
   state.mixKey(dh(crypto, secret, re)) // es
@@ -166,23 +166,29 @@ class SymmetricState {
   #k: Uint8Array | undefined
   #n = 0
 
-  constructor(
+  private constructor(
     private readonly crypto: ChannelCrypto,
+    h: Uint8Array,
+    ck: Uint8Array,
+  ) {
+    this.#h = h
+    this.#ck = ck
+  }
+
+  static begin(
+    crypto: ChannelCrypto,
     prologue: Uint8Array,
     initiator: Uint8Array,
     responder: Uint8Array,
-  ) {
-    this.#h = PROTOCOL_NAME // exactly 32 bytes, so it stands for its own hash
-    this.#ck = PROTOCOL_NAME.slice()
-    this.mixHash(prologue)
-    this.mixHash(initiator)
-    this.mixHash(responder)
+  ): SymmetricState {
+    // The name has exactly 32 bytes, so it stands for its own hash.
+    const state = new SymmetricState(crypto, PROTOCOL_NAME, PROTOCOL_NAME.slice())
+    for (const part of [prologue, initiator, responder]) state.mixHash(part)
+    return state
   }
 
   clone(): SymmetricState {
-    const copy = new SymmetricState(this.crypto, empty, empty, empty)
-    copy.#h = this.#h
-    copy.#ck = this.#ck.slice()
+    const copy = new SymmetricState(this.crypto, this.#h, this.#ck.slice())
     copy.#k = this.#k?.slice()
     copy.#n = this.#n
     return copy

@@ -132,6 +132,7 @@ export class Meeting {
       crypto,
       prologue: this.#prologue(),
       secret,
+      own: channelKey(keygenIds[me - 1]!),
       peer: channelKey(party.keygenId),
     }
     const initiator = this.#movesFirst(party.index) ? initiate(handshake) : undefined
