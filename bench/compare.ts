@@ -2,71 +2,79 @@ import { randomBytes } from 'node:crypto'
 import { interleave, type Contender } from './measure.js'
 import { keygen, keygenWithSetups, setUpPair, sign, suites, type WholeKey } from './protocol.js'
 import type { Rivals } from './rivals.js'
+import type { Samples } from './samples.js'
 
-/** How often each question is asked. Keygen of a rival takes seconds, so it gets fewer rounds. */
+/** How often each question is asked. */
 export interface Rounds {
-  readonly keygen: number
   readonly sign: number
+  readonly keygen2of2: number
+  /** Keygen of three takes a rival seconds. */
+  readonly keygen2of3: number
+  /** CPU time for which each contender runs before it is timed. */
+  readonly warmUpMs: number
 }
 
-export type Samples = ReadonlyMap<string, readonly number[]>
-
-/** CPU of all parties for keygen, OT setup and signing: ours on both curve backends, and the rivals', in turn. */
+/** CPU of all parties for keygen, OT setup and signing: ours on both suites, and the rivals', in turn. */
 export async function compareProtocols(
   rounds: Rounds,
   rivals: Rivals | undefined,
+  samples: Samples,
   progress: (what: string) => void,
-): Promise<Samples> {
+): Promise<void> {
   const native = suites.native()
   const portable = suites.portable()
   const digest = Uint8Array.from(randomBytes(32))
-  const all = new Map<string, readonly number[]>()
-  const ask = async (what: string, contenders: readonly Contender[]) => {
-    const samples = await interleave(contenders, (done, total) =>
+  const ask = async (what: string, warmUpMs: number, contenders: readonly Contender[]) => {
+    const seen = await interleave(contenders, warmUpMs, (done, total) =>
       progress(`${what} ${done + 1}/${total}`),
     )
-    for (const [name, values] of samples) all.set(name, values)
+    for (const [name, values] of seen) samples.add(`${name}_cpu_ms`, ...values)
   }
 
   const [a, b] = [...keygen(native, 2, 2).keys()]
-  await ask('parts of keygen', [
-    { name: 'keygen_2of2_alone', rounds: rounds.keygen, run: () => keygen(native, 2, 2) },
-    { name: 'ot_setup_pair', rounds: rounds.keygen, run: () => setUpPair(native, a!, b!) },
-    {
-      name: 'portable_keygen_2of2',
-      rounds: Math.min(2, rounds.keygen),
-      run: () => keygenWithSetups(portable, 2, 2),
-    },
+  await ask('parts of keygen', rounds.warmUpMs, [
+    { name: 'keygen_2of2_alone', rounds: rounds.keygen2of2, run: () => keygen(native, 2, 2) },
+    { name: 'ot_setup_pair', rounds: rounds.keygen2of2, run: () => setUpPair(native, a!, b!) },
   ])
 
-  for (const [label, threshold, parties] of [
-    ['2of2', 2, 2],
-    ['2of3', 2, 3],
+  const three = { rounds: rounds.keygen2of3, warmUpMs: 0 } // warm from the keygens of two
+  for (const [label, parties, keygens] of [
+    ['2of2', 2, { rounds: rounds.keygen2of2, warmUpMs: rounds.warmUpMs }],
+    ['2of3', 3, three],
   ] as const) {
-    const key = keygenWithSetups(native, threshold, parties)
-    await ask(`keygen ${label}`, [
+    const key = keygenWithSetups(native, 2, parties)
+    let rivalShares: readonly Uint8Array[] = []
+    await ask(`keygen ${label}`, keygens.warmUpMs, [
       {
         name: `keygen_${label}`,
-        rounds: rounds.keygen,
-        run: () => keygenWithSetups(native, threshold, parties),
+        rounds: keygens.rounds,
+        run: () => keygenWithSetups(native, 2, parties),
       },
+      ...(parties === 2
+        ? [
+            {
+              name: `portable_keygen_${label}`,
+              rounds: keygens.rounds,
+              run: () => keygenWithSetups(portable, 2, parties),
+            },
+          ]
+        : []),
       ...when(rivals, ({ dklsWasmLl }) => ({
         name: `keygen_${label}/dkls_wasm_ll`,
-        rounds: rounds.keygen,
-        run: () => dklsWasmLl.keygen(parties, threshold),
+        rounds: keygens.rounds,
+        run: () => (rivalShares = dklsWasmLl.keygen(parties, 2)),
       })),
     ])
-    const rivalShares = rivals?.dklsWasmLl.keygen(parties, threshold).slice(0, threshold)
     const dealt = label === '2of2' ? await rivals?.tssDklsLib.setUp() : undefined
-    await ask(`sign ${label}`, [
-      signing(`sign_${label}`, rounds.sign, native, key, threshold, digest),
+    await ask(`sign ${label}`, rounds.warmUpMs, [
+      signing(`sign_${label}`, rounds.sign, native, key, digest),
       ...(label === '2of2'
-        ? [signing('portable_sign_2of2', rounds.sign, portable, key, threshold, digest)]
+        ? [signing('portable_sign_2of2', rounds.sign, portable, key, digest)]
         : []),
       ...when(rivals, ({ dklsWasmLl }) => ({
         name: `sign_${label}/dkls_wasm_ll`,
         rounds: rounds.sign,
-        prepare: () => dklsWasmLl.load(rivalShares!),
+        prepare: () => dklsWasmLl.load(rivalShares.slice(0, 2)),
         run: (shares: unknown) => dklsWasmLl.sign(shares, digest),
       })),
       ...(dealt === undefined
@@ -78,8 +86,6 @@ export async function compareProtocols(
           }))),
     ])
   }
-
-  return all
 }
 
 function signing(
@@ -87,10 +93,9 @@ function signing(
   rounds: number,
   suite: ReturnType<(typeof suites)['native']>,
   key: WholeKey,
-  signers: number,
   digest: Uint8Array,
 ): Contender {
-  return { name, rounds, run: () => sign(suite, key, signers, digest) }
+  return { name, rounds, run: () => sign(suite, key, 2, digest) }
 }
 
 function when(rivals: Rivals | undefined, make: (rivals: Rivals) => Contender): Contender[] {

@@ -1,16 +1,18 @@
 import { parseArgs } from 'node:util'
-import { randomBytes } from 'node:crypto'
 import { compareProtocols } from './compare.js'
-import { emptyTraffic, keygenWithSetups, sign, suites } from './protocol.js'
-import { makeReport, printTable } from './report.js'
+import { describeMachine } from './machine.js'
+import { measureServices } from './measure-service.js'
+import { suites } from './protocol.js'
+import { makeReport, toText } from './report.js'
 import { loadRivals } from './rivals.js'
-import { measureService } from './service.js'
+import { Samples } from './samples.js'
+import { measureTraffic } from './traffic.js'
 
 const help = `npm run bench -- [--quick] [--rivals] [--json]
 
-  --quick   fewer rounds; ends within 50 s
+  --quick   fewer rounds; ends within 50 s, and leaves out growth
   --rivals  also installs and times other libraries on the same work, in turn with ours, and prints the ratios
-  --json    one JSON object on stdout, with "results" and "ratios"
+  --json    one JSON object on stdout, with "results", "ratios", "spread" and "targets"
 `
 
 const { values: flags } = parseArgs({
@@ -26,31 +28,39 @@ if (flags.help) {
   process.exit(0)
 }
 
+const began = performance.now()
 const progress = (what: string) => {
-  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${what} …`)
+  const seconds = ((performance.now() - began) / 1000).toFixed(0).padStart(3)
+  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${seconds} s  ${what} …`)
+  else process.stderr.write(`${seconds} s  ${what}\n`)
 }
-const rounds = flags.quick ? { keygen: 2, sign: 7 } : { keygen: 7, sign: 41 }
-const seconds = flags.quick ? 2 : 15
+const plan = flags.quick
+  ? {
+      rounds: { sign: 9, keygen2of2: 2, keygen2of3: 1, warmUpMs: 400 },
+      service: {
+        throughput: { count: 3, ms: 1000 },
+        latencyMs: 1500,
+        probes: { count: 1000, gapMs: 3 },
+        batch: { count: 2, ms: 500 },
+      },
+    }
+  : {
+      rounds: { sign: 41, keygen2of2: 9, keygen2of3: 5, warmUpMs: 2000 },
+      service: {
+        throughput: { count: 7, ms: 5000 },
+        latencyMs: 10_000,
+        probes: { count: 2000, gapMs: 5 },
+        batch: { count: 5, ms: 2000 },
+      },
+    }
 
 const rivals = flags.rivals ? await loadRivals() : undefined
-const samples = await compareProtocols(rounds, rivals, progress)
-
-const suite = suites.native()
-const traffic: Record<string, ReturnType<typeof emptyTraffic>> = {}
-for (const parties of [2, 3]) {
-  const label = `2of${parties}`
-  const made = { keygen: emptyTraffic(), setup: emptyTraffic() }
-  const key = keygenWithSetups(suite, 2, parties, made)
-  const signing = emptyTraffic()
-  sign(suite, key, 2, Uint8Array.from(randomBytes(32)), signing)
-  traffic[`keygen_${label}`] = made.keygen
-  traffic[`ot_setup_${label}`] = made.setup
-  traffic[`sign_${label}`] = signing
-}
-
-const loads = await measureService([1, 32], seconds, progress)
+const samples = new Samples()
+await compareProtocols(plan.rounds, rivals, samples, progress)
+measureTraffic(samples)
+const skipped = await measureServices(plan.service, samples, progress)
 if (process.stderr.isTTY) process.stderr.write('\r\x1b[K')
-const report = makeReport(suite.curve.name, samples, traffic, loads)
-if (flags.json) process.stdout.write(`${JSON.stringify(report)}\n`)
-else printTable(report)
+const machine = describeMachine(suites.native(), suites.portable(), flags.rivals)
+const report = makeReport(machine, samples, skipped)
+process.stdout.write(flags.json ? `${JSON.stringify(report)}\n` : toText(report))
 process.exit(0)

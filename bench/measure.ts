@@ -6,24 +6,6 @@ export async function cpuMs<T>(work: () => T | Promise<T>): Promise<{ value: T; 
   return { value, ms: (used.user + used.system) / 1000 }
 }
 
-/** @throws RangeError when there are no samples */
-export function median(samples: readonly number[]): number {
-  if (samples.length === 0) throw new RangeError('no samples')
-  const sorted = [...samples].sort((a, b) => a - b)
-  const middle = sorted.length >> 1
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
-}
-
-/** @throws RangeError when there are no samples */
-export function quantile(samples: readonly number[], q: number): number {
-  if (samples.length === 0) throw new RangeError('no samples')
-  const sorted = [...samples].sort((a, b) => a - b)
-  return sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))]!
-}
-
-/** CPU time for which each contender runs before it is timed. */
-const WARM_UP_MS = 800
-
 /** One thing to time: `run` does the work once, on what the untimed `prepare` made. */
 export interface Contender {
   readonly name: string
@@ -39,11 +21,12 @@ export interface Contender {
  */
 export async function interleave(
   contenders: readonly Contender[],
+  warmUpMs: number,
   progress: (done: number, total: number) => void,
 ): Promise<Map<string, number[]>> {
   const samples = new Map<string, number[]>()
   for (const contender of contenders) {
-    for (let spent = 0; spent < WARM_UP_MS;) {
+    for (let spent = 0; spent < warmUpMs;) {
       const prepared = await contender.prepare?.()
       spent += (await cpuMs(() => contender.run(prepared))).ms
     }

@@ -1,79 +1,101 @@
-import type { Samples } from './compare.js'
-import { median, quantile } from './measure.js'
-import type { Traffic } from './in-memory.js'
-import type { LoadReport } from './service.js'
-
-/** What a ratio has to reach; the others are reported only. */
-const targets: Readonly<Record<string, number>> = {
-  'keygen_2of2/dkls_wasm_ll': 1 / 4,
-}
+import type { Machine } from './machine.js'
+import { ratiosOf, spreadOf, type Spread } from './ratios.js'
+import type { Samples } from './samples.js'
+import { round } from './statistics.js'
+import { judge, type Verdict } from './targets.js'
 
 export interface Report {
-  readonly machine: { readonly node: string; readonly arch: string; readonly curve: string }
+  readonly machine: Machine
   /** Medians: ms of CPU of all parties, bytes, or what the name says. */
   readonly results: Readonly<Record<string, number>>
-  /** Ours over the rival's; below 1 is faster. */
+  /** Medians, ours over theirs. */
   readonly ratios: Readonly<Record<string, number>>
+  /** Of results and ratios: smallest, largest, number of samples. */
+  readonly spread: Readonly<Record<string, Omit<Spread, 'median'>>>
+  readonly targets: readonly Verdict[]
   readonly missed_targets: readonly string[]
+  /** What could not be measured here, and why. */
+  readonly skipped: readonly string[]
 }
 
 export function makeReport(
-  curve: string,
+  machine: Machine,
   samples: Samples,
-  traffic: Readonly<Record<string, Traffic>>,
-  loads: readonly LoadReport[],
+  skipped: readonly string[] = [],
 ): Report {
-  const results: Record<string, number> = {}
-  for (const [name, values] of samples) results[`${name}_cpu_ms`] = round(median(values))
-  for (const [name, { bytes, messages, flights }] of Object.entries(traffic)) {
-    results[`${name}_bytes`] = bytes
-    results[`${name}_messages`] = messages
-    results[`${name}_flights`] = flights
-  }
-  for (const { clients, signatures, seconds, latencies } of loads) {
-    results[`service_${clients}_signatures_per_s`] = round(signatures / seconds)
-    results[`service_${clients}_latency_ms`] = round(median(latencies))
-    results[`service_${clients}_latency_p99_ms`] = round(quantile(latencies, 0.99))
-  }
-
-  const ratios: Record<string, number> = {}
-  for (const [name, values] of samples) {
-    const [question, rival] = name.split('/')
-    if (rival === undefined) continue
-    const theirs = median(values)
-    ratios[name] = round(median(samples.get(question!)!) / theirs)
-    const portable = samples.get(`portable_${question}`)
-    if (portable !== undefined) ratios[`portable_${name}`] = round(median(portable) / theirs)
-  }
-  const missed = Object.entries(targets)
-    .filter(([name, target]) => (ratios[name] ?? 0) > target)
-    .map(([name, target]) => `${name} is ${ratios[name]}, the target is at most ${target}`)
+  const measured = new Map([...samples.entries()].map(([name, all]) => [name, spreadOf(all)]))
+  const ratios = ratiosOf(samples)
+  const verdicts = judge((name) => (ratios.get(name) ?? measured.get(name))?.median)
   return {
-    machine: { node: process.version, arch: process.arch, curve },
-    results,
-    ratios,
-    missed_targets: missed,
+    machine,
+    results: medians(measured),
+    ratios: medians(ratios),
+    spread: Object.fromEntries(
+      [...measured, ...ratios].map(([name, { min, max, samples: count }]) => [
+        name,
+        { min: round(min), max: round(max), samples: count },
+      ]),
+    ),
+    targets: verdicts,
+    missed_targets: verdicts.filter(({ met }) => met === false).map(inWords),
+    skipped,
   }
 }
 
-export function printTable(report: Report): void {
-  const { node, arch, curve } = report.machine
-  console.log(
-    `\nNode ${node} on ${arch}, curve backend ${curve}. CPU is that of all parties, medians.\n`,
-  )
-  printRows('result', report.results)
-  if (Object.keys(report.ratios).length > 0) {
-    console.log('')
-    printRows('ratio, ours over theirs', report.ratios)
+const medians = (of: ReadonlyMap<string, Spread>): Record<string, number> =>
+  Object.fromEntries([...of].map(([name, { median }]) => [name, round(median)]))
+
+/** A verdict as one line. */
+export function inWords({ name, what, value, atMost, atLeast }: Verdict): string {
+  const limits = [
+    ...(atLeast === undefined ? [] : [`at least ${shown(atLeast)}`]),
+    ...(atMost === undefined ? [] : [`at most ${shown(atMost)}`]),
+  ].join(' and ')
+  return `${name} is ${value === undefined ? 'not measured' : shown(value)}, the target is ${limits} (${what})`
+}
+
+/** For people: four digits, thousands apart, and small limits as the fraction they are. */
+export function shown(value: number): string {
+  const inverse = 1 / value
+  if (value < 0.5 && Math.abs(inverse - Math.round(inverse)) < 1e-9)
+    return `1/${Math.round(inverse)}`
+  return round(value).toLocaleString('en-US', { maximumFractionDigits: 6 })
+}
+
+/** The report for a terminal. */
+export function toText(report: Report): string {
+  const { cpu, cores, node, arch, curve, kernel, portable_curve } = report.machine
+  const lines = [
+    '',
+    `${cpu}, ${cores} cores; Node ${node} on ${arch}`,
+    `curve ${curve}, kernel ${kernel}; portable: curve ${portable_curve}`,
+    'CPU is that of all parties. Medians.',
+    '',
+    ...rows(report, 'result', report.results),
+  ]
+  if (Object.keys(report.ratios).length > 0)
+    lines.push('', ...rows(report, 'ratio, ours over theirs', report.ratios))
+  lines.push('', 'targets')
+  for (const verdict of report.targets) {
+    const mark = verdict.met === undefined ? '–     ' : verdict.met ? 'met   ' : 'MISSED'
+    lines.push(`${mark}  ${inWords(verdict)}`)
   }
-  for (const missed of report.missed_targets) console.log(`\nMISSED: ${missed}`)
+  for (const what of report.skipped) lines.push('', `SKIPPED: ${what}`)
+  return `${lines.join('\n')}\n`
 }
 
-function printRows(title: string, rows: Readonly<Record<string, number>>): void {
-  const width = Math.max(title.length, ...Object.keys(rows).map((name) => name.length))
-  console.log(`${title.padEnd(width)}  ${'value'.padStart(12)}`)
-  for (const [name, value] of Object.entries(rows))
-    console.log(`${name.padEnd(width)}  ${String(value).padStart(12)}`)
+function rows(
+  report: Report,
+  title: string,
+  values: Readonly<Record<string, number>>,
+): readonly string[] {
+  const width = Math.max(title.length, ...Object.keys(values).map((name) => name.length))
+  const cells = (...parts: readonly string[]) => parts.map((part) => part.padStart(12)).join('')
+  return [
+    `${title.padEnd(width)}${cells('median', 'min', 'max', 'samples')}`,
+    ...Object.entries(values).map(([name, value]) => {
+      const { min, max, samples } = report.spread[name]!
+      return `${name.padEnd(width)}${cells(...[value, min, max].map(String), String(samples))}`
+    }),
+  ]
 }
-
-const round = (value: number): number => Number(value.toPrecision(4))

@@ -1,65 +1,81 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { createUser } from '../demo/admin.js'
-import { freePort, startServer } from '../demo/server.js'
+import { missingPostgres, startPostgres } from '../test/support/postgres.js'
+import { startChild, type Child } from './child.js'
+import type { LoadReport } from './client-process.js'
+import { cpuOf } from './proc.js'
+import { quantile } from './statistics.js'
+import { postgresSettings, startVertex, withFolder, type BenchVertex } from './vertex.js'
 
-/** What one load process saw. Latencies in ms, one per signature. */
-export interface LoadReport {
-  readonly clients: number
-  readonly seconds: number
-  readonly signatures: number
-  readonly latencies: readonly number[]
-  readonly keygenMs: readonly number[]
+export const CLIENTS = 32
+
+/** A Vertex with clients in another process, keys made. */
+export interface Service {
+  readonly vertex: BenchVertex
+  readonly apiKey: string
+  readonly clients: Child
 }
 
-const loadProgram = fileURLToPath(new URL('./load.js', import.meta.url))
+/** How long and how often the service is asked. */
+export interface Windows {
+  readonly count: number
+  readonly ms: number
+}
 
-/**
- * Signatures through everything: HTTP, relay and database of a server process on the embedded database, and the SDK
- * in a process of its own.
- */
-export async function measureService(
-  clientCounts: readonly number[],
-  seconds: number,
-  progress: (what: string) => void,
-): Promise<LoadReport[]> {
-  const folder = mkdtempSync(join(tmpdir(), 'vertex-bench-'))
-  const adminToken = 'bench-admin-token-0123456789abcdef'
-  const server = await startServer({
-    program: fileURLToPath(new URL('../../dist/main.js', import.meta.url)),
-    folder,
-    port: await freePort(),
-    settings: { VERTEX_ADMIN_TOKEN: adminToken, VERTEX_LOG_LEVEL: 'error' },
-  })
-  try {
-    const { apiKey } = await createUser(server.url, adminToken, { name: 'bench' })
-    const reports: LoadReport[] = []
-    for (const clients of clientCounts) {
-      progress(`service, ${clients} client${clients === 1 ? '' : 's'}`)
-      reports.push(await load({ url: server.url, apiKey, clients, seconds }))
+/** Lends a running service to some work. */
+export async function withService<T>(
+  settingsIn: (folder: string) => Readonly<Record<string, string>>,
+  clientCount: number,
+  work: (service: Service) => Promise<T>,
+): Promise<T> {
+  return withFolder(async (folder) => {
+    const vertex = await startVertex(folder, settingsIn(folder))
+    const clients = startChild('client-process')
+    try {
+      const apiKey = await vertex.createUser('bench')
+      await clients.ask('open', { url: vertex.url, apiKey, count: clientCount })
+      return await work({ vertex, apiKey, clients })
+    } finally {
+      await clients.end()
+      await vertex.stop()
     }
-    return reports
+  })
+}
+
+/** Lends a Postgres to some work, as settings for a server; answers why not where there is none. */
+export async function withPostgres<T>(
+  work: (settingsIn: (folder: string) => Readonly<Record<string, string>>) => Promise<T>,
+): Promise<{ value: T } | { missing: string }> {
+  const missing = missingPostgres()
+  if (missing !== undefined) return { missing }
+  const postgres = await startPostgres()
+  try {
+    const url = await postgres.createDatabase()
+    return { value: await work((folder) => postgresSettings(folder, url)) }
   } finally {
-    await server.stop()
-    rmSync(folder, { recursive: true, force: true })
+    await postgres.stop()
   }
 }
 
-async function load(task: {
-  url: string
-  apiKey: string
-  clients: number
-  seconds: number
-}): Promise<LoadReport> {
-  const child = spawn(process.execPath, [loadProgram], { stdio: ['pipe', 'pipe', 'inherit'] })
-  child.stdin.end(JSON.stringify(task))
-  const output: Buffer[] = []
-  child.stdout.on('data', (bytes: Buffer) => output.push(bytes))
-  const [code] = (await once(child, 'close')) as [number | null]
-  if (code !== 0) throw new Error('the load process failed')
-  return JSON.parse(Buffer.concat(output).toString()) as LoadReport
+/** What one window of signing through the service took. */
+export interface Window {
+  readonly report: LoadReport
+  /** CPU of the server in ms. */
+  readonly serverCpuMs: number
 }
+
+/** Has the clients sign for a window; answers undefined for what they cannot do. */
+export async function window(
+  { vertex, clients }: Service,
+  task: 'sign' | 'batch',
+  input: object,
+): Promise<Window | undefined> {
+  const before = cpuOf(vertex.pid)
+  const report = await clients.ask<LoadReport | undefined>(task, input)
+  return report && { report, serverCpuMs: cpuOf(vertex.pid) - before }
+}
+
+export const perSecond = ({ report }: Window): number => report.signatures / report.seconds
+export const serverCpu = ({ report, serverCpuMs }: Window): number =>
+  serverCpuMs / report.signatures
+export const clientCpu = ({ report }: Window): number => report.cpuMs / report.signatures
+export const wholeCpu = (window: Window): number => serverCpu(window) + clientCpu(window)
+export const p99 = ({ report }: Window): number => quantile(report.latencies, 0.99)

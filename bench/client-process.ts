@@ -1,0 +1,77 @@
+// A process of SDK clients, each with a connection and a key of its own, that sign for as long as they are told.
+import { MemoryShareStore, Vertex } from '@vertex/sdk'
+import { serveTasks } from './child.js'
+import { countRoundTrips } from './round-trips.js'
+
+export interface Connection {
+  readonly url: string
+  readonly apiKey: string
+}
+
+/** What the clients saw within one window. Latencies in ms, CPU in ms of this process. */
+export interface LoadReport {
+  readonly seconds: number
+  readonly signatures: number
+  readonly latencies: readonly number[]
+  readonly cpuMs: number
+}
+
+type Key = Awaited<ReturnType<Vertex['ecdsa']['createKey']>>
+const message = new TextEncoder().encode('how many of these per second?')
+const request = { message, hashAlgo: 'sha256' } as const
+const clients: { vertex: Vertex; key: Key }[] = []
+
+async function open({ url, apiKey, count }: Connection & { count: number }): Promise<void> {
+  const make = async () => {
+    const store = new MemoryShareStore()
+    const vertex = new Vertex({ url, apiKey, store, allowHttpOnLoopback: true })
+    clients.push({ vertex, key: await vertex.ecdsa.createKey() })
+  }
+  // A few at a time: a server refuses more than it can do.
+  for (let made = clients.length; made < count; made = clients.length)
+    await Promise.all(Array.from({ length: Math.min(4, count - made) }, make))
+}
+
+/** Every chosen client signs again and again; `work` gives so many signatures each time. */
+async function repeat(
+  chosen: readonly { key: Key }[],
+  ms: number,
+  each: number,
+  work: (key: Key) => Promise<unknown>,
+): Promise<LoadReport> {
+  const latencies: number[] = []
+  const cpu = process.cpuUsage()
+  const start = performance.now()
+  await Promise.all(
+    chosen.map(async ({ key }) => {
+      while (performance.now() - start < ms) {
+        const from = performance.now()
+        await work(key)
+        latencies.push(performance.now() - from)
+      }
+    }),
+  )
+  const used = process.cpuUsage(cpu)
+  return {
+    seconds: (performance.now() - start) / 1000,
+    signatures: latencies.length * each,
+    latencies,
+    cpuMs: (used.user + used.system) / 1000,
+  }
+}
+
+/** Absent in an SDK without batches. */
+type WithBatch = Partial<{ signBatch(requests: readonly object[]): Promise<unknown> }>
+
+serveTasks({
+  open,
+  sign: ({ clients: count, ms }: { clients: number; ms: number }) =>
+    repeat(clients.slice(0, count), ms, 1, (key) => key.sign(request)),
+  batch: async ({ size, ms }: { size: number; ms: number }) => {
+    const requests = Array.from({ length: size }, () => request)
+    if ((clients[0]!.key as WithBatch).signBatch === undefined) return undefined
+    return repeat(clients.slice(0, 1), ms, size, (key) => (key as WithBatch).signBatch!(requests))
+  },
+  roundTrips: (input: Connection & { signatures: number }) => countRoundTrips(input, request),
+  memory: () => Promise.resolve(process.memoryUsage()),
+})
