@@ -33,7 +33,8 @@ export type SessionParts = SessionCommon &
         readonly epoch: number
       }
     | {
-        readonly operation: 'sign'
+        /** `batch`: several signatures in one run; the path is then empty and the digest that of the batch's list. */
+        readonly operation: 'sign' | 'batch'
         readonly fingerprint: Uint8Array
         readonly epoch: number
         /** Ids of the OT setups that the run uses, in an order all present parties agree on. 32 bytes each. */

@@ -87,6 +87,10 @@ export const tags = {
   channelPrologue: 'vertex/v1/channel-prologue',
   /** A derivation path in an offer. docs/spec/run.md */
   offerPath: 'vertex/v1/offer-path',
+  /** The ordered list of what a batch signs. docs/spec/run.md, step B.1 */
+  batchList: 'vertex/v1/batch/list',
+  /** The session id of one signature of a batch. docs/spec/run.md, step B.2 */
+  batchMember: 'vertex/v1/batch/member',
   /** All hellos of a run of three and more. docs/spec/run.md */
   runView: 'vertex/v1/run-view',
 } as const

@@ -11,7 +11,15 @@ import type { Meeting } from '../src/run/meeting.js'
 import { compareOffers, encodeOffer, noSetup, OFFER_BYTES, type Offer } from '../src/run/offer.js'
 import { Peer } from '../src/run/peer.js'
 import { playRounds } from '../src/run/rounds.js'
-import { decodeAbort, decodeMessage, encodeAbort } from '../src/run/wire.js'
+import {
+  decodeAbort,
+  decodeMessage,
+  encodeAbort,
+  encodeMessage,
+  inParts,
+  MOST_PARTS,
+  PART_BYTES,
+} from '../src/run/wire.js'
 
 const p = partyIndex
 const randomBytes = (length: number) => systemRng(length)
@@ -99,6 +107,91 @@ describe('a peer', () => {
     expect(decodeAbort(Uint8Array.of(200, 1))).toEqual({ code: undefined, round: 1 })
     expect(decodeAbort(new Uint8Array(0))).toEqual({ code: undefined, round: 0 })
     expect(decodeMessage(new Uint8Array(1))).toBeUndefined()
+  })
+})
+
+describe('a message that is too long for one frame', () => {
+  const long = (length: number) => new Uint8Array(length).map((_, at) => at % 251)
+  const headless = (parts: number, more = 0) => long((parts - 1) * PART_BYTES - 2 + more)
+
+  it.each([
+    [1, headless(2)],
+    [2, headless(2, 1)],
+    [2, headless(3)],
+    [MOST_PARTS, headless(MOST_PARTS + 1)],
+  ])('travels in %i parts', async (parts, payload) => {
+    const [here, there] = pair(1, 2)
+    expect(inParts(encodeMessage('sign', 1, payload))).toHaveLength(parts)
+    there.send('sign', 1, payload)
+    there.send('sign', 2, Uint8Array.of(7))
+    expect(await here.receive('sign', 1, 1)).toEqual(payload)
+    expect(await here.receive('sign', 2, 1)).toEqual(Uint8Array.of(7))
+  })
+
+  it('is not sent when it is longer than parts allow', () => {
+    const [, there] = pair(1, 2)
+    expect(() => {
+      there.send('sign', 1, headless(MOST_PARTS + 1, 1))
+    }).toThrow(RangeError)
+  })
+
+  const part = (number: number, count: number, piece: Uint8Array) =>
+    encodeMessage('part', number, concatBytes(Uint8Array.of(count), piece))
+  const full = (number: number, count: number) => part(number, count, long(PART_BYTES))
+  const whole = inParts(encodeMessage('sign', 1, headless(3)))
+
+  it.each([
+    ['begins with its second part', [full(2, 3)]],
+    ['says it has one part', [full(1, 1)]],
+    ['says it has no parts', [full(1, 0), full(1, 0)]],
+    ['says it has too many parts', [full(1, MOST_PARTS + 1)]],
+    ['has nothing at all in its head', [encodeMessage('part', 1, new Uint8Array(0))]],
+    ['has a part twice', [full(1, 3), full(1, 3)]],
+    ['leaves out a part', [full(1, 3), full(3, 3)]],
+    ['changes its count', [full(1, 3), full(2, 4)]],
+    ['has a short part before its last', [part(1, 2, long(PART_BYTES - 1)), full(2, 2)]],
+    ['has a part that is too long', [part(1, 2, long(PART_BYTES + 1))]],
+    ['has a last part that is too long', [full(1, 2), part(2, 2, long(PART_BYTES + 1))]],
+    ['has an empty last part', [full(1, 2), part(2, 2, new Uint8Array(0))]],
+    ['is broken off by another', [full(1, 2), encodeMessage('sign', 1, long(8))]],
+    ['has parts of parts', inParts(concatBytes(full(1, 2), long(64)))],
+    ['has more parts than it says', [whole[0]!, whole[1]!, full(1, 2), whole[0]!]],
+  ])('is the fault of the peer when it %s', async (_, messages) => {
+    const [here, there] = pair(1, 2)
+    for (const message of messages) there.sendRaw(message)
+    const reading = (async () => {
+      await here.receive('sign', 1, 3)
+      await here.receive('sign', 2, 3)
+    })()
+    await expect(reading).rejects.toMatchObject({
+      code: 'message_invalid',
+      round: 3,
+      culprits: [2],
+    })
+  })
+
+  it('gives way to a notice between its parts, and to the end of the room', async () => {
+    const [here, there] = pair(1, 2)
+    there.sendRaw(full(1, 3))
+    there.sendRaw(encodeAbort({ code: 'ot_check_failed', round: 2 }))
+    await expect(here.receive('sign', 1, 1)).rejects.toMatchObject({
+      reason: 'peer_aborted',
+      abort: { code: 'ot_check_failed' },
+    })
+    there.sendRaw(full(1, 3))
+    here.end(new RunFailed('room_timeout'))
+    await expect(here.receive('sign', 1, 1)).rejects.toMatchObject({
+      reason: 'room_timeout',
+      missing: [{ index: 2 }],
+    })
+  })
+
+  it('counts each part among what a peer may be ahead', async () => {
+    const [here, there] = pair(1, 2)
+    for (let at = 0; at < 17; at++) there.sendRaw(full(1, 2))
+    for (let at = 0; at < 8; at++)
+      await expect(here.receive('sign', 1, 1)).rejects.toMatchObject({ code: 'message_invalid' })
+    await expect(here.receive('sign', 1, 4)).rejects.toMatchObject({ culprits: [2] })
   })
 })
 

@@ -55,6 +55,8 @@ export type OfferField =
   | 'room size'
   | 'derivation path'
   | 'digest'
+  /** What a batch signs, or in which order. */
+  | 'batch'
   | 'setup'
 
 /** The parties do not mean the same run, and `field` says where they differ. Nobody is to blame. */

@@ -1,4 +1,11 @@
-export type { KeygenRun, RunOptions, SignRun } from './options.js'
+export {
+  MAX_BATCH,
+  type KeygenRun,
+  type RunOptions,
+  type Signable,
+  type SignBatchRun,
+  type SignRun,
+} from './options.js'
 export type { SetupCache } from './setup-cache.js'
 export {
   RunFailed,
@@ -9,4 +16,4 @@ export {
   type RunFailure,
 } from './failures.js'
 export { runKeygen } from './keygen.js'
-export { runSign } from './sign.js'
+export { runSign, runSignBatch } from './sign.js'

@@ -8,20 +8,21 @@ import { SessionMismatch, type OfferField } from './failures.js'
 
 /** What this party thinks the run is about, and the setup it would use. */
 export interface Offer {
-  readonly operation: 'keygen' | 'sign'
+  readonly operation: 'keygen' | 'sign' | 'batch'
   /** 32 bytes; zeros where there is no key yet. */
   readonly fingerprint: Uint8Array
   readonly epoch: number
   readonly quorum: Quorum
   readonly roomSize: number
+  /** Empty for a batch. */
   readonly path: readonly number[]
-  /** 32 bytes; zeros where nothing is signed. */
+  /** 32 bytes; zeros where nothing is signed, for a batch the hash of its list. */
   readonly digest: Uint8Array
   /** 32 bytes; zeros where there is none. */
   readonly setupId: Uint8Array
 }
 
-const operations = { keygen: 1, sign: 2 } as const
+const operations = { keygen: 1, sign: 2, batch: 3 } as const
 
 /** The offer's fields in order, each with its length in bytes. docs/spec/run.md */
 const layout: readonly (readonly [OfferField, number])[] = [
@@ -68,7 +69,10 @@ export function compareOffers(mine: Uint8Array, theirs: Uint8Array, peer: PartyI
   for (const [field, length] of layout) {
     const same = equalBytes(mine.subarray(at, at + length), theirs.subarray(at, at + length))
     if (field === 'setup') return same && !equalBytes(mine.subarray(at), noSetup)
-    if (!same) throw new SessionMismatch(field)
+    if (!same)
+      throw new SessionMismatch(
+        field === 'digest' && mine[1] === operations.batch ? 'batch' : field,
+      )
     at += length
   }
   return false

@@ -25,10 +25,23 @@ export interface KeygenRun extends RunOptions {
   keep(share: KeyShare): Promise<void>
 }
 
-export interface SignRun extends RunOptions {
-  readonly share: KeyShare
+/** One thing to be signed. */
+export interface Signable {
   /** The 32 bytes to be signed. */
   readonly digest: Uint8Array
   /** Non-hardened BIP-32 path; empty for the key itself. */
   readonly path: readonly number[]
 }
+
+export interface SignRun extends RunOptions, Signable {
+  readonly share: KeyShare
+}
+
+export interface SignBatchRun extends RunOptions {
+  readonly share: KeyShare
+  /** What is signed: the same, in the same order, on every side. 1 to {@link MAX_BATCH}. */
+  readonly batch: readonly Signable[]
+}
+
+/** The most signatures of one batch. */
+export const MAX_BATCH = 32

@@ -4,9 +4,19 @@ import type { Established } from '../channel/noise.js'
 import type { PartyIndex } from '../party.js'
 import { RoomClosed } from '../room/link.js'
 import { RunFailed, type MissingParty } from './failures.js'
-import { decodeAbort, decodeMessage, encodeMessage, protocols, type Protocol } from './wire.js'
+import {
+  decodeAbort,
+  decodeMessage,
+  encodeMessage,
+  inParts,
+  partCount,
+  pieceOf,
+  protocols,
+  type Protocol,
+  type RunMessage,
+} from './wire.js'
 
-/** More than any honest party can be ahead of us. */
+/** More than any honest party can be ahead of us: a message in parts counts each of them. */
 const MOST_WAITING = 16
 const nothing = new Uint8Array(0)
 
@@ -60,9 +70,9 @@ export class Peer {
     return this.#waiter !== undefined
   }
 
-  /** @throws RunFailed when the room has ended */
+  /** Sends a message, in parts if it is long. @throws RunFailed when the room has ended */
   send(protocol: Protocol, number: number, payload: Uint8Array): void {
-    this.sendRaw(encodeMessage(protocol, number, payload))
+    for (const part of inParts(encodeMessage(protocol, number, payload))) this.sendRaw(part)
   }
 
   /** Sends the offer by itself, if it has not gone out yet. */
@@ -88,7 +98,7 @@ export class Peer {
    * @throws RunFailed when the peer gave up or the room ended
    */
   async receive(protocol: Protocol, number: number, round: number): Promise<Uint8Array> {
-    const message = decodeMessage(await this.#next())
+    const message = await this.#nextWhole()
     if (message?.protocol === protocols.abort) {
       const abort = { by: this.index, ...decodeAbort(message.payload) }
       throw new RunFailed('peer_aborted', { abort })
@@ -122,6 +132,22 @@ export class Peer {
   /** Destroys the channel's keys. */
   close(): void {
     this.#channel.transport.close()
+  }
+
+  /** The next message, put together if it comes in parts; undefined if it is none. A notice may come between parts. */
+  async #nextWhole(): Promise<RunMessage | undefined> {
+    const first = decodeMessage(await this.#next())
+    if (first?.protocol !== protocols.part) return first
+    const count = partCount(first)
+    if (count === undefined) return undefined
+    const pieces: Uint8Array[] = []
+    for (let part: RunMessage | undefined = first; ; part = decodeMessage(await this.#next())) {
+      if (part?.protocol === protocols.abort) return part
+      const piece = pieceOf(part, pieces.length + 1, count)
+      if (piece === undefined) return undefined
+      pieces.push(piece)
+      if (pieces.length === count) return decodeMessage(concatBytes(...pieces))
+    }
   }
 
   #next(): Promise<Uint8Array> {

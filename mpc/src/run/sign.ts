@@ -8,11 +8,13 @@ import type { PartyIndex } from '../party.js'
 import { partyIndex } from '../party.js'
 import { sessionId } from '../session.js'
 import type { PairSetup } from '../setup/pair-setup.js'
+import { batchDigest, memberSession } from './batch.js'
 import { SessionMismatch } from './failures.js'
 import { exchangeHellos } from './hello.js'
+import { lockstep } from './lockstep.js'
 import { Meeting } from './meeting.js'
 import { encodeOffer, noSetup } from './offer.js'
-import type { SignRun } from './options.js'
+import { MAX_BATCH, type Signable, type SignBatchRun, type SignRun } from './options.js'
 import { makePairSetup } from './pair-setups.js'
 import { retiring } from './retire.js'
 import { playRounds } from './rounds.js'
@@ -25,13 +27,37 @@ import { playRounds } from './rounds.js'
  * @throws RunFailed when a party or the room is gone
  */
 export async function runSign(o: SignRun): Promise<Signature> {
+  const [signature] = await signAll(o, [o])
+  return signature!
+}
+
+/**
+ * Signs several digests of one key in one run: one room, one handshake with each party, one message for each flight of
+ * all of them. Resolves with all signatures, in order; what ends one of them ends all, and no signature of a batch that
+ * failed leaves. Every side must be given the same list. A batch of one is {@link runSign}. docs/spec/run.md, section
+ * Batches
+ * @throws RangeError for an empty batch or one of more than MAX_BATCH
+ * @throws SessionMismatch, ProtocolAbort, RunFailed as {@link runSign}
+ */
+export function runSignBatch(o: SignBatchRun): Promise<Signature[]> {
+  return signAll(o, o.batch)
+}
+
+async function signAll(
+  o: Omit<SignBatchRun, 'batch'>,
+  batch: readonly Signable[],
+): Promise<Signature[]> {
   try {
-    const { suite, link, room, share, digest, path, setups } = o
+    const { suite, link, room, share, setups } = o
     const { quorum, keygenIds, index: me, fingerprint, epoch } = share
-    if (digest.length !== 32) throw new RangeError('a digest has 32 bytes')
+    if (batch.length < 1 || batch.length > MAX_BATCH)
+      throw new RangeError(`a batch has 1 to ${MAX_BATCH} signatures`)
+    if (batch.some(({ digest }) => digest.length !== 32))
+      throw new RangeError('a digest has 32 bytes')
     if (link.size < quorum.threshold || link.size > quorum.parties)
       throw new SessionMismatch('room size')
 
+    const about = subjectOf(batch)
     const cached = await loadSetups(o)
     const meeting = new Meeting({
       crypto: suite.channel,
@@ -43,13 +69,11 @@ export async function runSign(o: SignRun): Promise<Signature> {
       keygenIds,
       offerFor: (peer) =>
         encodeOffer({
-          operation: 'sign',
+          ...about,
           fingerprint,
           epoch,
           quorum,
           roomSize: link.size,
-          path,
-          digest,
           setupId: cached.get(peer)?.id ?? noSetup,
         }),
     })
@@ -68,7 +92,7 @@ export async function runSign(o: SignRun): Promise<Signature> {
       const agreed = await exchangeHellos(meeting, me, chosen)
       const { contributions, handshakes, setupIds, view } = agreed
       const sid = sessionId({
-        operation: 'sign',
+        ...about,
         room,
         quorum,
         keygenIds,
@@ -78,13 +102,22 @@ export async function runSign(o: SignRun): Promise<Signature> {
         fingerprint,
         epoch,
         setupIds,
-        path,
-        digest,
       })
       const ids = new Map([...chosen].map(([peer, setup]) => [peer, setup.id]))
       return await retiring(setups, ids, async () => {
-        const input = { suite, sid, share, signers: present, setups: chosen, digest, path }
-        return playRounds(begin(peers.length, peers[0]?.iMoveFirst === true)(input), {
+        const start = begin(peers.length, peers[0]?.iMoveFirst === true)
+        const first = batch.map(({ digest, path }, at) =>
+          start({
+            suite,
+            sid: batch.length === 1 ? sid : memberSession(sid, batch, at),
+            share,
+            signers: present,
+            setups: chosen,
+            digest,
+            path,
+          }),
+        )
+        return playRounds(lockstep(first), {
           protocol: 'sign',
           peers,
           view,
@@ -105,12 +138,23 @@ export async function runSign(o: SignRun): Promise<Signature> {
   }
 }
 
+/** What the offer and the session id say is signed. A batch of one is the signature alone. */
+function subjectOf(batch: readonly Signable[]) {
+  const [only] = batch
+  if (batch.length === 1 && only !== undefined)
+    return { operation: 'sign', path: only.path, digest: only.digest } as const
+  return { operation: 'batch', path: [], digest: batchDigest(batch) } as const
+}
+
 function begin(others: number, iMoveFirst: boolean) {
   if (others > 1) return startSignMany
   return iMoveFirst ? startSignFirst : startSignSecond
 }
 
-async function loadSetups({ share, setups }: SignRun): Promise<Map<PartyIndex, PairSetup>> {
+async function loadSetups({
+  share,
+  setups,
+}: Pick<SignRun, 'share' | 'setups'>): Promise<Map<PartyIndex, PairSetup>> {
   const cached = new Map<PartyIndex, PairSetup>()
   for (let rank = 1; rank <= share.quorum.parties; rank++) {
     const peer = partyIndex(rank)

@@ -2,7 +2,7 @@ import type { AbortCode } from '../abort.js'
 import { concatBytes, u8 } from '../bytes.js'
 
 /** What a message inside a channel belongs to. docs/spec/run.md */
-export const protocols = { hello: 1, keygen: 2, setup: 3, sign: 4, abort: 255 } as const
+export const protocols = { hello: 1, keygen: 2, setup: 3, sign: 4, part: 5, abort: 255 } as const
 export type Protocol = keyof typeof protocols
 
 /** Numbers of the abort codes on the wire. Never reused; 0 is "no check failed". */
@@ -42,6 +42,41 @@ export function encodeMessage(protocol: Protocol, number: number, payload: Uint8
 export function decodeMessage(bytes: Uint8Array): RunMessage | undefined {
   if (bytes.length < 2) return undefined
   return { protocol: bytes[0]!, number: bytes[1]!, payload: bytes.subarray(2) }
+}
+
+/** The longest message that travels as it is: one frame of the relay less what the channel and an offer add. */
+export const PART_BYTES = 255 * 1024
+/** The longest message of all, the second flight of a full batch, takes six. */
+export const MOST_PARTS = 8
+
+/** A message as it travels: whole, or in numbered parts if it is too long for one frame. docs/spec/run.md, section Parts */
+export function inParts(message: Uint8Array): Uint8Array[] {
+  if (message.length <= PART_BYTES) return [message]
+  const count = Math.ceil(message.length / PART_BYTES)
+  if (count > MOST_PARTS) throw new RangeError(`a message takes at most ${MOST_PARTS} parts`)
+  return Array.from({ length: count }, (_, at) => {
+    const piece = message.subarray(at * PART_BYTES, (at + 1) * PART_BYTES)
+    return encodeMessage('part', at + 1, concatBytes(u8(count), piece))
+  })
+}
+
+/** Of how many parts a message's first part says that it is the first; undefined if that cannot be. */
+export function partCount({ number, payload }: RunMessage): number | undefined {
+  const count = payload[0] ?? 0
+  return number === 1 && count >= 2 && count <= MOST_PARTS ? count : undefined
+}
+
+/** The bytes of part `number` of `count`; undefined for anything else. All but the last are full. */
+export function pieceOf(
+  message: RunMessage | undefined,
+  number: number,
+  count: number,
+): Uint8Array | undefined {
+  if (message?.protocol !== protocols.part || message.number !== number) return undefined
+  if (message.payload[0] !== count) return undefined
+  const piece = message.payload.subarray(1)
+  const fits = number < count ? piece.length === PART_BYTES : piece.length > 0
+  return fits && piece.length <= PART_BYTES ? piece : undefined
 }
 
 /** The notice that this party gives up: the code of the check that failed and its round, and nothing more. */

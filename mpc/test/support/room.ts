@@ -3,6 +3,7 @@ import {
   Mailbox,
   RoomClosed,
   runSign,
+  runSignBatch,
   type AbortCode,
   type PairSetup,
   type PartyIndex,
@@ -11,6 +12,7 @@ import {
   type RoomLink,
   type SetupCache,
   type Signature,
+  type SignBatchRun,
   type SignRun,
   type Suite,
 } from '@vertex/mpc'
@@ -155,6 +157,36 @@ export function signIn(
       return runSign(change?.(run) ?? run)
     }),
   )
+}
+
+/** As {@link signIn}, for a batch. */
+export function signBatchIn(
+  room: MemoryRoom,
+  key: Key,
+  signers: readonly BatchSigner[],
+  batch: SignBatchRun['batch'],
+): Promise<PromiseSettledResult<Signature[]>[]> {
+  return Promise.allSettled(
+    signers.map(({ index, setups, change }) => {
+      const share = key.shares[index - 1]!
+      const run: SignBatchRun = {
+        suite: key.suites[Math.min(index, key.suites.length) - 1] as Suite,
+        link: room.join(share.keygenIds[index - 1]!),
+        room: room.id,
+        setups: setups ?? new MemorySetups(key.setups.get(share.index)),
+        share,
+        batch,
+      }
+      return runSignBatch(change?.(run) ?? run)
+    }),
+  )
+}
+
+/** How one party signs a batch. */
+export interface BatchSigner {
+  readonly index: number
+  readonly setups?: MemorySetups
+  readonly change?: (run: SignBatchRun) => SignBatchRun
 }
 
 /** The errors of a run that nobody finished. */
