@@ -1,15 +1,14 @@
 import { apiKeyIdOf } from './api-key.js'
 import { asError } from './deadline.js'
 import { RequestError, UnavailableError, VertexError } from './errors.js'
+import type { Answer, Exchange } from './exchange.js'
 import { errorOf } from './wire-error.js'
-
-export type Fetch = (input: string, init: RequestInit) => Promise<Response>
 
 /** Where a Vertex is, and with which key it is asked. */
 export interface Endpoint {
   readonly url: string
   readonly apiKey: string
-  readonly fetch: Fetch
+  readonly exchange: Exchange
   readonly allowHttpOnLoopback: boolean
 }
 
@@ -22,9 +21,7 @@ export interface HttpRequest {
   readonly authorization?: string | undefined
 }
 
-const MAX_ANSWER_BYTES = 4 * 1024 * 1024
-
-/** The only place of the SDK that calls fetch. Follows no redirects and speaks plain http only to this machine. */
+/** The only place of the SDK that sends HTTP requests. Speaks plain http only to this machine. */
 export class Http {
   /** The Vertex's address without a slash at its end; names it in records and events. */
   readonly url: string
@@ -35,7 +32,7 @@ export class Http {
   /** The id in the API key; undefined for a key of another form. */
   readonly apiKeyId: string | undefined
   readonly #apiKey: string
-  readonly #fetch: Fetch
+  readonly #exchange: Exchange
 
   /** @throws RequestError for an address that is not https, or a key that cannot stand in a header */
   constructor(endpoint: Endpoint) {
@@ -47,53 +44,43 @@ export class Http {
     this.relayUrl = `${this.url.replace(/^http/, 'ws')}/relay`
     this.apiKeyId = apiKeyIdOf(endpoint.apiKey)
     this.#apiKey = endpoint.apiKey
-    this.#fetch = endpoint.fetch
+    this.#exchange = endpoint.exchange
   }
 
   /** Sends and gives the answer, whatever its status. @throws UnavailableError when there is none */
-  async send(method: string, path: string, request: HttpRequest = {}): Promise<Response> {
-    const query = new URLSearchParams(request.query).toString()
+  async send(method: string, path: string, request: HttpRequest = {}): Promise<Answer> {
+    const query =
+      request.query === undefined ? '' : `?${new URLSearchParams(request.query).toString()}`
     const headers: Record<string, string> = {
       accept: 'application/json',
       authorization: request.authorization ?? this.#apiKey,
       ...request.headers,
     }
-    const init: RequestInit = {
-      method,
-      headers,
-      redirect: 'error',
-      cache: 'no-store',
-      credentials: 'omit',
-    }
+    let body: string | undefined
     if (request.body !== undefined) {
       headers['content-type'] = 'application/json'
-      init.body = JSON.stringify(request.body)
+      body = JSON.stringify(request.body)
     }
-    if (request.signal !== undefined) init.signal = request.signal
+    const { signal } = request
     try {
-      const call = this.#fetch
-      return await call(`${this.url}${path}${query === '' ? '' : `?${query}`}`, init)
+      const exchange = this.#exchange
+      return await exchange({ method, url: `${this.url}${path}${query}`, headers, body, signal })
     } catch (error) {
-      throw this.#unreachable(error, request.signal)
+      throw this.#unreachable(error, signal)
     }
   }
 
   /** Sends and gives the parsed body of a 2xx answer. @throws VertexError */
   async json(method: string, path: string, request: HttpRequest = {}): Promise<unknown> {
-    const response = await this.send(method, path, request)
-    let text: string
-    try {
-      text = await bodyOf(response)
-    } catch (error) {
-      throw this.#unreachable(error, request.signal)
-    }
-    if (!response.ok) throw errorOf(response, text)
+    const answer = await this.send(method, path, request)
+    const { status, text } = answer
+    if (status >= 300) throw errorOf(answer)
     if (text === '') return undefined
     try {
       return JSON.parse(text) as unknown
     } catch {
       throw new VertexError('bad_response', `${this.url} answered something that is not JSON`, {
-        status: response.status,
+        status,
       })
     }
   }
@@ -104,23 +91,6 @@ export class Http {
     return new UnavailableError('connection_failed', `${this.url} cannot be reached`, {
       cause: error,
     })
-  }
-}
-
-async function bodyOf(response: Response): Promise<string> {
-  if (response.body === null) return ''
-  const reader = response.body.getReader()
-  const decoder = new TextDecoder()
-  let text = ''
-  for (let size = 0; ;) {
-    const { done, value } = await reader.read()
-    if (done) return text + decoder.decode()
-    size += value.length
-    if (size > MAX_ANSWER_BYTES) {
-      await reader.cancel()
-      throw new VertexError('bad_response', 'the answer is too long', { status: response.status })
-    }
-    text += decoder.decode(value, { stream: true })
   }
 }
 

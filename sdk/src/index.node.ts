@@ -1,5 +1,6 @@
 import { nativeSuite } from '@vertex/mpc/native'
 import { WebSocket } from 'ws'
+import { httpExchange } from './node/http-exchange.js'
 import type { WebSocketLike } from './relay.js'
 import { VertexBase, type VertexOptions } from './vertex.js'
 
@@ -10,7 +11,7 @@ export class Vertex extends VertexBase {
   constructor(options: VertexOptions) {
     super(options, {
       suite: nativeSuite,
-      fetch: (input, init) => fetch(input, init),
+      exchange: httpExchange,
       WebSocket: RelayWebSocket,
       keepAlive,
     })

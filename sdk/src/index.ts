@@ -1,4 +1,5 @@
 import { nobleSuite } from '@vertex/mpc'
+import { fetchExchange } from './exchange.js'
 import type { WebSocketConstructor } from './relay.js'
 import { VertexBase, type VertexOptions } from './vertex.js'
 
@@ -9,7 +10,7 @@ export class Vertex extends VertexBase {
   constructor(options: VertexOptions) {
     super(options, {
       suite: nobleSuite,
-      fetch: (input, init) => fetch(input, init),
+      exchange: fetchExchange((input, init) => fetch(input, init)),
       WebSocket: (globalThis as { WebSocket?: WebSocketConstructor }).WebSocket,
     })
   }

@@ -3,7 +3,7 @@ import type { Context, Recovery } from './context.js'
 import { Ecdsa, type VertexAccess } from './ecdsa.js'
 import { RequestError } from './errors.js'
 import { Events, type Listener, type VertexEvents } from './events.js'
-import type { Fetch } from './http.js'
+import { fetchExchange, type Exchange, type Fetch } from './exchange.js'
 import type { KeepAlive, WebSocketConstructor } from './relay.js'
 import type { Rest } from './rest/client.js'
 import type { ShareStore } from './store/share-store.js'
@@ -31,7 +31,7 @@ export interface VertexOptions {
 /** What the two entry points supply where the app does not. */
 export interface Platform {
   readonly suite: () => Suite
-  readonly fetch: Fetch
+  readonly exchange: Exchange
   readonly WebSocket: WebSocketConstructor | undefined
   readonly keepAlive?: KeepAlive
 }
@@ -58,7 +58,7 @@ export class VertexBase {
     const clientOf = (access: VertexAccess) => {
       const endpoint = {
         ...access,
-        fetch: options.fetch ?? platform.fetch,
+        exchange: options.fetch === undefined ? platform.exchange : fetchExchange(options.fetch),
         allowHttpOnLoopback: options.allowHttpOnLoopback ?? false,
       }
       const client = new VertexClient(endpoint, WebSocket, platform.keepAlive)

@@ -12,31 +12,33 @@ import {
   type VertexErrorInit,
   type WireErrType,
 } from './errors.js'
+import { responseOf, type Answer } from './exchange.js'
 
 const reactions: readonly unknown[] = ['restart', 'stop', 'retire_setup'] satisfies Reaction[]
 
-/** The typed error for an answer that is not 2xx. `text` is its whole body. */
-export function errorOf(response: Response, text: string): VertexError {
-  const body = parse(text)
+/** The typed error for an answer that is not 2xx. */
+export function errorOf(answer: Answer): VertexError {
+  const { status } = answer
+  const body = parse(answer.text)
   const { err_type: type, err_msg: message, ...details } = body
   const init: VertexErrorInit = {
-    status: response.status,
-    response: new Response(text, { status: response.status, headers: response.headers }),
+    status,
+    response: responseOf(answer),
     details,
   }
   if (typeof type !== 'string')
-    return response.status >= 500 || response.status === 429
-      ? new UnavailableError('bad_response', `the answer is ${response.status} without a reason`, {
+    return status >= 500 || status === 429
+      ? new UnavailableError('bad_response', `the answer is ${status} without a reason`, {
           ...init,
-          retryAfter: retryAfterOf(response),
+          retryAfter: retryAfterOf(answer),
         })
-      : new VertexError('bad_response', `the answer is ${response.status} without a reason`, init)
+      : new VertexError('bad_response', `the answer is ${status} without a reason`, init)
   return typed(
     type as WireErrType,
     typeof message === 'string' ? message : type.replaceAll('_', ' '),
     details,
     init,
-    retryAfterOf(response),
+    retryAfterOf(answer),
   )
 }
 
@@ -113,9 +115,9 @@ function parse(text: string): Record<string, unknown> {
   }
 }
 
-function retryAfterOf(response: Response): number | undefined {
-  const seconds = response.headers.get('retry-after')
-  return seconds !== null && /^\d{1,6}$/.test(seconds) ? Number(seconds) : undefined
+function retryAfterOf({ headers }: Answer): number | undefined {
+  const seconds = headers['retry-after']
+  return seconds !== undefined && /^\d{1,6}$/.test(seconds) ? Number(seconds) : undefined
 }
 
 function missingOf(value: unknown): { index?: number; keygenId?: string }[] {

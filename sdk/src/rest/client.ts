@@ -1,4 +1,5 @@
 import type { operations } from '../generated/api.js'
+import { responseOf } from '../exchange.js'
 import type { Http } from '../http.js'
 import { VertexError } from '../errors.js'
 import { queryRoutes, routes, type RouteName } from './routes.js'
@@ -83,7 +84,7 @@ async function invoke(
     ...(options.identity === undefined ? {} : { 'x-vertex-identity': options.identity }),
   }
   const hasBody = !inQuery && (method === 'POST' || Object.keys(rest).length > 0)
-  const response = await http.send(method, path, {
+  const answer = await http.send(method, path, {
     query: inQuery ? (rest as Record<string, string>) : undefined,
     body: hasBody ? rest : undefined,
     headers,
@@ -92,9 +93,9 @@ async function invoke(
   })
   // The documented contract of these calls: an app may write `error instanceof Response`.
   // eslint-disable-next-line @typescript-eslint/only-throw-error
-  if (!response.ok) throw response
-  const type = response.headers.get('content-type') ?? ''
-  const text = await response.text()
-  if (!type.includes('json')) return text === '' ? undefined : text
+  if (answer.status >= 300) throw responseOf(answer)
+  const { text } = answer
+  if (!(answer.headers['content-type'] ?? '').includes('json'))
+    return text === '' ? undefined : text
   return JSON.parse(text) as unknown
 }
