@@ -3,12 +3,12 @@ import {
   createDecipheriv,
   createHash,
   createHmac,
-  createPrivateKey,
   createPublicKey,
   diffieHellman,
   type KeyObject,
 } from 'node:crypto'
 import type { ChannelCrypto } from '../src/channel/crypto.js'
+import { bufferOf, readPrivateKey } from './x25519-key.js'
 
 const CIPHER = 'chacha20-poly1305'
 const TAG_BYTES = 16
@@ -29,38 +29,6 @@ function privateKey(secret: Uint8Array): { key: KeyObject; own: Uint8Array } {
   const entry = { digest, key, own: view(Buffer.from(x!, 'base64url')) }
   privateKeys.set(secret, entry)
   return entry
-}
-
-/**
- * As a JSON Web Key (RFC 8037) a secret is read ten times faster than as DER: OpenSSL takes its 32 bytes as they are.
- * The public key in it, `x`, is not known here; Node computes its own.
- */
-export function fromJwk(secret: Uint8Array): KeyObject {
-  const d = bufferOf(secret).toString('base64url')
-  return createPrivateKey({ key: { kty: 'OKP', crv: 'X25519', x: '', d }, format: 'jwk' })
-}
-
-/** The same key, the slow way. */
-export function fromDer(secret: Uint8Array): KeyObject {
-  // RFC 8410: what stands before the 32 bytes of an X25519 key in PKCS #8.
-  const der = Buffer.concat([Buffer.from('302e020100300506032b656e04220420', 'hex'), secret])
-  try {
-    return createPrivateKey({ key: der, format: 'der', type: 'pkcs8' })
-  } finally {
-    der.fill(0)
-  }
-}
-
-/** A Node that wants to be told `x`, or believes what it is told, gets DER. */
-export const readPrivateKey = computesX() ? fromJwk : fromDer
-
-function computesX(): boolean {
-  try {
-    const { x } = fromJwk(new Uint8Array(32).fill(7)).export({ format: 'jwk' })
-    return x === 'E75P6uryBMf9M1j8nAByGIHRdCeBKCJ-xnTzf3_pe20'
-  } catch {
-    return false
-  }
 }
 
 function publicKey(bytes: Uint8Array): KeyObject {
@@ -120,7 +88,4 @@ export const nodeChannelCrypto: ChannelCrypto = {
 /** The same bytes in the other type; nothing is copied. */
 function view(buffer: Buffer): Uint8Array {
   return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.length)
-}
-function bufferOf(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
 }
