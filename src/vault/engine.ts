@@ -1,10 +1,10 @@
 import {
   runKeygen,
-  runSign,
+  runSignBatch,
   type KeygenRun,
   type KeyShare,
   type Signature,
-  type SignRun,
+  type SignBatchRun,
   type Suite,
 } from '@vertex/mpc'
 
@@ -14,10 +14,11 @@ import {
  */
 export interface Engine {
   keygen(run: Omit<KeygenRun, 'suite'>): Promise<KeyShare>
-  sign(run: Omit<SignRun, 'suite'>): Promise<Signature>
+  /** One signature is a batch of one. */
+  sign(run: Omit<SignBatchRun, 'suite'>): Promise<Signature[]>
 }
 
 export const localEngine = (suite: Suite): Engine => ({
   keygen: (run) => runKeygen({ ...run, suite }),
-  sign: (run) => runSign({ ...run, suite }),
+  sign: (run) => runSignBatch({ ...run, suite }),
 })

@@ -157,7 +157,10 @@ export interface Vault {
    * `bad_request_params`, `rate_limited`, `protocol_abort`, `session_mismatch`, `room_*`
    */
   sign(caller: Caller, request: SignRequest, context?: IdentityContext): Promise<SignatureHex>
-  /** One entry for each request, in order. @throws VaultError `batch_too_large`, `bad_request_params` */
+  /**
+   * One entry for each request, in order. Requests that name the same room are one run: of one key, signed all or none.
+   * @throws VaultError `batch_too_large`, `bad_request_params`
+   */
   batchSign(
     caller: Caller,
     requests: readonly SignRequest[],

@@ -1,3 +1,4 @@
+import { MAX_BATCH } from '@vertex/mpc'
 import { VaultError } from './errors.js'
 import type { Clock } from './ports.js'
 
@@ -23,8 +24,8 @@ export const limits = {
   runsPerUser: 64,
   /** Rooms of one user that wait to be used. */
   roomsPerUser: 1024,
-  /** Requests in one batch. */
-  batch: 32,
+  /** Requests in one batch, in one room or in several. */
+  batch: MAX_BATCH,
   /** Failed cryptographic checks by one authenticated peer within {@link limits.failureWindowMs} that lock a share. */
   failures: 5,
   failureWindowMs: 24 * 60 * 60 * 1000,

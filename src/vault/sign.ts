@@ -8,6 +8,7 @@ import {
   wipe,
   type HashAlgo,
   type KeyShare,
+  type Signable,
   type Signature,
   type Suite,
 } from '@vertex/mpc'
@@ -26,11 +27,10 @@ import type { Run, Runs } from './runs.js'
 import { locked, type Setups } from './setups.js'
 import type { Units } from './units.js'
 
-/** What is signed where, checked. */
+/** What is signed where, checked: one signature, or a batch of one key. */
 interface Job {
   readonly place: Place
-  readonly digest: Uint8Array
-  readonly path: readonly number[]
+  readonly batch: readonly Signable[]
 }
 
 /** Takes part in signatures. */
@@ -52,23 +52,14 @@ export class Signing {
     caller: Caller,
     request: SignRequest,
     context: IdentityContext = {},
-    deadline = this.rooms.newDeadline(),
   ): Promise<SignatureHex> {
-    const job = this.#parse(request, deadline)
-    const key = await this.keys.findReady(caller, request.keyId, context)
-    const { r, s, v } = await this.runs.within(caller.userId, key.share.shareId, async (run) => {
-      try {
-        return await this.#run(run, caller, key, job, context)
-      } finally {
-        this.setups.release(run)
-      }
-    })
-    return { r: bytesToHex(r), s: bytesToHex(s), v, der: bytesToHex(encodeDer(r, s)) }
+    const [signature] = await this.#inOneRun(caller, [request], context, this.rooms.newDeadline())
+    return signature!
   }
 
   /**
-   * Each request by itself, in the order given, a few at a time; one deadline for all. An error of one entry does not
-   * touch the others.
+   * Requests that name one room are one run; there is an entry for each request, in the order given. What ends a run
+   * is the entry of all its requests, and touches no others. A few runs at a time, one deadline for all.
    */
   async batch(
     caller: Caller,
@@ -80,15 +71,17 @@ export class Signing {
       throw new VaultError('batch_too_large', `a batch takes at most ${limits.batch} requests`)
     const deadline = this.rooms.newDeadline()
     const entries: BatchEntry[] = []
-    const jobs = requests.entries()
+    const rooms = byRoom(requests).values()
     const worker = async () => {
-      for (const [i, request] of jobs) {
+      for (const places of rooms) {
+        const together = places.map((at) => requests[at]!)
         try {
-          entries[i] = { signature: await this.sign(caller, request, context, deadline) }
-        } catch (e) {
+          const signatures = await this.#inOneRun(caller, together, context, deadline)
+          places.forEach((at, i) => (entries[at] = { signature: signatures[i]! }))
+        } catch (error) {
           // A bug of ours fails the whole batch: it must be seen, not filed under an entry.
-          if (!(e instanceof VaultError)) throw e
-          entries[i] = { error: e }
+          if (!(error instanceof VaultError)) throw error
+          for (const at of places) entries[at] = { error }
         }
       }
     }
@@ -96,28 +89,49 @@ export class Signing {
     return entries
   }
 
-  #parse(request: SignRequest, deadline: number): Job {
-    const place = this.rooms.place(request.roomUuid, request.relayAddress, deadline)
-    const path = parsePath(request.derivationPath)
-    if (request.extraData !== undefined) parseHex('extra_data', request.extraData)
-    const message = parseHex('msg', request.msg)
-    const algo = request.hashAlgo.toLowerCase()
-    if (!isHashAlgo(algo)) throw badRequest(`hash_algo is one of ${hashAlgos.join(', ')}`)
-    try {
-      return { place, path, digest: digestOf(message, algo) }
-    } catch (e) {
-      if (e instanceof RangeError) throw badRequest(e.message)
-      throw e
+  /** Signs what requests of one room ask for: all of it or nothing. */
+  async #inOneRun(
+    caller: Caller,
+    requests: readonly SignRequest[],
+    context: IdentityContext,
+    deadline: number,
+  ): Promise<SignatureHex[]> {
+    const job = this.#parse(requests, deadline)
+    const key = await this.keys.findReady(caller, requests[0]!.keyId, context)
+    const signatures = await this.runs.within(caller.userId, key.share.shareId, async (run) => {
+      try {
+        return await this.#run(run, caller, key, job, context)
+      } finally {
+        this.setups.release(run)
+      }
+    })
+    return signatures.map(({ r, s, v }) => ({
+      r: bytesToHex(r),
+      s: bytesToHex(s),
+      v,
+      der: bytesToHex(encodeDer(r, s)),
+    }))
+  }
+
+  #parse(requests: readonly SignRequest[], deadline: number): Job {
+    const [{ keyId, roomUuid, relayAddress }] = requests as [SignRequest]
+    const place = this.rooms.place(roomUuid, relayAddress, deadline)
+    for (const other of requests) {
+      if (other.keyId.toLowerCase() !== keyId.toLowerCase())
+        throw badRequest('requests that name one room are of one key_id')
+      if (other.relayAddress?.toLowerCase() !== relayAddress?.toLowerCase())
+        throw badRequest('requests that name one room have one relay_address')
     }
+    return { place, batch: requests.map(parseSignable) }
   }
 
   async #run(
     run: Run,
     caller: Caller,
     key: KeyRecord,
-    { place, digest, path }: Job,
+    { place, batch }: Job,
     context: IdentityContext,
-  ): Promise<Signature> {
+  ): Promise<Signature[]> {
     const { shareId, userId, confirmedAt, keygenId } = key.share
     await this.setups.settle(shareId)
     const share = await this.#open(key, caller, context)
@@ -125,21 +139,14 @@ export class Signing {
       const link = await this.rooms.join(run, place, keygenId)
       const setups = this.setups.cacheFor({ shareId, run })
       const { room } = place
-      const signature = await this.engine.sign({
-        link,
-        room,
-        share,
-        digest,
-        path,
-        setups,
-      })
-      // The others proved their identity keys, and their shares with the signature.
+      const signatures = await this.engine.sign({ link, room, share, batch, setups })
+      // The others proved their identity keys, and their shares with the signatures.
       if (confirmedAt === null) {
         const at = this.clock.now()
         if (!(await this.units.run((uow) => uow.shares.confirm(userId, shareId, at))))
           throw deletedMeanwhile()
       }
-      return signature
+      return signatures
     } catch (e) {
       if (e instanceof ProtocolAbort)
         this.log({ event: 'run_aborted', share_id: shareId, code: e.code, round: e.round })
@@ -163,6 +170,32 @@ export class Signing {
     } finally {
       wipe(record)
     }
+  }
+}
+
+/** The places of the requests in the batch, by the room they name, in the order of their first. */
+function byRoom(requests: readonly SignRequest[]): number[][] {
+  const rooms = new Map<string, number[]>()
+  requests.forEach(({ roomUuid }, at) => {
+    const room = roomUuid.toLowerCase()
+    const places = rooms.get(room)
+    if (places === undefined) rooms.set(room, [at])
+    else places.push(at)
+  })
+  return [...rooms.values()]
+}
+
+function parseSignable(request: SignRequest): Signable {
+  const path = parsePath(request.derivationPath)
+  if (request.extraData !== undefined) parseHex('extra_data', request.extraData)
+  const message = parseHex('msg', request.msg)
+  const algo = request.hashAlgo.toLowerCase()
+  if (!isHashAlgo(algo)) throw badRequest(`hash_algo is one of ${hashAlgos.join(', ')}`)
+  try {
+    return { path, digest: digestOf(message, algo) }
+  } catch (e) {
+    if (e instanceof RangeError) throw badRequest(e.message)
+    throw e
   }
 }
 

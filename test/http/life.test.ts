@@ -128,30 +128,54 @@ describe('a key, over REST alone', () => {
 
   it('signs batches, in which one failure stops nobody else', async () => {
     const [first, second] = parties
-    const room_uuid = await openRoom(first)
-    const request = (party: Party) => ({
+    const [shared, strangers] = [await openRoom(first), await openRoom(first)]
+    const request = (party: Party, msg: string, room_uuid = shared) => ({
       key_id: party.keyId,
       room_uuid,
-      msg: 'aa',
+      msg,
       hash_algo: 'keccak256',
       ...party.relay,
     })
-    const stranger = { ...request(first), key_id: '4d0f3a62-0a3e-4c40-9a55-7d1f6b1e8b02' }
+    const stranger = {
+      ...request(first, 'aa', strangers),
+      key_id: '4d0f3a62-0a3e-4c40-9a55-7d1f6b1e8b02',
+    }
+    const sign = ({ vertex, key }: Party, sign_requests: object[]) =>
+      vertex.call('POST', '/ecdsa/batch-sign', { key, body: { sign_requests } })
     const [a, b] = await Promise.all([
-      first.vertex.call('POST', '/ecdsa/batch-sign', {
-        key: first.key,
-        body: { sign_requests: [stranger, request(first)] },
-      }),
-      second.vertex.call('POST', '/ecdsa/batch-sign', {
-        key: second.key,
-        body: { sign_requests: [request(second)] },
-      }),
+      sign(first, [request(first, 'aa'), stranger, request(first, 'bb')]),
+      sign(second, [request(second, 'aa'), request(second, 'bb')]),
     ])
     expect([a.status, b.status]).toEqual([200, 200])
+    expect(b.body).toHaveLength(2)
     expect(a.body).toEqual([
-      { Error: expect.objectContaining({ err_type: 'key_id_not_exists' }) },
       b.body[0],
+      { Error: expect.objectContaining({ err_type: 'key_id_not_exists' }) },
+      b.body[1],
     ])
+    for (const { Signature } of b.body) expect(Signature.der).toMatch(/^30/)
+    expect(b.body[0].Signature.r).not.toBe(b.body[1].Signature.r)
+  })
+
+  it('answers a room that is named for two keys as a bad request, and the rest of the batch as ever', async () => {
+    const [first, second] = parties
+    const [own, mixed] = [await openRoom(first), await openRoom(first)]
+    const request = (party: Party, room_uuid: string) => ({
+      key_id: party.keyId,
+      room_uuid,
+      msg: 'aa',
+      hash_algo: 'sha256',
+      ...party.relay,
+    })
+    const other = { ...request(first, mixed), key_id: '4d0f3a62-0a3e-4c40-9a55-7d1f6b1e8b02' }
+    const sign = ({ vertex, key }: Party, sign_requests: object[]) =>
+      vertex.call('POST', '/ecdsa/batch-sign', { key, body: { sign_requests } })
+    const [a, b] = await Promise.all([
+      sign(first, [request(first, mixed), other, request(first, own)]),
+      sign(second, [request(second, own)]),
+    ])
+    const refused = { Error: expect.objectContaining({ err_type: 'bad_request_params' }) }
+    expect(a.body).toEqual([refused, refused, b.body[0]])
     expect(b.body[0].Signature.der).toMatch(/^30/)
   })
 

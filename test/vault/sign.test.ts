@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { bytesToHex, digestOf, type RoomLink } from '@vertex/mpc'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import { limits, type Caller, type VaultError } from '../../src/vault/index.js'
 import { StorageUnavailable } from '../../src/vault/ports.js'
 import { sql } from '../store/engines.js'
@@ -38,6 +38,12 @@ const request = (keyId: string, roomUuid: string) => ({
 })
 
 const events = (world: World, event: string) => world.events.filter((one) => one.event === event)
+
+/** Counts how often a room is joined from here on. */
+function spyOnJoins(world: World): () => number {
+  const spy = vi.spyOn(world.rooms, 'join')
+  return () => spy.mock.calls.length
+}
 
 /** A link that holds back what its party sends from the `from`-th message on, until it is let go. */
 function holding(link: RoomLink, from: number) {
@@ -479,6 +485,117 @@ describe('a batch', () => {
       expect(verifies(key.pubkey, '\0', entries[i]!.signature!)).toBe(true)
     expect(entries[1]).toMatchObject({ error: { errType: 'key_id_not_exists' } })
     expect(entries[4]).toMatchObject({ error: { errType: 'bad_request_params' } })
+  })
+
+  it('signs all that name one room in one run, and answers each in its place', async () => {
+    const { world, vault, caller, key } = await withKey()
+    const [shared, own] = await Promise.all([
+      vault.createRoom(caller, 2),
+      vault.createRoom(caller, 2),
+    ])
+    const messages = ['00', '01', '02', '03']
+    const of = (room: { roomUuid: string }, i: number) => ({
+      ...request(key.keyId, room.roomUuid),
+      msg: messages[i]!,
+      ...(i === 2 && { derivationPath: [4] }),
+    })
+    const what = (i: number) => ({
+      digest: digestOf(Uint8Array.of(i), 'sha256'),
+      path: i === 2 ? [4] : [],
+    })
+    const upper = { roomUuid: shared.roomUuid.toUpperCase() }
+    const joined = spyOnJoins(world)
+    const [entries, signatures] = await Promise.all([
+      vault.batchSign(caller, [of(shared, 0), of(own, 1), of(upper, 2), of(shared, 3)]),
+      key.client.signBatch(world, shared.roomUuid, [what(0), what(2), what(3)]),
+      key.client.sign(world, own.roomUuid, what(1).digest),
+    ])
+    for (const i of [0, 1, 3])
+      expect(verifies(key.pubkey, Uint8Array.of(i), entries[i]!.signature!)).toBe(true)
+    const { pubkey } = await vault.derivePubkey(caller, { keyId: key.keyId, derivationPath: [4] })
+    expect(verifies(pubkey, Uint8Array.of(2), entries[2]!.signature!)).toBe(true)
+    expect([0, 2, 3].map((i) => entries[i]!.signature!.r)).toEqual(
+      signatures.map(({ r }) => bytesToHex(r)),
+    )
+    // Each side joined each room once.
+    expect(joined()).toBe(4)
+  })
+
+  it('gives what is wrong with one request to all of its room, and to no other', async () => {
+    const { world, vault, caller, key } = await withKey()
+    const rooms = await Promise.all(Array.from({ length: 5 }, () => vault.createRoom(caller, 2)))
+    const other = await makeKey(world, caller)
+    const of = (room: number) => request(key.keyId, rooms[room]!.roomUuid)
+    const [entries] = await Promise.all([
+      vault.batchSign(caller, [
+        of(0),
+        { ...of(1), keyId: other.keyId },
+        of(1),
+        of(2),
+        { ...of(2), hashAlgo: 'none' },
+        { ...of(3), keyId: nobodys },
+        { ...of(3), keyId: nobodys },
+        of(4),
+        { ...of(4), relayAddress: 'relay.example:443' },
+      ]),
+      key.client.sign(world, rooms[0]!.roomUuid, digestOf(Uint8Array.of(0), 'sha256')),
+    ])
+    expect(verifies(key.pubkey, '\0', entries[0]!.signature!)).toBe(true)
+    expect(entries.slice(1).map(({ error }) => error?.errType)).toEqual([
+      'bad_request_params',
+      'bad_request_params',
+      'bad_request_params',
+      'bad_request_params',
+      'key_id_not_exists',
+      'key_id_not_exists',
+      'bad_request_params',
+      'bad_request_params',
+    ])
+    expect(entries[1]!.error!.message).toContain('one key_id')
+    expect(entries[8]!.error!.message).toContain('one relay_address')
+  })
+
+  it('ends without blame when the other party means another batch', async () => {
+    const { world, vault, caller, key } = await withKey()
+    const { roomUuid } = await vault.createRoom(caller, 2)
+    const digests = [0, 1].map((i) => ({
+      digest: digestOf(Uint8Array.of(i), 'sha256'),
+      path: [],
+    }))
+    const asked = [0, 1].map((i) => ({ ...request(key.keyId, roomUuid), msg: `0${i}` }))
+    const [entries] = await Promise.all([
+      vault.batchSign(caller, asked),
+      key.client.signBatch(world, roomUuid, [...digests].reverse()).catch(() => undefined),
+    ])
+    for (const { error } of entries)
+      expect(error).toMatchObject({ errType: 'session_mismatch', details: { field: 'batch' } })
+    expect(events(world, 'setup_retired')).toEqual([])
+  })
+
+  it('counts one failed check, retires the setup once, and answers nothing of the batch', async () => {
+    const { world, vault, caller, key } = await withKey()
+    cheat(key.client)
+    const { roomUuid } = await vault.createRoom(caller, 2)
+    const batch = [0, 1, 2].map((i) => ({
+      digest: digestOf(Uint8Array.of(i), 'sha256'),
+      path: [],
+    }))
+    const asked = [0, 1, 2].map((i) => ({ ...request(key.keyId, roomUuid), msg: `0${i}` }))
+    const [entries] = await Promise.all([
+      vault.batchSign(caller, asked),
+      key.client.signBatch(world, roomUuid, batch).catch(() => undefined),
+    ])
+    expect(entries.map(({ signature }) => signature)).toEqual([undefined, undefined, undefined])
+    for (const { error } of entries)
+      expect(error).toMatchObject({
+        errType: 'protocol_abort',
+        details: { code: 'ot_check_failed', reaction: 'retire_setup' },
+      })
+    expect(events(world, 'setup_retired')).toHaveLength(1)
+    expect(events(world, 'run_aborted')).toHaveLength(1)
+    // Four more failures lock a key; those of one batch were one.
+    behave(key.client)
+    expect(verifies(key.pubkey, 'hello', await signTogether(world, caller, key))).toBe(true)
   })
 
   it('has 1 to 32 requests', async () => {

@@ -92,8 +92,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Take part in several signatures, each in its own room.
-         * @description The answer has one entry for each request, in the same order; one that fails does not stop the others.
+         * Take part in several signatures, together in one room or each in its own.
+         * @description Requests that name the same room are signed in one run, which costs far less than a room for each. They are of one key_id and name the same relay_address, and the other parties sign the same messages in the same order. They are signed all or none: what is wrong with one of them is the entry of each. Requests that name other rooms are runs of their own; one that fails does not stop the others. The answer has one entry for each request, in the same order.
          */
         post: operations["batchSign"];
         delete?: never;
@@ -1203,6 +1203,16 @@ export interface operations {
                  *           "room_uuid": "2f1c8b1e-90a4-7c35-d2f0-6c1e0f5b7a91",
                  *           "msg": "68656c6c6f",
                  *           "hash_algo": "sha256"
+                 *         },
+                 *         {
+                 *           "key_id": "4d0f3a62-0a3e-4c40-9a55-7d1f6b1e8b02",
+                 *           "room_uuid": "2f1c8b1e-90a4-7c35-d2f0-6c1e0f5b7a91",
+                 *           "msg": "776f726c64",
+                 *           "hash_algo": "sha256",
+                 *           "derivation_path": [
+                 *             0,
+                 *             1
+                 *           ]
                  *         }
                  *       ]
                  *     }

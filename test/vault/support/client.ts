@@ -6,13 +6,14 @@ import {
   hexToBytes,
   quorum,
   runKeygen,
-  runSign,
+  runSignBatch,
   type HashAlgo,
   type KeyShare,
   type PairSetup,
   type PartyIndex,
   type RoomLink,
   type SetupCache,
+  type Signable,
   type Signature,
 } from '@vertex/mpc'
 import { PairSetup as MadeSetup } from '../../../mpc/src/setup/index.js'
@@ -85,13 +86,21 @@ export class Client {
     digest: Uint8Array,
     path: readonly number[] = [],
   ): Promise<Signature> {
-    return runSign({
+    const [signature] = await this.signBatch(world, roomUuid, [{ digest, path }])
+    return signature!
+  }
+
+  async signBatch(
+    world: World,
+    roomUuid: string,
+    batch: readonly Signable[],
+  ): Promise<Signature[]> {
+    return runSignBatch({
       suite,
       link: await this.join(world, roomUuid),
       room: hexToBytes(roomUuid.replaceAll('-', '')),
       share: this.share!,
-      digest,
-      path,
+      batch,
       setups: this.#cache,
     })
   }
