@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import {
   createIdentity,
-  nobleSuite,
+  portableSuite,
   partyIndex,
   quorum,
   startKeygen,
@@ -27,7 +27,7 @@ export interface WholeKey {
 
 export const suites: Readonly<Record<'native' | 'portable', () => Suite>> = {
   native: nativeSuite,
-  portable: nobleSuite,
+  portable: portableSuite,
 }
 
 export const emptyTraffic = (): Traffic => ({ bytes: 0, messages: 0, flights: 0 })

@@ -8,6 +8,7 @@ export type Address = number
 /** What mpc/kernel/assembly/index.ts exports: each TypeScript side declares its own functions. */
 type Functions = SymmetricFunctions & {
   readonly memory: { readonly buffer: ArrayBuffer }
+  scratchStart(): Address
   arenaStart(): Address
 }
 
@@ -19,6 +20,7 @@ type Functions = SymmetricFunctions & {
 export class Machine {
   readonly run: Functions
   readonly #bytes: Uint8Array
+  readonly #scratch: Address
   readonly #start: Address
   #next: Address
 
@@ -27,6 +29,7 @@ export class Machine {
     const instance = new WebAssembly.Instance(new WebAssembly.Module(fromBase64(binary)))
     this.run = instance.exports as Functions
     this.#bytes = new Uint8Array(this.run.memory.buffer)
+    this.#scratch = this.run.scratchStart()
     this.#start = this.run.arenaStart()
     this.#next = this.#start
   }
@@ -46,9 +49,22 @@ export class Machine {
     return at
   }
 
+  /** Copies bytes to where there is room for them. */
+  set(at: Address, bytes: Uint8Array): void {
+    this.#bytes.set(bytes, at)
+  }
+
   /** Copies bytes out. */
   take(at: Address, length: number): Uint8Array {
     return this.#bytes.slice(at, at + length)
+  }
+
+  /** Copies rows out, `length` bytes of every `step`. */
+  takeRows(at: Address, step: number, count: number, length: number): Uint8Array {
+    const out = new Uint8Array(count * length)
+    for (let r = 0; r < count; r++)
+      out.set(this.#bytes.subarray(at + r * step, at + r * step + length), r * length)
+    return out
   }
 
   /** One call: when `work` ends, however it ends, all that was laid out is overwritten. */
@@ -57,7 +73,7 @@ export class Machine {
     try {
       return work()
     } finally {
-      this.#bytes.fill(0, this.#start, this.#next)
+      this.#bytes.fill(0, this.#scratch, this.#next)
       this.#next = this.#start
     }
   }

@@ -1,5 +1,5 @@
 import { nobleCurve } from '../src/curve/noble.js'
-import { referenceKernel } from '../src/kernel/reference.js'
+import { kernel } from '../kernel/wasm-kernel.js'
 import type { Suite } from '../src/suite.js'
 import { nodeChannelCrypto } from './channel.js'
 import { loadNativeCurve } from './curve.js'
@@ -9,12 +9,12 @@ export { nodeChannelCrypto } from './channel.js'
 
 /**
  * What a Node process should use: libsecp256k1 where its binding loads, else noble's curve (`suite.curve.name` tells
- * which, so that the caller can say so), the reference kernel, and Node's own channel ciphers.
+ * which, so that the caller can say so), the WebAssembly kernel, and Node's own channel ciphers.
  */
 export function nativeSuite(): Suite {
   return {
     curve: loadNativeCurve() ?? nobleCurve,
-    kernel: referenceKernel,
+    kernel: kernel(),
     channel: nodeChannelCrypto,
   }
 }

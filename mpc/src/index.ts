@@ -41,6 +41,7 @@ export { ProtocolAbort, type AbortCode, type Reaction } from './abort.js'
 // Where the curve work, the symmetric kernel and the channel's ciphers come from
 export type { Suite } from './suite.js'
 export { nobleSuite } from './noble-suite.js'
+export { portableSuite } from './portable-suite.js'
 export { InvalidPoint, type Curve, type Point, type Scalar } from './curve/curve.js'
 
 // One encoder for everything that is hashed, and the small tools that go with it

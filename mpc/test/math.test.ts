@@ -3,6 +3,14 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { nobleCurve } from '../src/curve/noble.js'
 import { referenceKernel } from '../src/kernel/reference.js'
+import {
+  addSelected,
+  combineRows,
+  gadgetProducts,
+  gadgetSums,
+  maskInputs,
+} from '../src/kernel/scalar-rows.js'
+import { transpose } from '../src/kernel/transpose.js'
 import { multiply, xorInto } from '../src/math/gf128.js'
 import {
   evaluate,
@@ -177,12 +185,12 @@ describe('the reference kernel', () => {
     fc.assert(
       fc.property(fc.constantFrom(8, 128), fc.constantFrom(8, 416, 24), (rows, columns) => {
         const matrix = systemRng((rows * columns) / 8)
-        const turned = kernel.transpose(matrix, rows, columns)
+        const turned = transpose(matrix, rows, columns)
         for (let r = 0; r < rows; r++)
           for (let c = 0; c < columns; c++)
             if (bit(matrix, r * columns + c) !== bit(turned, c * rows + r))
               throw new Error(`bit ${r},${c} is lost`)
-        expect(kernel.transpose(turned, columns, rows)).toEqual(matrix)
+        expect(transpose(turned, columns, rows)).toEqual(matrix)
       }),
       { numRuns: 8 },
     )
@@ -222,7 +230,7 @@ describe('the reference kernel', () => {
   it('folds rows of 416 + 128 bits: four challenges, the last block padded, plus the mask', () => {
     const rows = systemRng(2 * 68)
     const chi = systemRng(64)
-    const folded = kernel.foldRows(rows, 68, chi)
+    const folded = kernel.foldRow(rows, 68, chi)
     for (let r = 0; r < 2; r++) {
       const row = rows.subarray(68 * r, 68 * r + 68)
       const sum = row.slice(52)
@@ -233,7 +241,7 @@ describe('the reference kernel', () => {
       }
       expect(folded.subarray(16 * r, 16 * r + 16)).toEqual(sum)
     }
-    expect(() => kernel.foldRows(rows, 68, chi.subarray(16))).toThrow(RangeError)
+    expect(() => kernel.foldRow(rows, 68, chi.subarray(16))).toThrow(RangeError)
   })
 
   it('does the scalar work of the multiplication as plain arithmetic does', () => {
@@ -252,22 +260,22 @@ describe('the reference kernel', () => {
           const X = flat(x.flat())
           const col = (m: bigint[][], i: number) => m.map((v) => v[i]!)
           const sum = (values: bigint[]) => mod(values.reduce((t, v) => t + v, 0n))
-          expect(kernel.maskInputs(X, flat(y.flat()), flat(a))).toEqual(
+          expect(maskInputs(X, flat(y.flat()), flat(a))).toEqual(
             flat(x.flatMap((v, j) => v.map((s, i) => mod(s - y[j]![i]! + a[i]!)))),
           )
-          expect(kernel.combineRows(X, flat(theta))).toEqual(
+          expect(combineRows(X, flat(theta))).toEqual(
             flat(x.map((v) => mod(v[2] + theta[0] * v[0] + theta[1] * v[1]))),
           )
-          expect(kernel.gadgetSums(flat(g), X)).toEqual(
+          expect(gadgetSums(flat(g), X)).toEqual(
             flat([0, 1].map((i) => sum(col(x, i).map((s, j) => s * g[j]!)))),
           )
-          expect(kernel.gadgetProducts(flat(g), X)).toEqual(
+          expect(gadgetProducts(flat(g), X)).toEqual(
             flat([0, 1].flatMap((i) => col(x, i).map((s, j) => mod(s * g[j]!)))),
           )
           expect(kernel.selectedSum(choice, flat(g))).toEqual(
             flat([sum(g.map((s, j) => s * beta[j]!))]),
           )
-          expect(kernel.addSelected(choice, flat(g), flat(col(x, 0)))).toEqual(
+          expect(addSelected(choice, flat(g), flat(col(x, 0)))).toEqual(
             flat(g.map((s, j) => mod(s + beta[j]! * x[j]![0]))),
           )
         },

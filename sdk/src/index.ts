@@ -1,4 +1,4 @@
-import { nobleSuite } from '@vertex/mpc'
+import { portableSuite } from '@vertex/mpc'
 import { fetchExchange } from './exchange.js'
 import type { WebSocketConstructor } from './relay.js'
 import { VertexBase, type VertexOptions } from './vertex.js'
@@ -9,7 +9,7 @@ export * from './exports.js'
 export class Vertex extends VertexBase {
   constructor(options: VertexOptions) {
     super(options, {
-      suite: nobleSuite,
+      suite: portableSuite,
       exchange: fetchExchange((input, init) => fetch(input, init)),
       WebSocket: (globalThis as { WebSocket?: WebSocketConstructor }).WebSocket,
     })

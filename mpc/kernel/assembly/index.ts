@@ -1,7 +1,9 @@
-// What the kernel offers. Every function works on memory that the caller has laid out; none keeps a secret in it.
-export { transposeBits } from './transpose'
+// What the kernel offers. Every function works on memory that the caller has laid out; none keeps a secret in its own.
+export { arenaStart, scratchStart } from './memory'
 
-/** Where memory is free for the caller: below it are constants and tables. */
-export function arenaStart(): usize {
-  return (__heap_base + 63) & ~63
-}
+// symmetric-functions.ts
+export { hash, hashRows } from './hash'
+export { transposeBits } from './transpose'
+export { positions, foldRow, foldColumns } from './fold'
+export { receiverRows, senderRows } from './extension'
+export { reduceScalars, pads, maskInputs, selectedSum, senderSums, receiverSums } from './vole'

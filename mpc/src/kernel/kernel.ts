@@ -1,10 +1,24 @@
 import type { KeyedHash } from '../transcript.js'
 
+/** What the OT extension's receiver makes of its leaves: 128 rows, and what corrects them for the sender. */
+export interface ReceiverRows {
+  readonly u: Uint8Array
+  /** Secret. */
+  readonly rows: Uint8Array
+}
+
+/** The rows of the multiplication's check, and Σ_j g_j·x_{j,i} for i = 0, 1: two scalars. Both are secret. */
+export interface RowsAndSums {
+  readonly rows: Uint8Array
+  readonly sums: Uint8Array
+}
+
 /**
  * The hot symmetric work of OT and VOLE, over flat byte arrays so that a WebAssembly kernel can take the place of
  * the reference without changing a byte. Scalars are 32 bytes, big-endian, 0..n-1, one after the other. Bits are
  * numbered from the least significant of the first byte. Every function runs the same sequence of operations
- * whatever the values of its inputs are; callers guarantee the lengths. docs/spec/notation.md
+ * whatever the values of its inputs are; callers guarantee the lengths. The extension has 128 rows, of 416 or 128
+ * choice bits and then 16 bytes of mask; a multiplication has 416 rows of three scalars. docs/spec/notation.md
  */
 export interface Kernel {
   readonly name: string
@@ -14,24 +28,40 @@ export interface Kernel {
   hashRows(key: Uint8Array, rows: Uint8Array, rowLength: number, length: number): Uint8Array
   /** 48 bytes → scalar, for each 48 bytes. */
   reduceScalars(wide: Uint8Array): Uint8Array
-  /** Bit c of row r becomes bit r of row c. Both `rows` and `columns` are multiples of 8. */
-  transpose(bits: Uint8Array, rows: number, columns: number): Uint8Array
+
+  /** The extension receiver's u and v for x = choice ‖ mask. docs/spec/ot.md, steps 3.1.1, 3.1.3 and 3.1.4 */
+  receiverRows(key: Uint8Array, leaves: Uint8Array, x: Uint8Array): ReceiverRows
+  /** The extension sender's rows w. docs/spec/ot.md, steps 3.2.1–3.2.3 */
+  senderRows(key: Uint8Array, leaves: Uint8Array, delta: Uint8Array, u: Uint8Array): Uint8Array
   /**
-   * The linear hash of the OT check in GF(2¹²⁸) (x¹²⁸+x⁷+x²+x+1, bit i the coefficient of xⁱ): each row is cut
-   * into 16-byte blocks, the last 16 bytes being the mask and the block before it zero-padded; gives
-   * Σ χ_k·block_k + mask for each row. One 16-byte χ for each block before the mask.
+   * The linear hash of the OT check in GF(2¹²⁸) (x¹²⁸+x⁷+x²+x+1, bit i the coefficient of xⁱ): a row is cut into
+   * 16-byte blocks, the last 16 bytes being the mask and the block before it zero-padded; gives
+   * Σ χ_k·block_k + mask. One 16-byte χ for each block before the mask. docs/spec/ot.md, step 3.1.6
    */
-  foldRows(rows: Uint8Array, rowLength: number, chi: Uint8Array): Uint8Array
-  /** α0_{j,i} − α1_{j,i} + a_i for rows of `a.length/32` scalars. */
-  maskInputs(alpha0: Uint8Array, alpha1: Uint8Array, a: Uint8Array): Uint8Array
-  /** x_{j,2} + Σ_{i<2} θ_i·x_{j,i} for rows of three scalars. */
-  combineRows(rows: Uint8Array, theta: Uint8Array): Uint8Array
-  /** Σ_j g_j·x_{j,i} for i = 0, 1, rows of three scalars; gives two scalars. */
-  gadgetSums(gadget: Uint8Array, rows: Uint8Array): Uint8Array
-  /** g_j·x_{j,i} for i = 0, 1, rows of three scalars; gives i = 0 for all j, then i = 1. */
-  gadgetProducts(gadget: Uint8Array, rows: Uint8Array): Uint8Array
-  /** Σ_j β_j·x_j mod n, with the bits β secret. */
+  foldRow(row: Uint8Array, rowLength: number, chi: Uint8Array): Uint8Array
+  /** The same for each of the 128 rows; and the choice bits' columns, 16 bytes each. Steps 3.1.7–8, 3.2.5 and 3.2.7 */
+  foldRows(rows: Uint8Array, chi: Uint8Array): { sums: Uint8Array; columns: Uint8Array }
+
+  /** Three scalars for each of 416 columns of 16 bytes. docs/spec/vole.md, step 3.4 */
+  pads(key: Uint8Array, columns: Uint8Array): Uint8Array
+  /** Σ_j β_j·x_j mod n, with the bits β secret. docs/spec/vole.md, step 3.3 */
   selectedSum(choice: Uint8Array, scalars: Uint8Array): Uint8Array
-  /** x_j + β_j·y_j mod n for each j, with the bits β secret. */
-  addSelected(choice: Uint8Array, x: Uint8Array, y: Uint8Array): Uint8Array
+  /** α0, and ã for three inputs a_u, a_v, â. docs/spec/vole.md, steps 4.3 and 4.4 */
+  maskInputs(
+    key: Uint8Array,
+    columns: Uint8Array,
+    delta: Uint8Array,
+    inputs: Uint8Array,
+  ): { alpha0: Uint8Array; masked: Uint8Array }
+  /** Of x = α0. docs/spec/vole.md, steps 4.7 and 4.8 */
+  senderSums(gadget: Uint8Array, alpha0: Uint8Array, theta: Uint8Array): RowsAndSums
+  /** Of x = γ + β·ã, and β_j·η off row j. docs/spec/vole.md, steps 5.4 and 5.6 */
+  receiverSums(
+    gadget: Uint8Array,
+    beta: Uint8Array,
+    gamma: Uint8Array,
+    masked: Uint8Array,
+    theta: Uint8Array,
+    eta: Uint8Array,
+  ): RowsAndSums
 }

@@ -1,44 +1,36 @@
-import { ORDER, SCALAR_BYTES, WIDE_BYTES } from '../math/scalar.js'
+import { ORDER, SCALAR_BYTES, WIDE_BYTES, decodeScalar, encodeScalar, mod } from '../math/scalar.js'
+import { xorInto } from '../math/gf128.js'
+import { BASE_OTS, MASK_BYTES, XI } from '../ot/parameters.js'
 import { keyedBlake3 } from '../transcript.js'
 import { hashShortRows } from './blake3-rows.js'
 import { foldRows } from './fold.js'
 import type { Kernel } from './kernel.js'
-import { transpose } from './transpose.js'
+import { columnsOf, receiverRows, senderRows } from './ot-rows.js'
+import {
+  addSelected,
+  combineRows,
+  gadgetProducts,
+  gadgetSums,
+  maskInputs,
+  reduceScalars,
+  selectedSum,
+} from './scalar-rows.js'
 
-const viewOf = (bytes: Uint8Array): DataView =>
-  new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
-
-/** 128 bits, big-endian. */
-const read128 = (view: DataView, at: number): bigint =>
-  (view.getBigUint64(at) << 64n) | view.getBigUint64(at + 8)
-
-/** Scalar `index` of a flat array. */
-const scalar = (view: DataView, index: number): bigint => {
-  const at = index * SCALAR_BYTES
-  return (read128(view, at) << 128n) | read128(view, at + 16)
+/** Three scalars for each column. */
+function pads(key: Uint8Array, columns: Uint8Array): Uint8Array {
+  const wide = hashShortRows(key, columns, MASK_BYTES, 3 * WIDE_BYTES)
+  const out = reduceScalars(wide)
+  wide.fill(0)
+  return out
 }
 
-/** Writes 0 ≤ value < 2²⁵⁶ as entry `index` of a flat array. */
-function write(view: DataView, index: number, value: bigint): void {
-  const at = index * SCALAR_BYTES
-  const high = value >> 128n
-  const low = BigInt.asUintN(128, value)
-  view.setBigUint64(at, high >> 64n)
-  view.setBigUint64(at + 8, BigInt.asUintN(64, high))
-  view.setBigUint64(at + 16, low >> 64n)
-  view.setBigUint64(at + 24, BigInt.asUintN(64, low))
+/** Adds Δ to each column: the pads' other branch. */
+function addDelta(columns: Uint8Array, delta: Uint8Array): Uint8Array {
+  const out = columns.slice()
+  for (let at = 0; at < out.length; at += delta.length)
+    xorInto(out.subarray(at, at + delta.length), delta)
+  return out
 }
-
-/** All ones when bit `index` is set, else all zeros: selects bytes without a branch. */
-const maskOf = (bits: Uint8Array, index: number): number =>
-  -((bits[index >> 3]! >> (index & 7)) & 1) & 0xff
-
-/** mask ? b : a, byte by byte, 32 bytes. */
-function select(out: Uint8Array, at: number, mask: number, a: Uint8Array, b: Uint8Array): void {
-  for (let i = 0; i < SCALAR_BYTES; i++) out[at + i] = a[i]! ^ (mask & (a[i]! ^ b[i]!))
-}
-
-const HALF = (ORDER + 1n) / 2n
 
 /** Plain TypeScript over BLAKE3 and bigints: what every other kernel must agree with, byte for byte. */
 export const referenceKernel: Kernel = Object.freeze<Kernel>({
@@ -48,107 +40,56 @@ export const referenceKernel: Kernel = Object.freeze<Kernel>({
 
   hashRows: hashShortRows,
 
-  reduceScalars(wide) {
-    const count = wide.length / WIDE_BYTES
-    const out = new Uint8Array(count * SCALAR_BYTES)
-    const [from, to] = [viewOf(wide), viewOf(out)]
-    for (let i = 0; i < count; i++) {
-      const at = i * WIDE_BYTES
-      const top = (read128(from, at) << 128n) | read128(from, at + 16)
-      write(to, i, ((top << 128n) | read128(from, at + 32)) % ORDER)
-    }
-    return out
+  reduceScalars,
+
+  receiverRows,
+
+  senderRows,
+
+  foldRow: foldRows,
+
+  foldRows: (rows, chi) => ({
+    sums: foldRows(rows, rows.length / BASE_OTS, chi),
+    columns: columnsOf(rows),
+  }),
+
+  pads,
+
+  selectedSum,
+
+  maskInputs(key, columns, delta, inputs) {
+    const other = addDelta(columns, delta)
+    const alpha0 = pads(key, columns) // 4.3
+    const alpha1 = pads(key, other)
+    const masked = maskInputs(alpha0, alpha1, inputs) // 4.4
+    for (const secret of [other, alpha1]) secret.fill(0)
+    return { alpha0, masked }
   },
 
-  transpose,
+  senderSums: (gadget, alpha0, theta) => ({
+    rows: combineRows(alpha0, theta), // 4.7
+    sums: gadgetSums(gadget, alpha0), // 4.8
+  }),
 
-  foldRows,
-
-  maskInputs(alpha0, alpha1, a) {
-    const width = a.length / SCALAR_BYTES
-    const inputs = Array.from({ length: width }, (_, i) => scalar(viewOf(a), i))
-    const count = alpha0.length / SCALAR_BYTES
-    const out = new Uint8Array(alpha0.length)
-    const [zeros, ones, to] = [viewOf(alpha0), viewOf(alpha1), viewOf(out)]
-    for (let j = 0; j < count; j++) {
-      // n is added first, so that the sum is never negative and one % reduces it.
-      write(to, j, (scalar(zeros, j) + ORDER - scalar(ones, j) + inputs[j % width]!) % ORDER)
+  receiverSums(gadget, beta, gamma, masked, theta, eta) {
+    // 5.4  Row j: γ̂_j + Σ θ_i·γ_{j,i}, and for β_j = 1 also â~_j + Σ θ_i·ã_{j,i} − η. The bracket is public.
+    const alone = combineRows(gamma, theta)
+    const minusEta = encodeScalar(mod(ORDER - decodeScalar(eta)))
+    const more = maskInputs(combineRows(masked, theta), new Uint8Array(XI * SCALAR_BYTES), minusEta)
+    const rows = addSelected(beta, alone, more)
+    // 5.6  Σ_j g_j·(γ_{j,i} + β_j·ã_{j,i}), the second sum over public products by secret bits
+    const products = gadgetProducts(gadget, masked)
+    const half = products.length / 2
+    const pads = gadgetSums(gadget, gamma)
+    const sums = new Uint8Array(2 * SCALAR_BYTES)
+    for (const i of [0, 1]) {
+      const at = i * SCALAR_BYTES
+      const chosen = selectedSum(beta, products.subarray(i * half, (i + 1) * half))
+      const sum = decodeScalar(pads.subarray(at, at + SCALAR_BYTES)) + decodeScalar(chosen)
+      sums.set(encodeScalar(mod(sum)), at)
+      chosen.fill(0)
     }
-    return out
-  },
-
-  combineRows(rows, theta) {
-    const [theta0, theta1] = [scalar(viewOf(theta), 0), scalar(viewOf(theta), 1)]
-    const count = rows.length / (3 * SCALAR_BYTES)
-    const out = new Uint8Array(count * SCALAR_BYTES)
-    const [x, to] = [viewOf(rows), viewOf(out)]
-    for (let j = 0; j < count; j++) {
-      const sum = theta0 * scalar(x, 3 * j) + theta1 * scalar(x, 3 * j + 1)
-      write(to, j, (scalar(x, 3 * j + 2) + sum) % ORDER)
-    }
-    return out
-  },
-
-  gadgetSums(gadget, rows) {
-    const count = gadget.length / SCALAR_BYTES
-    const [g, x] = [viewOf(gadget), viewOf(rows)]
-    let sum0 = 0n
-    let sum1 = 0n
-    for (let j = 0; j < count; j++) {
-      const factor = scalar(g, j)
-      sum0 += factor * scalar(x, 3 * j)
-      sum1 += factor * scalar(x, 3 * j + 1)
-    }
-    const out = new Uint8Array(2 * SCALAR_BYTES)
-    write(viewOf(out), 0, sum0 % ORDER)
-    write(viewOf(out), 1, sum1 % ORDER)
-    return out
-  },
-
-  gadgetProducts(gadget, rows) {
-    const count = gadget.length / SCALAR_BYTES
-    const out = new Uint8Array(2 * count * SCALAR_BYTES)
-    const [g, x, to] = [viewOf(gadget), viewOf(rows), viewOf(out)]
-    for (let j = 0; j < count; j++) {
-      const factor = scalar(g, j)
-      write(to, j, (factor * scalar(x, 3 * j)) % ORDER)
-      write(to, count + j, (factor * scalar(x, 3 * j + 1)) % ORDER)
-    }
-    return out
-  },
-
-  selectedSum(choice, scalars) {
-    // Σ β_j·x_j = (Σ x_j + Σ ±x_j)/2 with + where β_j = 1: both signs are there before one is selected by bytes,
-    // so no number is zero because a secret bit is.
-    const count = scalars.length / SCALAR_BYTES
-    const minus = new Uint8Array(SCALAR_BYTES)
-    const signed = new Uint8Array(SCALAR_BYTES)
-    const [from, negative, selected] = [viewOf(scalars), viewOf(minus), viewOf(signed)]
-    let total = 0n
-    for (let j = 0; j < count; j++) {
-      const x = scalar(from, j)
-      write(negative, 0, ORDER - x)
-      const plus = scalars.subarray(j * SCALAR_BYTES, (j + 1) * SCALAR_BYTES)
-      select(signed, 0, maskOf(choice, j), minus, plus)
-      total += x + scalar(selected, 0)
-    }
-    signed.fill(0)
-    const out = new Uint8Array(SCALAR_BYTES)
-    write(viewOf(out), 0, ((total % ORDER) * HALF) % ORDER)
-    return out
-  },
-
-  addSelected(choice, x, y) {
-    const count = x.length / SCALAR_BYTES
-    const sum = new Uint8Array(SCALAR_BYTES)
-    const out = new Uint8Array(x.length)
-    const [base, more, both] = [viewOf(x), viewOf(y), viewOf(sum)]
-    for (let j = 0; j < count; j++) {
-      write(both, 0, (scalar(base, j) + scalar(more, j)) % ORDER)
-      const alone = x.subarray(j * SCALAR_BYTES, (j + 1) * SCALAR_BYTES)
-      select(out, j * SCALAR_BYTES, maskOf(choice, j), alone, sum)
-    }
-    sum.fill(0)
-    return out
+    for (const secret of [alone, pads]) secret.fill(0)
+    return { rows, sums }
   },
 })

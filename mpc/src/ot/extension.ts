@@ -1,17 +1,9 @@
-import { concatBytes } from '../bytes.js'
+import { concatBytes, wipe } from '../bytes.js'
 import type { Kernel } from '../kernel/kernel.js'
 import { xorInto } from '../math/gf128.js'
 import { tags } from '../tags.js'
 import { bitOf, byteMask } from './bits.js'
-import {
-  BASE_OTS,
-  KEY_BYTES,
-  LEAVES,
-  LEAF_TABLE_BYTES,
-  MASK_BYTES,
-  TREES,
-  TREE_DEPTH,
-} from './parameters.js'
+import { BASE_OTS, LEAF_TABLE_BYTES, MASK_BYTES, TREES } from './parameters.js'
 import { sessionKey } from './session-key.js'
 
 /** The extension's consistency check failed: one guess at bits of Δ has been made. */
@@ -31,17 +23,6 @@ const blocksOf = (choiceBytes: number): number => Math.ceil(choiceBytes / BLOCK_
 const challenge = (kernel: Kernel, sid: Uint8Array, u: Uint8Array, blocks: number): Uint8Array =>
   kernel.hash(sessionKey(kernel, sid, tags.otChallenge), u, blocks * BLOCK_BYTES)
 
-/** The choice columns of `rows` without their mask block, transposed: 16 bytes for each choice bit. */
-function columnsOf(kernel: Kernel, rows: Uint8Array, choiceBytes: number): Uint8Array {
-  const width = choiceBytes + MASK_BYTES
-  const bare = new Uint8Array(BASE_OTS * choiceBytes)
-  for (let row = 0; row < BASE_OTS; row++)
-    bare.set(rows.subarray(row * width, row * width + choiceBytes), row * choiceBytes)
-  const columns = kernel.transpose(bare, BASE_OTS, choiceBytes * 8)
-  bare.fill(0)
-  return columns
-}
-
 /**
  * The extension receiver: all leaves are known, `choice` is secret and so is `mask`, 16 fresh random bytes.
  * docs/spec/ot.md, step 3.1.
@@ -56,35 +37,14 @@ export function extendReceiver(
 ): { message: Uint8Array; v: Uint8Array } {
   if (leaves.length !== LEAF_TABLE_BYTES || mask.length !== MASK_BYTES)
     throw new RangeError('the leaves or the mask have a wrong length')
-  const width = choice.length + MASK_BYTES
-  const r = kernel.hashRows(sessionKey(kernel, sid, tags.otExpand), leaves, KEY_BYTES, width) // 3.1.1
   const x = concatBytes(choice, mask) // 3.1.2
-  const message = new Uint8Array(extensionBytes(choice.length))
-  const u = message.subarray(0, TREES * width)
-  const rows = new Uint8Array(BASE_OTS * width)
-  for (let g = 0; g < TREES; g++) {
-    const ug = u.subarray(g * width, (g + 1) * width)
-    ug.set(x)
-    for (let y = 0; y < LEAVES; y++) {
-      const ry = r.subarray((LEAVES * g + y) * width, (LEAVES * g + y + 1) * width)
-      xorInto(ug, ry) // 3.1.3  u_g ← Σ_y r_{g,y} + x
-      for (let b = 0; b < TREE_DEPTH; b++) {
-        // y is the loop's, not a secret: 3.1.4  v_{2g+b} ← Σ_y y_b·r_{g,y}
-        const row = TREE_DEPTH * g + b
-        if (((y >> b) & 1) === 1) xorInto(rows.subarray(row * width, (row + 1) * width), ry)
-      }
-    }
-  }
+  const key = sessionKey(kernel, sid, tags.otExpand)
+  const { u, rows } = kernel.receiverRows(key, leaves, x) // 3.1.1, 3.1.3, 3.1.4
   const chi = challenge(kernel, sid, u, blocksOf(choice.length)) // 3.1.5
-  const xHat = kernel.foldRows(x, width, chi) // 3.1.6
-  const tHat = kernel.foldRows(rows, width, chi) // 3.1.7
-  message.set(xHat, u.length)
-  message.set(tHat, u.length + MASK_BYTES)
-  const v = columnsOf(kernel, rows, choice.length) // 3.1.8
-  r.fill(0)
-  x.fill(0)
-  rows.fill(0)
-  return { message, v }
+  const xHat = kernel.foldRow(x, x.length, chi) // 3.1.6
+  const { sums: tHat, columns: v } = kernel.foldRows(rows, chi) // 3.1.7, 3.1.8
+  wipe(x, rows)
+  return { message: concatBytes(u, xHat, tHat), v }
 }
 
 /**
@@ -103,27 +63,11 @@ export function extendSender(
 ): Uint8Array {
   if (message.length !== extensionBytes(choiceBytes) || leaves.length !== LEAF_TABLE_BYTES)
     throw new RangeError('the leaves or the message have a wrong length')
-  const width = choiceBytes + MASK_BYTES
-  const r = kernel.hashRows(sessionKey(kernel, sid, tags.otExpand), leaves, KEY_BYTES, width) // 3.2.1
-  const u = message.subarray(0, TREES * width)
-  const rows = new Uint8Array(BASE_OTS * width)
-  for (let g = 0; g < TREES; g++) {
-    const ug = u.subarray(g * width, (g + 1) * width)
-    for (let b = 0; b < TREE_DEPTH; b++) {
-      const row = TREE_DEPTH * g + b
-      const w = rows.subarray(row * width, (row + 1) * width)
-      const deltaBit = bitOf(delta, row)
-      const useU = byteMask(deltaBit)
-      for (let k = 0; k < width; k++) w[k] = useU & ug[k]! // 3.2.3  … + Δ_{2g+b}·u_g
-      for (let y = 0; y < LEAVES; y++) {
-        const use = byteMask(deltaBit ^ ((y >> b) & 1)) // 3.2.2  Σ_y (Δ_g + y)_b·r_{g,y}
-        const start = (LEAVES * g + y) * width
-        for (let k = 0; k < width; k++) w[k]! ^= use & r[start + k]!
-      }
-    }
-  }
+  const u = message.subarray(0, TREES * (choiceBytes + MASK_BYTES))
+  const key = sessionKey(kernel, sid, tags.otExpand)
+  const rows = kernel.senderRows(key, leaves, delta, u) // 3.2.1–3.2.3
   const chi = challenge(kernel, sid, u, blocksOf(choiceBytes)) // 3.2.4
-  const q = kernel.foldRows(rows, width, chi) // 3.2.5
+  const { sums: q, columns: w } = kernel.foldRows(rows, chi) // 3.2.5, and 3.2.7 if 3.2.6 holds
   const xHat = message.subarray(u.length, u.length + MASK_BYTES)
   const tHat = message.subarray(u.length + MASK_BYTES)
   let difference = 0
@@ -134,14 +78,11 @@ export function extendSender(
       difference |= q[at]! ^ tHat[at]! ^ (mask & xHat[k]!) // 3.2.6  q̂ = t̂ + Δ_row·x̂
     }
   }
-  r.fill(0)
-  q.fill(0)
+  wipe(rows, q)
   if (difference !== 0) {
-    rows.fill(0)
+    wipe(w)
     throw new OtCheckFailed('the consistency check of the OT extension does not hold') // 3.2.6
   }
-  const w = columnsOf(kernel, rows, choiceBytes) // 3.2.7
-  rows.fill(0)
   return w
 }
 

@@ -1,9 +1,8 @@
-import { concatBytes, equalBytes, u8 } from '../bytes.js'
+import { concatBytes, equalBytes, u8, wipe } from '../bytes.js'
 import type { Scalar } from '../curve/curve.js'
 import type { Kernel } from '../kernel/kernel.js'
 import { ProtocolAbort } from '../abort.js'
 import {
-  ORDER,
   SCALAR_BYTES,
   WIDE_BYTES,
   decodeScalar,
@@ -11,13 +10,7 @@ import {
   mod,
   reduceWide,
 } from '../math/scalar.js'
-import {
-  OtCheckFailed,
-  addDelta,
-  extendReceiver,
-  extendSender,
-  extensionBytes,
-} from '../ot/extension.js'
+import { OtCheckFailed, extendReceiver, extendSender, extensionBytes } from '../ot/extension.js'
 import { MASK_BYTES, XI } from '../ot/parameters.js'
 import { SID_BYTES, sessionKey } from '../ot/session-key.js'
 import type { PartyIndex } from '../party.js'
@@ -72,19 +65,6 @@ function directionId(ctx: VoleContext, receiver: PartyIndex, sender: PartyIndex)
     .digest()
 }
 
-/** Three scalars for each of 416 columns of 16 bytes. */
-function padsOf(kernel: Kernel, sid: Uint8Array, columns: Uint8Array): Uint8Array {
-  const wide = kernel.hashRows(
-    sessionKey(kernel, sid, tags.volePad),
-    columns,
-    columns.length / XI,
-    WIDTH * WIDE_BYTES,
-  )
-  const pads = kernel.reduceScalars(wide)
-  wide.fill(0)
-  return pads
-}
-
 /** θ_0, θ_1, from the OT message and all of ã. docs/spec/vole.md, steps 4.5 and 5.3. */
 function challenge(
   kernel: Kernel,
@@ -113,7 +93,7 @@ export function voleReceive(ctx: VoleContext): VoleReceiver {
   const { message, v } = extendReceiver(kernel, sid, setup.leaves, beta, mask) // 3.2
   mask.fill(0)
   const chi = decodeScalar(kernel.selectedSum(beta, gadget)) // 3.3  χ ← Σ β_j·g_j
-  const gamma = padsOf(kernel, sid, v) // 3.4
+  const gamma = kernel.pads(sessionKey(kernel, sid, tags.volePad), v) // 3.4
   v.fill(0)
   let used = false
   const finish = (answer: Uint8Array): [Scalar, Scalar] => {
@@ -127,29 +107,13 @@ export function voleReceive(ctx: VoleContext): VoleReceiver {
       if (!allScalars(masked) || !allScalars(eta)) throw invalid(ctx) // 5.2
       const theta = challenge(kernel, sid, message, masked) // 5.3
       // 5.4  Row j: γ̂_j + Σ θ_i·γ_{j,i}, and for β_j = 1 also â~_j + Σ θ_i·ã_{j,i} − η
-      const alone = kernel.combineRows(gamma, theta)
-      const more = kernel.maskInputs(
-        kernel.combineRows(masked, theta),
-        new Uint8Array(XI * SCALAR_BYTES),
-        encodeScalar(mod(ORDER - decodeScalar(eta))),
-      )
-      const rows = kernel.addSelected(beta, alone, more)
-      alone.fill(0)
+      // 5.6  d_i ← Σ_j g_j·(γ_{j,i} + β_j·ã_{j,i}), of no use unless 5.5 holds
+      const { rows, sums } = kernel.receiverSums(gadget, beta, gamma, masked, theta, eta)
       const holds = equalBytes(checkDigest(kernel, sid, rows), mu) // 5.5
-      rows.fill(0)
+      const d = twoScalars(sums)
+      wipe(rows, sums)
       if (!holds) throw new ProtocolAbort('vole_check_failed', ctx.round, [setup.peer])
-      // 5.6  d_i ← Σ_j g_j·(γ_{j,i} + β_j·ã_{j,i}), the second sum over public products by secret bits
-      const pads = kernel.gadgetSums(gadget, gamma)
-      const products = kernel.gadgetProducts(gadget, masked)
-      const half = products.length / 2
-      const d_u =
-        decodeScalar(pads.subarray(0, SCALAR_BYTES)) +
-        decodeScalar(kernel.selectedSum(beta, products.subarray(0, half)))
-      const d_v =
-        decodeScalar(pads.subarray(SCALAR_BYTES)) +
-        decodeScalar(kernel.selectedSum(beta, products.subarray(half)))
-      pads.fill(0)
-      return [mod(d_u), mod(d_v)]
+      return d
     } finally {
       beta.fill(0)
       gamma.fill(0)
@@ -173,28 +137,26 @@ export function voleSend(
   const sid = directionId(ctx, setup.peer, setup.me)
   const gadget = setup.gadget(kernel, setup.peer)
   const w = receiveExtension(ctx, sid, message) // 4.2
-  const shifted = addDelta(w, setup.delta)
-  const alpha0 = padsOf(kernel, sid, w) // 4.3
-  const alpha1 = padsOf(kernel, sid, shifted)
   const random = ctx.rng(WIDE_BYTES)
   const aHat = reduceWide(random) // 4.4
   const inputs = concatBytes(encodeScalar(a[0]), encodeScalar(a[1]), encodeScalar(aHat))
-  const masked = kernel.maskInputs(alpha0, alpha1, inputs) // 4.4  ã_{j,i} ← α0 − α1 + a_i
+  const padKey = sessionKey(kernel, sid, tags.volePad)
+  const { alpha0, masked } = kernel.maskInputs(padKey, w, setup.delta, inputs) // 4.3, 4.4
   const theta = challenge(kernel, sid, message, masked) // 4.5
-  const eta = mod(
-    aHat +
-      decodeScalar(theta.subarray(0, SCALAR_BYTES)) * a[0] +
-      decodeScalar(theta.subarray(SCALAR_BYTES)) * a[1],
-  ) // 4.6
-  const rows = kernel.combineRows(alpha0, theta) // 4.7
+  const [theta_0, theta_1] = twoScalars(theta)
+  const eta = mod(aHat + theta_0 * a[0] + theta_1 * a[1]) // 4.6
+  const { rows, sums } = kernel.senderSums(gadget, alpha0, theta) // 4.7, 4.8
   const mu = checkDigest(kernel, sid, rows)
-  const sums = kernel.gadgetSums(gadget, alpha0) // 4.8  c_i ← −Σ g_j·α0_{j,i}
-  const c_u = mod(ORDER - decodeScalar(sums.subarray(0, SCALAR_BYTES)))
-  const c_v = mod(ORDER - decodeScalar(sums.subarray(SCALAR_BYTES)))
+  const [sum_u, sum_v] = twoScalars(sums) // c_i ← −Σ g_j·α0_{j,i}
   const answer = concatBytes(masked, encodeScalar(eta), mu)
-  for (const secret of [w, shifted, alpha0, alpha1, random, inputs, rows, sums]) secret.fill(0)
-  return { answer, c: [c_u, c_v] }
+  wipe(w, alpha0, random, inputs, rows, sums)
+  return { answer, c: [mod(-sum_u), mod(-sum_v)] }
 }
+
+const twoScalars = (bytes: Uint8Array): [Scalar, Scalar] => [
+  decodeScalar(bytes.subarray(0, SCALAR_BYTES)),
+  decodeScalar(bytes.subarray(SCALAR_BYTES)),
+]
 
 function receiveExtension(ctx: VoleContext, sid: Uint8Array, message: Uint8Array): Uint8Array {
   const { puncturedLeaves, delta, peer } = ctx.setup

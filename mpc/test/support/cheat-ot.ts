@@ -1,3 +1,4 @@
+import { foldRows } from '../../src/kernel/fold.js'
 import { referenceKernel as kernel } from '../../src/kernel/reference.js'
 import { xorInto } from '../../src/math/gf128.js'
 import { extensionBytes } from '../../src/ot/extension.js'
@@ -38,7 +39,7 @@ export function cheatingReceiver(
   const chi = kernel.hash(sessionKey(kernel, sid, tags.otChallenge), u, 16 * blocks)
   const message = new Uint8Array(extensionBytes(choice.length))
   message.set(u)
-  message.set(kernel.foldRows(x, width, chi), u.length)
-  message.set(kernel.foldRows(rows, width, chi), u.length + 16)
+  message.set(foldRows(x, width, chi), u.length)
+  message.set(foldRows(rows, width, chi), u.length + 16)
   return message
 }

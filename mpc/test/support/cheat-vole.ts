@@ -1,5 +1,6 @@
 import { concatBytes, u8 } from '../../src/bytes.js'
 import { referenceKernel as kernel } from '../../src/kernel/reference.js'
+import { combineRows, maskInputs } from '../../src/kernel/scalar-rows.js'
 import { ORDER, decodeScalar, encodeScalar, mod } from '../../src/math/scalar.js'
 import { addDelta, extendSender } from '../../src/ot/extension.js'
 import { sessionKey } from '../../src/ot/session-key.js'
@@ -27,13 +28,11 @@ export function cheatingSender(
   const direction = directionOf(sid, setup, setup.peer, setup.me)
   const w = extendSender(kernel, direction, setup.puncturedLeaves, setup.delta, 52, message)
   const padKey = sessionKey(kernel, direction, tags.volePad)
-  const pads = (columns: Uint8Array) =>
-    kernel.reduceScalars(kernel.hashRows(padKey, columns, 16, 3 * 48))
-  const alpha0 = pads(w)
+  const alpha0 = kernel.pads(padKey, w)
   const a = [11n, 13n, mod(BigInt(`0x${Buffer.from(systemRng(32)).toString('hex')}`))]
-  const masked = kernel.maskInputs(
+  const masked = maskInputs(
     alpha0,
-    pads(addDelta(w, setup.delta)),
+    kernel.pads(padKey, addDelta(w, setup.delta)),
     concatBytes(...a.map(encodeScalar)),
   )
   const place = (3 * row + input) * 32
@@ -44,7 +43,7 @@ export function cheatingSender(
   const [theta0, theta1] = [0, 32].map((at) => decodeScalar(theta.slice(at, at + 32)))
   const eta = mod(a[2]! + theta0! * a[0]! + theta1! * a[1]!)
   const muKey = sessionKey(kernel, direction, tags.voleMu)
-  const mu = kernel.hash(muKey, kernel.combineRows(alpha0, theta), 32)
+  const mu = kernel.hash(muKey, combineRows(alpha0, theta), 32)
   return concatBytes(masked, encodeScalar(eta), mu)
 }
 

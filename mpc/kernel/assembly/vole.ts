@@ -1,0 +1,220 @@
+// The multiplication's pads and sums. docs/spec/vole.md
+import { BLOCK } from './blake3'
+import { hashFourRows, setRowKey } from './hash'
+import { scratch } from './memory'
+import {
+  COLUMNS,
+  LIMBS,
+  PRODUCTS,
+  SCALAR,
+  WIDE,
+  addLimbs,
+  addMasked,
+  addProduct,
+  carry,
+  fromBytes,
+  reduce,
+  reduceWide,
+  subtractAdd,
+  toBytes,
+} from './scalar'
+
+/** Scalars in a row: two inputs, and the one that carries the check. */
+const WIDTH: usize = 3
+/** What four rows are hashed to. */
+const PAD_BLOCKS: usize = (WIDTH * WIDE + BLOCK - 1) / BLOCK
+const PAD_STEP: usize = PAD_BLOCKS * BLOCK
+
+// In the scratch, behind that of the hash:
+const PADS: usize = 1024
+const OTHER_PADS: usize = PADS + 4 * PAD_STEP
+const SUM_U: usize = OTHER_PADS + 4 * PAD_STEP
+const SUM_V: usize = SUM_U + COLUMNS
+const SUM_ROW: usize = SUM_V + COLUMNS
+const VALUES: usize = SUM_ROW + COLUMNS
+
+/** One of the scalars in limbs that a function works with. */
+@inline
+function value(index: usize): usize {
+  return scratch() + VALUES + LIMBS * index
+}
+
+/** 48 bytes to a scalar, `count` times. */
+export function reduceScalars(wide: usize, count: usize, out: usize): void {
+  const x = value(0)
+  for (let i: usize = 0; i < count; i++) {
+    reduceWide(wide + WIDE * i, x)
+    toBytes(x, out + SCALAR * i)
+  }
+}
+
+/** Three scalars for each of `count` columns of 16 bytes, a multiple of four: step 3.4. */
+export function pads(key: usize, columns: usize, count: usize, out: usize): void {
+  const wide = scratch() + PADS
+  const x = value(0)
+  setRowKey(key)
+  for (let j: usize = 0; j < count; j += 4) {
+    hashFourRows(<i32>j, columns + 16 * j, 16, i64x2.splat(0), wide, PAD_STEP, <i32>PAD_BLOCKS)
+    for (let k: usize = 0; k < 4; k++)
+      for (let i: usize = 0; i < WIDTH; i++) {
+        reduceWide(wide + k * PAD_STEP + i * WIDE, x)
+        toBytes(x, out + ((j + k) * WIDTH + i) * SCALAR)
+      }
+  }
+}
+
+/** Steps 4.3 and 4.4: the pads of both branches, α0, and their difference with the inputs added, ã. */
+export function maskInputs(
+  key: usize,
+  columns: usize,
+  count: usize,
+  delta: usize,
+  inputs: usize,
+  alpha0: usize,
+  masked: usize,
+): void {
+  const wide = scratch() + PADS
+  const other = scratch() + OTHER_PADS
+  const added = v128.load(delta)
+  const x = value(0)
+  const y = value(1)
+  for (let i: usize = 0; i < WIDTH; i++) fromBytes(inputs + i * SCALAR, value(2 + i))
+  setRowKey(key)
+  for (let j: usize = 0; j < count; j += 4) {
+    const rows = columns + 16 * j
+    hashFourRows(<i32>j, rows, 16, i64x2.splat(0), wide, PAD_STEP, <i32>PAD_BLOCKS)
+    hashFourRows(<i32>j, rows, 16, added, other, PAD_STEP, <i32>PAD_BLOCKS)
+    for (let k: usize = 0; k < 4; k++)
+      for (let i: usize = 0; i < WIDTH; i++) {
+        const at = ((j + k) * WIDTH + i) * SCALAR
+        reduceWide(wide + k * PAD_STEP + i * WIDE, x)
+        toBytes(x, alpha0 + at)
+        reduceWide(other + k * PAD_STEP + i * WIDE, y)
+        subtractAdd(x, y, value(2 + i), x)
+        toBytes(x, masked + at)
+      }
+  }
+}
+
+/** Zero for bit 0, all ones for bit 1. */
+@inline
+function maskOf(bits: usize, index: usize): u64 {
+  return -(<u64>((load<u8>(bits + (index >> 3)) >> <u8>(index & 7)) & 1))
+}
+
+function clearSums(): void {
+  memory.fill(scratch() + SUM_U, 0, 3 * COLUMNS)
+}
+
+/** Σ_j β_j·x_j over `count` scalars: step 3.3. */
+export function selectedSum(choice: usize, scalars: usize, count: usize, out: usize): void {
+  const sum = scratch() + SUM_U
+  const x = value(0)
+  const zero = value(1)
+  clearSums()
+  memory.fill(zero, 0, LIMBS)
+  for (let j: usize = 0; j < count; j++) {
+    fromBytes(scalars + SCALAR * j, x)
+    addMasked(zero, x, maskOf(choice, j), x)
+    addLimbs(sum, x)
+  }
+  reduce(sum, x)
+  toBytes(x, out)
+}
+
+/** The row's x_2 + θ_0·x_0 + θ_1·x_1 to `out`, and g·x_0, g·x_1 to the two sums. */
+@inline
+function addRow(j: usize, gadget: usize, x: usize, theta: usize, rowSum: usize, g: usize): void {
+  const u = scratch() + SUM_U
+  const v = scratch() + SUM_V
+  fromBytes(gadget + SCALAR * j, g)
+  addProduct(u, g, x)
+  addProduct(v, g, x + LIMBS)
+  if ((<i32>j & (PRODUCTS - 1)) === PRODUCTS - 1) {
+    carry(u)
+    carry(v)
+  }
+  memory.fill(rowSum, 0, COLUMNS)
+  addProduct(rowSum, theta, x)
+  addProduct(rowSum, theta + LIMBS, x + LIMBS)
+  addLimbs(rowSum, x + 2 * LIMBS)
+}
+
+/** Steps 4.7 and 4.8: the check's rows, and Σ_j g_j·α0_{j,i} for i = 0, 1. */
+export function senderSums(
+  gadget: usize,
+  alpha0: usize,
+  theta: usize,
+  count: usize,
+  rows: usize,
+  sums: usize,
+): void {
+  const row = scratch() + SUM_ROW
+  const x = value(0)
+  const t = value(3)
+  const g = value(5)
+  const result = value(6)
+  fromBytes(theta, t)
+  fromBytes(theta + SCALAR, t + LIMBS)
+  clearSums()
+  for (let j: usize = 0; j < count; j++) {
+    for (let i: usize = 0; i < WIDTH; i++)
+      fromBytes(alpha0 + (j * WIDTH + i) * SCALAR, x + LIMBS * i)
+    addRow(j, gadget, x, t, row, g)
+    reduce(row, result)
+    toBytes(result, rows + SCALAR * j)
+  }
+  takeSums(sums)
+}
+
+/** Steps 5.4 and 5.6: the check's rows, and Σ_j g_j·(γ_{j,i} + β_j·ã_{j,i}) for i = 0, 1. */
+export function receiverSums(
+  gadget: usize,
+  choice: usize,
+  gamma: usize,
+  masked: usize,
+  theta: usize,
+  eta: usize,
+  count: usize,
+  rows: usize,
+  sums: usize,
+): void {
+  const row = scratch() + SUM_ROW
+  const x = value(0)
+  const t = value(3)
+  const g = value(5)
+  const result = value(6)
+  const y = value(7)
+  const minusEta = value(8)
+  const zero = value(9)
+  memory.fill(zero, 0, LIMBS)
+  fromBytes(theta, t)
+  fromBytes(theta + SCALAR, t + LIMBS)
+  fromBytes(eta, y)
+  subtractAdd(zero, y, zero, minusEta)
+  clearSums()
+  for (let j: usize = 0; j < count; j++) {
+    const mask = maskOf(choice, j)
+    for (let i: usize = 0; i < WIDTH; i++) {
+      const at = (j * WIDTH + i) * SCALAR
+      const to = x + LIMBS * i
+      fromBytes(gamma + at, to)
+      fromBytes(masked + at, y)
+      addMasked(to, y, mask, to)
+    }
+    addRow(j, gadget, x, t, row, g)
+    addMasked(zero, minusEta, mask, y)
+    addLimbs(row, y)
+    reduce(row, result)
+    toBytes(result, rows + SCALAR * j)
+  }
+  takeSums(sums)
+}
+
+function takeSums(out: usize): void {
+  const x = value(0)
+  reduce(scratch() + SUM_U, x)
+  toBytes(x, out)
+  reduce(scratch() + SUM_V, x)
+  toBytes(x, out + SCALAR)
+}

@@ -1,0 +1,218 @@
+import { blake3 } from '@noble/hashes/blake3.js'
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { Machine } from '../kernel/machine.js'
+import { wasmKernel } from '../kernel/wasm-kernel.js'
+import type { Kernel } from '../src/kernel/kernel.js'
+import { referenceKernel } from '../src/kernel/reference.js'
+import { ORDER, encodeScalar } from '../src/math/scalar.js'
+import { TREES, XI } from '../src/ot/parameters.js'
+import { systemRng } from '../src/rng.js'
+import { seeded } from './support/seeded.js'
+
+const machine = new Machine()
+const kernel = wasmKernel(machine)
+const key = systemRng(32)
+
+/** The same call on both kernels; the machine's is also to have left nothing behind. */
+function both(call: (kernel: Kernel) => unknown): void {
+  expect(call(kernel)).toEqual(call(referenceKernel))
+  expect(left()).toBe(0)
+}
+
+/** Bytes of the machine's memory, from where calls work, that are not zero. */
+function left(): number {
+  const memory = Buffer.from(machine.run.memory.buffer, machine.run.scratchStart())
+  if (memory.equals(Buffer.alloc(memory.length))) return 0
+  return memory.reduce((count, byte) => count + Number(byte !== 0), 0)
+}
+
+/** Bytes that carries, borrows and masks go wrong on, and random ones. */
+const kinds = ['random', 'zeros', 'ones'] as const
+type Kind = (typeof kinds)[number]
+function bytes(kind: Kind, length: number): Uint8Array {
+  return kind === 'random'
+    ? systemRng(length)
+    : new Uint8Array(length).fill(kind === 'ones' ? 255 : 0)
+}
+
+const edges = [0n, 1n, 2n, (1n << 232n) - 1n, 1n << 128n, ORDER >> 1n, ORDER - 2n, ORDER - 1n]
+
+/** Scalars: all the same edge, edges mixed, or random ones. */
+function scalars(kind: Kind | 'mixed', count: number): Uint8Array {
+  const out = new Uint8Array(32 * count)
+  const random = referenceKernel.reduceScalars(systemRng(48 * count))
+  for (let i = 0; i < count; i++) {
+    const at = 32 * i
+    if (kind === 'random') out.set(random.subarray(at, at + 32), at)
+    else if (kind === 'ones') out.set(encodeScalar(ORDER - 1n), at)
+    else if (kind === 'mixed') out.set(encodeScalar(edges[systemRng(1)[0]! % edges.length]!), at)
+  }
+  return out
+}
+const scalarKinds = ['random', 'zeros', 'ones', 'mixed'] as const
+
+describe("the WebAssembly kernel's BLAKE3", () => {
+  const check = (message: Uint8Array, length: number) => {
+    expect(kernel.hash(key, message, length)).toEqual(blake3(message, { key, dkLen: length }))
+  }
+
+  it('is noble’s for every length up to a few chunks, at the edges of all more', () => {
+    const message = new Uint8Array(70_000).map((_, i) => (i * i) >> 3)
+    for (let length = 0; length <= 5200; length += length % 64 < 3 || length % 64 > 54 ? 1 : 7)
+      check(message.subarray(0, length), 32)
+    for (const chunks of [5, 7, 8, 9, 12, 15, 16, 17, 31, 33, 45, 64, 66])
+      for (const off of [-1, 0, 1, 64]) check(message.subarray(0, 1024 * chunks + off), 64)
+    expect(left()).toBe(0)
+  })
+
+  it('is noble’s for every length of output', () => {
+    for (const message of [0, 3, 64, 1024, 1025, 5000].map((length) => systemRng(length)))
+      for (const length of [1, 16, 31, 32, 33, 63, 64, 65, 96, 128, 129, 1000])
+        check(message, length)
+  })
+
+  it('is noble’s at any place in memory', () => {
+    const buffer = systemRng(9000)
+    for (let offset = 0; offset < 17; offset++) check(buffer.subarray(offset, 8000 + offset), 32)
+  })
+
+  it('refuses other keys, and a message that does not fit; nothing stays after a throw', () => {
+    expect(() => kernel.hash(key.subarray(1), key, 32)).toThrow(RangeError)
+    expect(() => kernel.hash(key, new Uint8Array(5 << 20).fill(1), 32)).toThrow(RangeError)
+    expect(left()).toBe(0)
+    expect(() =>
+      machine.call(() => {
+        machine.put(key)
+        throw new Error('half way')
+      }),
+    ).toThrow('half way')
+    expect(left()).toBe(0)
+    check(key, 32)
+  })
+
+  it('hashes rows with their numbers as the reference does', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 60 }),
+        fc.integer({ min: 1, max: 200 }),
+        fc.integer({ min: 1, max: 300 }),
+        (rowLength, length, count) => {
+          const rows = systemRng(count * rowLength)
+          both((k) => k.hashRows(key, rows, rowLength, length))
+        },
+      ),
+      {
+        numRuns: 25,
+        examples: [
+          [32, 68, 256],
+          [16, 144, 416],
+          [60, 64, 2],
+          [1, 48, 1],
+        ],
+      },
+    )
+    expect(() => kernel.hashRows(key, new Uint8Array(61), 61, 32)).toThrow(RangeError)
+    expect(() => kernel.hashRows(key.subarray(1), new Uint8Array(60), 60, 32)).toThrow(RangeError)
+  })
+})
+
+describe('the WebAssembly kernel answers what the reference answers', () => {
+  const of = <T>(values: readonly T[]) => fc.constantFrom(...values)
+
+  it('for scalars from 48 bytes', () => {
+    for (const kind of kinds) {
+      const wide = bytes(kind, 48 * 100)
+      both((k) => k.reduceScalars(wide))
+    }
+    // just below, at and above multiples of n, and of 2^256
+    const wide = [0n, 1n, 2n, (1n << 128n) - 1n, 1n << 127n].flatMap((k) =>
+      [ORDER, 1n << 256n].flatMap((m) => [-1n, 0n, 1n].map((off) => k * m + off)),
+    )
+    const input = new Uint8Array(48 * wide.length)
+    wide.forEach((value, i) => {
+      const hex = (value < 0n ? 0n : value).toString(16).padStart(96, '0')
+      input.set(Buffer.from(hex, 'hex'), 48 * i)
+    })
+    both((k) => k.reduceScalars(input))
+  })
+
+  it.each([52, 16])('for the rows of the OT extension, with %i bytes of choice', (choice) => {
+    fc.assert(
+      fc.property(of(kinds), of(kinds), of(kinds), (leafKind, xKind, deltaKind) => {
+        const leaves = bytes(leafKind, TREES * 4 * 32)
+        const x = bytes(xKind, choice + 16)
+        both((k) => k.receiverRows(key, leaves, x))
+        const delta = bytes(deltaKind, 16)
+        const u = bytes(xKind, TREES * (choice + 16))
+        both((k) => k.senderRows(key, leaves, delta, u))
+      }),
+      { numRuns: 12 },
+    )
+  })
+
+  it.each([52, 16])('for the check of the OT extension, with %i bytes of choice', (choice) => {
+    const width = choice + 16
+    fc.assert(
+      fc.property(of(kinds), of(kinds), (rowKind, chiKind) => {
+        const rows = bytes(rowKind, 128 * width)
+        const chi = bytes(chiKind, 16 * Math.ceil(choice / 16))
+        both((k) => k.foldRows(rows, chi))
+        both((k) => k.foldRow(rows.subarray(0, width), width, chi))
+        expect(() => kernel.foldRows(rows, chi.subarray(16))).toThrow(RangeError)
+        expect(() => kernel.foldRow(rows, width, chi.subarray(16))).toThrow(RangeError)
+      }),
+      { numRuns: 12 },
+    )
+  })
+
+  it('for the pads and masked inputs of the multiplication', () => {
+    for (const kind of scalarKinds) {
+      const columns = systemRng(16 * XI)
+      both((k) => k.pads(key, columns))
+      const [delta, inputs] = [systemRng(16), scalars(kind, 3)]
+      both((k) => k.maskInputs(key, columns, delta, inputs))
+    }
+  })
+
+  it('for the sums of the multiplication', () => {
+    fc.assert(
+      fc.property(
+        of(kinds),
+        ...([0, 0, 0, 0, 0].map(() => of(scalarKinds)) as [
+          ReturnType<typeof of<Kind | 'mixed'>>,
+          ReturnType<typeof of<Kind | 'mixed'>>,
+          ReturnType<typeof of<Kind | 'mixed'>>,
+          ReturnType<typeof of<Kind | 'mixed'>>,
+          ReturnType<typeof of<Kind | 'mixed'>>,
+        ]),
+        (choiceKind, gadgetKind, gammaKind, maskedKind, thetaKind, etaKind) => {
+          const choice = bytes(choiceKind, XI / 8)
+          const gadget = scalars(gadgetKind, XI)
+          const gamma = scalars(gammaKind, 3 * XI)
+          const masked = scalars(maskedKind, 3 * XI)
+          const theta = scalars(thetaKind, 2)
+          const eta = scalars(etaKind, 1)
+          both((k) => k.selectedSum(choice, gadget))
+          both((k) => k.senderSums(gadget, gamma, theta))
+          both((k) => k.receiverSums(gadget, choice, gamma, masked, theta, eta))
+        },
+      ),
+      {
+        numRuns: 30,
+        examples: [
+          ['ones', 'ones', 'ones', 'ones', 'ones', 'ones'],
+          ['ones', 'ones', 'ones', 'ones', 'ones', 'zeros'],
+          ['zeros', 'ones', 'zeros', 'ones', 'zeros', 'ones'],
+        ],
+      },
+    )
+  })
+
+  it('for the same input again: nothing is carried over from call to call', () => {
+    const wide = seeded('kernel')(48)
+    const first = kernel.reduceScalars(wide)
+    kernel.hash(key, systemRng(5000), 64)
+    expect(kernel.reduceScalars(wide)).toEqual(first)
+  })
+})
