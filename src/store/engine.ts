@@ -1,6 +1,9 @@
 import type { DataSource, QueryRunner } from 'typeorm'
 import type { Engine } from './columns.js'
 
+/** A row as the driver gives it: wide integers may be text. */
+export type Row = Readonly<Record<string, unknown>>
+
 /** What differs between the databases, once they are connected. */
 export interface DatabaseEngine {
   readonly kind: Engine
@@ -13,6 +16,12 @@ export interface DatabaseEngine {
   migrate(): Promise<void>
   /** That what is acknowledged will be durable, here and now. @throws StoreRefused */
   assertDurable(): Promise<void>
+  /**
+   * Runs one SELECT by itself, outside of every unit: what it sees is of one moment, and committed. Its parameters are
+   * $1, $2, …, each used once and in order. Where there is one connection, the caller sees to it that no unit is open
+   * on it.
+   */
+  read(select: string, values: readonly (string | number)[]): Promise<Row[]>
   /** Lets go of a connection that did not end its transaction. */
   discard(runner: QueryRunner): Promise<void>
   close(): Promise<void>

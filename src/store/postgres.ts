@@ -2,7 +2,7 @@ import { DataSource, MigrationExecutor, type QueryRunner } from 'typeorm'
 import pg from 'pg'
 import { StorageUnavailable } from '../vault/ports.js'
 import { classify, codeOf, StoreRefused } from './errors.js'
-import type { DatabaseEngine } from './engine.js'
+import type { DatabaseEngine, Row } from './engine.js'
 import { migrations } from './migrations/index.js'
 import { assertKnownMigrations } from './migrations/known.js'
 import { tables } from './tables.js'
@@ -60,6 +60,11 @@ export async function openPostgres(url: string, poolSize = 10): Promise<Database
     oneConnection: false,
     migrate: () => migrate(dataSource),
     assertDurable: () => assertDurable(dataSource),
+    async read(select, values) {
+      const { master } = dataSource.driver as unknown as { readonly master: pg.Pool }
+      // Without a name: a prepared statement would not survive a pgbouncer in transaction mode.
+      return (await master.query<Row>(select, [...values])).rows
+    },
     discard,
     close: () => dataSource.destroy(),
   }

@@ -11,6 +11,7 @@ import {
   toHex,
   type Engine,
 } from './columns.js'
+import type { Sealer } from './sealer.js'
 import { conflict, type Unit } from './unit.js'
 
 /** Three states: current (record), superseded (no record, alive for runs that hold it), retired. */
@@ -55,8 +56,7 @@ export class Setups implements SetupVerbs {
         retiredAt: IsNull(),
       })
       if (row?.record == null) return undefined
-      const identity = [row.setupId, shareId, peer]
-      const record = this.unit.sealer.open(TABLE, 'record', identity, row.record)
+      const record = openSetup(this.unit.sealer, shareId, peer, row.setupId, row.record)
       return { setupId: fromHex(row.setupId), record }
     })
   }
@@ -112,6 +112,15 @@ export class Setups implements SetupVerbs {
     )
   }
 }
+
+/** @throws SealedValueInvalid */
+export const openSetup = (
+  sealer: Sealer,
+  shareId: string,
+  peer: number,
+  setupId: string,
+  record: Uint8Array,
+): Uint8Array => sealer.open(TABLE, 'record', [setupId, shareId, peer], record)
 
 /** For a share that goes: its runs must notice. */
 export async function retireAllOf(

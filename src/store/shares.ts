@@ -11,6 +11,7 @@ import {
   toHex,
   type Engine,
 } from './columns.js'
+import type { Sealer } from './sealer.js'
 import { retireAllOf } from './setups.js'
 import { addTombstone } from './tombstones.js'
 import { conflict, type Unit } from './unit.js'
@@ -31,7 +32,7 @@ export interface ShareRow {
   confirmedAt: number | null
 }
 
-interface SealedShareRow extends ShareRow {
+export interface SealedShareRow extends ShareRow {
   record: Buffer
 }
 
@@ -165,9 +166,13 @@ export class Shares implements ShareVerbs {
   }
 
   #open(row: SealedShareRow): Uint8Array {
-    return this.unit.sealer.open(TABLE, 'record', identityOf(row), row.record)
+    return openShare(this.unit.sealer, row)
   }
 }
+
+/** @throws SealedValueInvalid */
+export const openShare = (sealer: Sealer, row: SealedShareRow): Uint8Array =>
+  sealer.open(TABLE, 'record', identityOf(row), row.record)
 
 const toShareRow = (share: ShareRecord): ShareRow => ({
   shareId: share.shareId,
@@ -184,7 +189,15 @@ const toShareRow = (share: ShareRecord): ShareRow => ({
 })
 
 export const toShareRecord = (row: ShareRow): ShareRecord => ({
-  ...row,
+  shareId: row.shareId,
+  userId: row.userId,
   publicKey: fromHex(row.publicKey),
+  party: row.party,
+  epoch: row.epoch,
+  threshold: row.threshold,
+  parties: row.parties,
   keygenId: fromHex(row.keygenId),
+  provenance: row.provenance,
+  createdAt: row.createdAt,
+  confirmedAt: row.confirmedAt,
 })

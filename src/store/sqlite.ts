@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { DataSource } from 'typeorm'
 import { codeOf, StoreRefused } from './errors.js'
-import type { DatabaseEngine } from './engine.js'
+import type { DatabaseEngine, Row } from './engine.js'
 import { migrations } from './migrations/index.js'
 import { assertKnownMigrations } from './migrations/known.js'
 import { tables } from './tables.js'
@@ -29,12 +29,13 @@ export async function openSqlite(dataDir: string): Promise<DatabaseEngine> {
   const file = join(dataDir, DATABASE_FILE)
   prepareFiles(dataDir)
   const unlock = lock(dataDir)
+  let connection: Database.Database | undefined
   const dataSource = new DataSource({
     type: 'better-sqlite3',
     driver: Database,
     database: file,
     timeout: BUSY_TIMEOUT_MS,
-    prepareDatabase,
+    prepareDatabase: (database) => prepareDatabase((connection = database as Database.Database)),
     entities: tables('sqlite'),
     migrations,
     migrationsTableName: 'migrations',
@@ -69,9 +70,24 @@ export async function openSqlite(dataDir: string): Promise<DatabaseEngine> {
       if (mode?.journal_mode !== 'wal' || sync?.synchronous !== 2)
         throw new StoreRefused('the data directory is on a file system without shared memory (WAL)')
     },
+    read: reader(() => connection!),
     discard: (runner) => runner.release(),
     close,
   }
+}
+
+function reader(connection: () => Database.Database): DatabaseEngine['read'] {
+  const prepared = new Map<string, Database.Statement>()
+  return (select, values) =>
+    // Asynchronous, so that what it throws is a rejection as with any other driver.
+    Promise.resolve().then(() => {
+      let statement = prepared.get(select)
+      if (statement === undefined) {
+        statement = connection().prepare(select.replace(/\$\d/g, '?'))
+        prepared.set(select, statement)
+      }
+      return statement.all(...values) as Row[]
+    })
 }
 
 /**

@@ -7,6 +7,7 @@ import type { DatabaseEngine } from './engine.js'
 import { classify, type Failure } from './errors.js'
 import { FifoQueue } from './queue.js'
 import type { Sealer } from './sealer.js'
+import { readForSigning } from './signing.js'
 import { StoreUnitOfWork } from './unit-of-work.js'
 import { Unit } from './unit.js'
 
@@ -55,6 +56,22 @@ export class TypeormStore implements VaultStore {
     this.#under.add(result)
     try {
       return await result
+    } finally {
+      this.#under.delete(result)
+    }
+  }
+
+  async readForSigning(userId: string, keyId: string, since: number) {
+    if (this.#closing !== undefined) throw new StorageUnavailable()
+    const read = () => readForSigning(this.engine, this.sealer, { userId, keyId, since })
+    // On one connection between two units: inside of one it would see what is not committed.
+    const result = this.engine.oneConnection ? this.#queue.add(read) : read()
+    this.#under.add(result)
+    try {
+      return await result
+    } catch (thrown) {
+      const failure = classify(thrown)
+      throw failure.kind === 'lost_race' ? new StorageUnavailable() : failure.error
     } finally {
       this.#under.delete(result)
     }

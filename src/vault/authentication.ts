@@ -1,15 +1,30 @@
-import { equalBytes } from '@vertex/mpc'
+import { bytesToHex, equalBytes } from '@vertex/mpc'
 import { denied } from './errors.js'
 import type { Caller } from './facade.js'
 import type { VaultLog } from './log.js'
 import type { ApiKeyClaims, ApiKeyPort, Clock, UnitOfWork } from './ports.js'
 import type { Units } from './units.js'
 
+/** How long an API key that was looked up is not looked up again: another replica may have revoked it since. */
+const REMEMBERED_MS = 5_000
+/** How many at most; the one that was looked up first goes. */
+const REMEMBERED = 10_000
+
+interface Accepted {
+  readonly caller: Caller
+  readonly expiresAt: number | null
+  readonly at: number
+}
+
 /**
  * Recognises callers, and lets users of the time before a total loss in: an API key that this database does not know,
  * that was issued before the database was born and bears the vault's own tag, re-creates its user under the id in it.
  */
 export class Authentication {
+  /** API keys that the database knew a moment ago, by the hash of their text. */
+  readonly #accepted = new Map<string, Accepted>()
+  #forgotten = 0
+
   constructor(
     private readonly units: Units,
     private readonly apiKeys: ApiKeyPort,
@@ -25,14 +40,45 @@ export class Authentication {
     if (parsed === undefined) throw denied()
     const { claims, secretHash } = parsed
     if (claims.issuedAt < this.notBefore) throw denied()
+    const hash = bytesToHex(secretHash)
+    const remembered = this.#remembered(hash)
+    if (remembered !== undefined) {
+      if (this.#expired(remembered.expiresAt)) throw denied()
+      return remembered.caller
+    }
+    const forgotten = this.#forgotten
     const known = await this.units.run((uow) => uow.apiKeys.byId(claims.apiKeyId))
     if (known !== undefined) {
       const matches = equalBytes(known.secretHash, secretHash) && known.userId === claims.userId
       if (!matches || this.#expired(known.expiresAt)) throw denied()
-      return { userId: known.userId, apiKeyId: known.apiKeyId }
+      const caller = { userId: known.userId, apiKeyId: known.apiKeyId }
+      // Not if a key was revoked here while the database was asked.
+      if (forgotten === this.#forgotten) this.#remember(hash, caller, known.expiresAt)
+      return caller
     }
     await this.#recover(text, claims, secretHash)
     return { userId: claims.userId, apiKeyId: claims.apiKeyId }
+  }
+
+  /** To be called once a key is revoked or a user deleted: here, both count at once. */
+  forget(): void {
+    this.#forgotten++
+    this.#accepted.clear()
+  }
+
+  #remembered(hash: string): Accepted | undefined {
+    const accepted = this.#accepted.get(hash)
+    if (accepted === undefined) return undefined
+    const age = this.clock.now() - accepted.at
+    if (age >= 0 && age < REMEMBERED_MS) return accepted
+    this.#accepted.delete(hash)
+    return undefined
+  }
+
+  #remember(hash: string, caller: Caller, expiresAt: number | null): void {
+    const [first] = this.#accepted.keys()
+    if (this.#accepted.size >= REMEMBERED && first !== undefined) this.#accepted.delete(first)
+    this.#accepted.set(hash, { caller, expiresAt, at: this.clock.now() })
   }
 
   async #recover(text: string, claims: ApiKeyClaims, secretHash: Uint8Array): Promise<void> {

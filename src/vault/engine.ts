@@ -1,24 +1,185 @@
 import {
+  decodeKeyShare,
+  decodePairSetup,
+  encodeKeyShare,
+  encodePairSetup,
   runKeygen,
   runSignBatch,
-  type KeygenRun,
-  type KeyShare,
+  wipe,
+  type AbortCode,
+  type Identity,
+  type PairSetup,
+  type PartyIndex,
+  type Quorum,
+  type RoomLink,
+  type SetupCache,
+  type Signable,
   type Signature,
-  type SignBatchRun,
   type Suite,
 } from '@vertex/mpc'
+import { limits } from './limits.js'
+import type { StoredSetup } from './ports.js'
 
 /**
- * Where protocol runs are computed: here, in the thread that asks. Everything else only knows these two functions, so
- * that the work can move to other threads.
+ * Where protocol runs are computed: in this thread or in others. Everything else knows these functions only. Secrets go
+ * in and out encoded, so that they can change threads; whoever is given one owns it and overwrites it.
  */
 export interface Engine {
-  keygen(run: Omit<KeygenRun, 'suite'>): Promise<KeyShare>
-  /** One signature is a batch of one. */
-  sign(run: Omit<SignBatchRun, 'suite'>): Promise<Signature[]>
+  /** How many runs it takes at one time. */
+  readonly capacity: number
+  keygen(work: KeygenWork): Promise<MadeKey>
+  /** One signature is a batch of one. The work's record and setups are the engine's from here on. */
+  sign(work: SignWork): Promise<Signature[]>
 }
 
+interface Work {
+  /** The joined room. */
+  readonly link: RoomLink
+  /** The room's 16 bytes. */
+  readonly room: Uint8Array
+  readonly setups: RunSetups
+}
+
+export interface SignWork extends Work {
+  /** An encoded KeyShare. */
+  readonly record: Uint8Array
+  readonly batch: readonly Signable[]
+}
+
+export interface KeygenWork extends Work {
+  readonly quorum: Quorum
+  /** Stays the caller's. */
+  readonly identity: Identity
+  readonly keygenIds: readonly Uint8Array[]
+  /** Makes the share durable, and overwrites its record. */
+  keep(made: MadeShare): Promise<void>
+}
+
+/** What everybody may know of a new key. */
+export interface MadeKey {
+  readonly publicKey: Uint8Array
+  readonly chainCode: Uint8Array
+}
+
+export interface MadeShare extends MadeKey {
+  readonly index: PartyIndex
+  readonly epoch: number
+  readonly quorum: Quorum
+  /** An encoded KeyShare. */
+  readonly record: Uint8Array
+}
+
+/** The OT setups of one run, as the vault lends them. */
+export interface RunSetups {
+  /** Encoded PairSetups by peer. */
+  readonly known: ReadonlyMap<PartyIndex, Uint8Array>
+  readonly life: Lifeline
+  /** As in SetupCache. Overwrites the record. */
+  save(peer: PartyIndex, setup: StoredSetup): Promise<void>
+  /** As in SetupCache. */
+  retire(setupId: Uint8Array, peer: PartyIndex, code: AbortCode, blamed: boolean): Promise<boolean>
+  /** Told of a setup that cannot be decoded. */
+  unreadable(peer: PartyIndex): void
+}
+
+/**
+ * Whether a run may go on: one flag in memory that all threads share, so that the thread which computes the run reads
+ * it right before each piece of work without asking anybody.
+ */
+export class Lifeline {
+  readonly #flag: Int32Array
+
+  constructor(readonly memory = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT)) {
+    this.#flag = new Int32Array(memory)
+  }
+
+  /** For ever. */
+  cut(): void {
+    Atomics.store(this.#flag, 0, 1)
+  }
+
+  get isCut(): boolean {
+    return Atomics.load(this.#flag, 0) !== 0
+  }
+}
+
+/** Computes where it is called. */
 export const localEngine = (suite: Suite): Engine => ({
-  keygen: (run) => runKeygen({ ...run, suite }),
-  sign: (run) => runSignBatch({ ...run, suite }),
+  capacity: limits.runs,
+  async keygen({ setups, ...run }) {
+    const lent = new LentSetups(setups)
+    try {
+      const { publicKey, chainCode } = await runKeygen({
+        ...run,
+        suite,
+        setups: lent,
+        keep: (share) => {
+          const { index, epoch, quorum, publicKey, chainCode } = share
+          const record = encodeKeyShare(share)
+          return run.keep({ index, epoch, quorum, publicKey, chainCode, record })
+        },
+      })
+      return { publicKey, chainCode }
+    } finally {
+      lent.wipe()
+    }
+  },
+  async sign({ record, setups, ...run }) {
+    const lent = new LentSetups(setups)
+    try {
+      const share = decodeKeyShare(suite, record)
+      return await runSignBatch({ ...run, suite, share, setups: lent })
+    } finally {
+      wipe(record)
+      lent.wipe()
+      run.link.leave()
+    }
+  },
 })
+
+/** A run's setup cache on what the vault lends; overwrites what it was lent. */
+class LentSetups implements SetupCache {
+  readonly #lender: RunSetups
+  readonly #held: PairSetup[] = []
+
+  constructor(lender: RunSetups) {
+    this.#lender = lender
+  }
+
+  load(peer: PartyIndex): Promise<PairSetup | undefined> {
+    const record = this.#lender.known.get(peer)
+    const setup = record === undefined ? undefined : this.#decode(peer, record)
+    return Promise.resolve(setup)
+  }
+
+  save(peer: PartyIndex, setup: PairSetup): Promise<void> {
+    this.#held.push(setup)
+    return this.#lender.save(peer, { setupId: setup.id, record: encodePairSetup(setup) })
+  }
+
+  retire(setupId: Uint8Array, peer: PartyIndex, code: AbortCode, blamed: boolean) {
+    return this.#lender.retire(setupId, peer, code, blamed)
+  }
+
+  alive(): boolean {
+    return !this.#lender.life.isCut
+  }
+
+  wipe(): void {
+    for (const record of this.#lender.known.values()) wipe(record)
+    for (const setup of this.#held) setup.wipe()
+  }
+
+  /** A cache that cannot be read is as good as none: the parties make a new setup. */
+  #decode(peer: PartyIndex, record: Uint8Array): PairSetup | undefined {
+    try {
+      const setup = decodePairSetup(record)
+      this.#held.push(setup)
+      if (setup.peer === peer) return setup
+    } catch {
+      // told below
+    }
+    this.#lender.unreadable(peer)
+    return undefined
+  }
+}

@@ -1,5 +1,5 @@
-export { localEngine } from './engine.js'
-export type { Engine } from './engine.js'
+export { Lifeline, localEngine } from './engine.js'
+export type { Engine, KeygenWork, MadeKey, MadeShare, RunSetups, SignWork } from './engine.js'
 export { VaultError, vaultErrorTypes } from './errors.js'
 export type { VaultErrorDetails, VaultErrorType } from './errors.js'
 export type {

@@ -1,16 +1,14 @@
 import {
   bytesToHex,
   checkKeygenId,
-  encodeKeyShare,
   equalBytes,
   KEYGEN_ID_BYTES,
   ProtocolAbort,
   quorum,
   wipe,
-  type KeyShare,
   type Quorum,
 } from '@vertex/mpc'
-import type { Engine } from './engine.js'
+import type { Engine, MadeKey, MadeShare } from './engine.js'
 import { deletedMeanwhile, VaultError } from './errors.js'
 import type { Caller, IdentityContext, KeygenRequest, VaultIdentityInfo } from './facade.js'
 import { badRequest, newShareId, parseHex } from './ids.js'
@@ -54,7 +52,7 @@ export class Keygen {
     if (others.some((id) => equalBytes(id, found.pending.keygenId)))
       throw badRequest("others_keygen_ids contains this vault's own keygen_id")
     const { keyId } = found.pending
-    const share = await this.runs.within(caller.userId, keygenSubject(keyId), async (run) => {
+    const key = await this.runs.within(caller.userId, keygenSubject(keyId), async (run) => {
       const pending = await this.units.run((uow) => uow.pendingKeys.find(caller.userId, keyId))
       if (pending === undefined) throw alreadyDone()
       try {
@@ -66,8 +64,8 @@ export class Keygen {
     })
     this.log({ event: 'key_generated', user_id: caller.userId, key_id: keyId })
     return {
-      pubkey: bytesToHex(share.publicKey),
-      chainCode: bytesToHex(share.chainCode),
+      pubkey: bytesToHex(key.publicKey),
+      chainCode: bytesToHex(key.chainCode),
       vaultIdentity: await this.notExists.identityInfo(),
     }
   }
@@ -78,13 +76,13 @@ export class Keygen {
     pending: PendingKey,
     agreed: Quorum,
     others: readonly Uint8Array[],
-  ): Promise<KeyShare> {
+  ): Promise<MadeKey> {
     const { userId, keygenId, identitySecret } = pending
     const shareId = newShareId()
     const kept = { share: false }
     try {
       const link = await this.rooms.join(run, place, keygenId)
-      const share = await this.engine.keygen({
+      const key = await this.engine.keygen({
         link,
         room: place.room,
         quorum: agreed,
@@ -94,12 +92,12 @@ export class Keygen {
           await this.#keep(pending, shareId, made)
           kept.share = true
         },
-        setups: this.setups.cacheFor({ shareId, run }),
+        setups: this.setups.forRun({ shareId, run }),
       })
       const confirmedAt = this.clock.now()
       if (!(await this.units.run((uow) => uow.shares.confirm(userId, shareId, confirmedAt))))
         throw deletedMeanwhile()
-      return share
+      return key
     } catch (e) {
       if (e instanceof ProtocolAbort) {
         const { code, round } = e
@@ -115,9 +113,9 @@ export class Keygen {
   }
 
   /** The share and its handle take the place of the pending key, at once or not at all. */
-  async #keep(pending: PendingKey, shareId: string, share: KeyShare): Promise<void> {
+  async #keep(pending: PendingKey, shareId: string, made: MadeShare): Promise<void> {
     const { userId, keyId, keygenId } = pending
-    const record = encodeKeyShare(share)
+    const { record, publicKey, index, epoch, quorum } = made
     const createdAt = this.clock.now()
     try {
       await this.units.run(async (uow) => {
@@ -128,11 +126,11 @@ export class Keygen {
           {
             shareId,
             userId,
-            publicKey: share.publicKey,
-            party: share.index,
-            epoch: share.epoch,
-            threshold: share.quorum.threshold,
-            parties: share.quorum.parties,
+            publicKey,
+            party: index,
+            epoch,
+            threshold: quorum.threshold,
+            parties: quorum.parties,
             keygenId,
             provenance: 'generated',
             createdAt,

@@ -18,8 +18,8 @@ export const limits = {
    * otherwise stand still until their deadline.
    */
   waitMs: 5_000,
-  /** Runs at one time in this process; one more is refused with `too_busy`. */
-  runs: 256,
+  /** Runs at one time for each thread that computes them; one more is refused with `too_busy`. */
+  runs: 128,
   /** Of those, by one user, those that wait for their share included: nobody takes the others' places. */
   runsPerUser: 64,
   /** Rooms of one user that wait to be used. */

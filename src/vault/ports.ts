@@ -80,6 +80,14 @@ export interface VaultStore {
    */
   run<T>(work: (uow: UnitOfWork) => Promise<T>): Promise<T>
   /**
+   * Everything that a signature with this key begins with, in one statement and of one moment, outside of any unit of
+   * work. Undefined when there is no such key with a share of this user, and on a database that may be behind: then a
+   * unit of work says which.
+   * @param since failed checks after this time count
+   * @throws StorageUnavailable, SealedValueInvalid for the share
+   */
+  readForSigning(userId: string, keyId: string, since: number): Promise<SigningRead | undefined>
+  /**
    * Resolves when the database is reachable, migrated, the primary, and could be written within the last second. Not
    * to be called inside a unit. @throws StorageUnavailable
    */
@@ -285,6 +293,19 @@ export interface StoredSetup {
   readonly setupId: Uint8Array
   /** An encoded PairSetup, opened. */
   readonly record: Uint8Array
+}
+
+/** What a signature needs to know. */
+export interface SigningRead {
+  readonly share: ShareRecord
+  /** The encoded KeyShare, opened. The caller wipes it. */
+  readonly record: Uint8Array
+  /** Those that are not retired, one at most for each peer. The caller wipes their records. */
+  readonly setups: readonly (StoredSetup & { readonly peer: number })[]
+  /** The peers whose setup does not open. */
+  readonly unreadable: readonly number[]
+  /** Failed checks of all peers together. */
+  readonly failures: number
 }
 
 /** Setups belong to a share id, which never comes from a client: the user was checked when the share was found. */

@@ -1,4 +1,5 @@
 import type { RoomLink } from '@vertex/mpc'
+import { Lifeline } from './engine.js'
 import { VaultError } from './errors.js'
 import { limits } from './limits.js'
 
@@ -7,19 +8,23 @@ export const keygenSubject = (keyId: string) => `key ${keyId}`
 
 /** One protocol run of this process: what it works on, and the way to end it from outside. */
 export class Run {
+  /** Cut when the run is ended from outside, for the thread that computes it. */
+  readonly life = new Lifeline()
   #link: RoomLink | undefined
   #killedBy: VaultError | undefined
 
-  /** @param subject the share's id, or {@link keygenSubject} */
-  constructor(readonly subject: string) {}
+  /**
+   * @param subject the share's id, or {@link keygenSubject}
+   * @param waited whether it had to wait for its turn
+   */
+  constructor(
+    readonly subject: string,
+    readonly waited: boolean,
+  ) {}
 
   /** Why the run was ended from outside; whatever it computed must not be answered. */
   get killedBy(): VaultError | undefined {
     return this.#killedBy
-  }
-
-  isKilled(): boolean {
-    return this.#killedBy !== undefined
   }
 
   /** @throws VaultError when the run was ended while it was joining */
@@ -34,6 +39,7 @@ export class Run {
   /** Ends the run: its room is left, so nothing more is sent. The first reason stays. */
   kill(reason: VaultError): void {
     this.#killedBy ??= reason
+    this.life.cut()
     this.#link?.leave()
   }
 
@@ -58,8 +64,17 @@ export class Runs {
   /** How many each user has, those that wait included. */
   readonly #users = new Map<string, number>()
   #count = 0
+  #kills = 0
   #closing: Promise<void> | undefined
   #idle: (() => void) | undefined
+
+  /** @param capacity how many there may be at one time, those that wait included */
+  constructor(private readonly capacity: number = limits.runs) {}
+
+  /** How often runs were killed: what was read before another count may have changed. */
+  get kills(): number {
+    return this.#kills
+  }
 
   /**
    * Runs `work` as soon as the subject has a free slot.
@@ -70,13 +85,13 @@ export class Runs {
     if (this.#closing !== undefined) throw stopping()
     const own = this.#users.get(userId) ?? 0
     if (own >= limits.runsPerUser) throw tooManyOfUser()
-    if (this.#count >= limits.runs)
+    if (this.#count >= this.capacity)
       throw new VaultError('too_busy', 'the server has as many runs as it can take; try again')
     this.#count++
     this.#users.set(userId, own + 1)
     try {
-      await this.#enter(subject)
-      const run = new Run(subject)
+      const waited = await this.#enter(subject)
+      const run = new Run(subject, waited)
       this.#running.add(run)
       try {
         const result = await work(run)
@@ -98,6 +113,7 @@ export class Runs {
 
   /** Ends all runs on a subject. */
   killAll(subject: string, reason: VaultError): void {
+    this.#kills++
     for (const run of this.#running) if (run.subject === subject) run.kill(reason)
   }
 
@@ -120,16 +136,18 @@ export class Runs {
     clearTimeout(timer)
   }
 
-  async #enter(name: string): Promise<void> {
+  /** Answers whether it had to wait. */
+  async #enter(name: string): Promise<boolean> {
     let subject = this.#subjects.get(name)
     if (subject === undefined) this.#subjects.set(name, (subject = { active: 0, waiting: [] }))
     if (subject.active < limits.runsPerShare) {
       subject.active++
-      return
+      return false
     }
     if (subject.waiting.length >= limits.waitingPerShare) throw tooMany()
     await waitTurn(subject)
     if (this.#closing !== undefined) throw stopping()
+    return true
   }
 
   #dropOf(userId: string): void {

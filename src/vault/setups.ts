@@ -1,18 +1,9 @@
-import {
-  bytesToHex,
-  decodePairSetup,
-  encodePairSetup,
-  equalBytes,
-  wipe,
-  type AbortCode,
-  type PairSetup,
-  type PartyIndex,
-  type SetupCache,
-} from '@vertex/mpc'
+import { bytesToHex, partyIndex, wipe, type AbortCode, type PartyIndex } from '@vertex/mpc'
+import type { RunSetups } from './engine.js'
 import { VaultError } from './errors.js'
 import { limits } from './limits.js'
 import type { VaultLog } from './log.js'
-import { SealedValueInvalid, type Clock, type StoredSetup, type UnitOfWork } from './ports.js'
+import type { Clock, ShareRecord, StoredSetup, UnitOfWork } from './ports.js'
 import type { Run } from './runs.js'
 import type { Units } from './units.js'
 
@@ -28,7 +19,7 @@ interface Retirement {
   wasDead?: boolean
 }
 
-/** What a run's setup cache must know of the run. */
+/** What is lent is lent to this run, of this share. */
 export interface SetupUse {
   readonly shareId: string
   readonly run: Run
@@ -44,9 +35,10 @@ export class Setups {
   readonly #dead = new Set<string>()
   /** Which runs use a setup, by hex id, and the other way round. */
   readonly #runs = new Map<string, Set<Run>>()
-  readonly #held = new Map<Run, PairSetup[]>()
+  readonly #held = new Map<Run, string[]>()
   readonly #unwritten = new Map<string, readonly Retirement[]>()
   readonly #writing = new Map<string, Promise<void>>()
+  #changes = 0
 
   constructor(
     private readonly units: Units,
@@ -54,26 +46,53 @@ export class Setups {
     private readonly log: VaultLog,
   ) {}
 
-  /** The cache that one run uses. */
-  cacheFor(use: SetupUse): SetupCache {
+  /** How often setups died or were buried: what was read before another count may have changed. */
+  get changes(): number {
+    return this.#changes
+  }
+
+  /**
+   * What one run is lent.
+   * @param stored setups as they were read; their records go along
+   */
+  forRun(
+    { shareId, run }: SetupUse,
+    stored: readonly (StoredSetup & { readonly peer: number })[] = [],
+  ): RunSetups {
+    const known = new Map<PartyIndex, Uint8Array>()
+    for (const { peer, setupId, record } of stored) {
+      const id = bytesToHex(setupId)
+      if (this.#dead.has(id)) wipe(record)
+      else {
+        this.#hold(id, run)
+        known.set(partyIndex(peer), record)
+      }
+    }
     return {
-      load: (peer) => this.#load(use, peer),
-      save: (peer, setup) => this.#save(use, peer, setup),
-      retire: (setupId, peer, code, blamed) => this.#retire(use, { setupId, peer, code, blamed }),
-      alive: (setupId) => this.#alive(use, setupId),
+      known,
+      life: run.life,
+      save: (peer, setup) => this.#save({ shareId, run }, peer, setup),
+      retire: (setupId, peer, code, blamed) =>
+        this.#retire({ shareId, run }, { setupId, peer, code, blamed }),
+      unreadable: (peer) => {
+        this.unreadable(shareId, peer)
+      },
     }
   }
 
-  /** At the end of a run: overwrites the setups it was given. */
+  /** At the end of a run. */
   release(run: Run): void {
-    for (const setup of this.#held.get(run) ?? []) {
-      const id = bytesToHex(setup.id)
+    for (const id of this.#held.get(run) ?? []) {
       const runs = this.#runs.get(id)
       runs?.delete(run)
       if (runs?.size === 0) this.#runs.delete(id)
-      setup.wipe()
     }
     this.#held.delete(run)
+  }
+
+  /** A cache that cannot be read is as good as none: the parties make a new setup. */
+  unreadable(shareId: string, peer: number): void {
+    this.log({ event: 'setup_unreadable', share_id: shareId, peer })
   }
 
   /**
@@ -93,61 +112,37 @@ export class Setups {
     }
   }
 
-  /** Whether this peer's failed checks have locked the share. */
-  async isLocked(uow: UnitOfWork, shareId: string, peer: number): Promise<boolean> {
-    const since = this.clock.now() - limits.failureWindowMs
-    return (await uow.failures.countSince(shareId, peer, since)) >= limits.failures
+  /** The peers whose failed checks have locked the share. */
+  lockedPeers({ shareId, party, parties }: ShareRecord): Promise<ReadonlySet<number>> {
+    return this.units.run(async (uow) => {
+      const peers = new Set<number>()
+      for (let peer = 1; peer <= parties; peer++)
+        if (peer !== party && (await this.#isLocked(uow, shareId, peer))) peers.add(peer)
+      return peers
+    })
   }
 
-  async #load({ shareId, run }: SetupUse, peer: PartyIndex): Promise<PairSetup | undefined> {
-    await this.settle(shareId)
-    const stored = await this.#read(shareId, peer)
-    if (stored === undefined || this.#dead.has(bytesToHex(stored.setupId))) return undefined
-    const setup = this.#decode(shareId, peer, stored)
-    if (setup !== undefined) this.#hold(setup, run)
-    return setup
+  /** Failed checks after this time count. */
+  failuresSince(): number {
+    return this.clock.now() - limits.failureWindowMs
   }
 
-  async #read(shareId: string, peer: PartyIndex): Promise<StoredSetup | undefined> {
+  async #isLocked(uow: UnitOfWork, shareId: string, peer: number): Promise<boolean> {
+    return (await uow.failures.countSince(shareId, peer, this.failuresSince())) >= limits.failures
+  }
+
+  async #save({ shareId, run }: SetupUse, peer: PartyIndex, setup: StoredSetup): Promise<void> {
     try {
-      return await this.units.run(async (uow) => {
-        // A run asks for the setups with all parties before it knows who has come; see #save for those locked out.
-        if (await this.isLocked(uow, shareId, peer)) return undefined
-        return uow.setups.load(shareId, peer)
-      })
-    } catch (e) {
-      if (!(e instanceof SealedValueInvalid)) throw e
-      this.log({ event: 'setup_unreadable', share_id: shareId, peer })
-      return undefined
-    }
-  }
-
-  /** A cache that cannot be read is as good as none: the parties make a new setup. */
-  #decode(shareId: string, peer: PartyIndex, stored: StoredSetup): PairSetup | undefined {
-    try {
-      const setup = decodePairSetup(stored.record)
-      if (setup.peer === peer && equalBytes(setup.id, stored.setupId)) return setup
-    } catch {
-      // told below
-    } finally {
-      wipe(stored.record)
-    }
-    this.log({ event: 'setup_unreadable', share_id: shareId, peer })
-    return undefined
-  }
-
-  async #save({ shareId, run }: SetupUse, peer: PartyIndex, setup: PairSetup): Promise<void> {
-    const record = encodePairSetup(setup)
-    try {
+      await this.settle(shareId)
       await this.units.run(async (uow) => {
         // Nothing is signed with a peer that is locked out, and signing begins with a setup.
-        if (await this.isLocked(uow, shareId, peer)) throw locked()
-        await uow.setups.save(shareId, peer, { setupId: setup.id, record }, this.clock.now())
+        if (await this.#isLocked(uow, shareId, peer)) throw locked()
+        await uow.setups.save(shareId, peer, setup, this.clock.now())
       })
     } finally {
-      wipe(record)
+      wipe(setup.record)
     }
-    this.#hold(setup, run)
+    this.#hold(bytesToHex(setup.setupId), run)
   }
 
   async #retire({ shareId, run }: SetupUse, failed: Omit<Retirement, 'at'>): Promise<boolean> {
@@ -155,6 +150,7 @@ export class Setups {
     const id = bytesToHex(setupId)
     // From here on, before anything is awaited, no message of any run on it leaves this process.
     this.#dead.add(id)
+    this.#changes++
     for (const other of this.#runs.get(id) ?? []) if (other !== run) other.kill(diedMeanwhile())
     const unwritten = this.#unwritten.get(shareId) ?? []
     const retirement: Retirement = { ...failed, setupId, at: this.clock.now() }
@@ -176,38 +172,32 @@ export class Setups {
     } catch (e) {
       for (const { peer, code } of retirements)
         this.log({ event: 'setup_retirement_unwritten', share_id: shareId, peer, code })
+      this.#killAllOf(shareId)
       if (e instanceof VaultError) throw e
-      throw new VaultError(
-        'storage_unavailable',
-        'the database refuses; try again',
-        {},
-        { cause: e },
-      )
+      throw unwritten(e)
     }
     const left = (this.#unwritten.get(shareId) ?? []).filter((r) => !retirements.includes(r))
     if (left.length > 0) this.#unwritten.set(shareId, left)
     else this.#unwritten.delete(shareId)
     for (const { peer, setupId, code } of retirements) {
       this.#dead.delete(bytesToHex(setupId))
+      this.#changes++
       this.log({ event: 'setup_retired', share_id: shareId, peer, code })
     }
   }
 
-  async #alive({ shareId, run }: SetupUse, setupId: Uint8Array): Promise<boolean> {
-    if (run.isKilled() || this.#unwritten.has(shareId)) return false
-    if (!(await this.units.run((uow) => uow.setups.isAlive(setupId)))) return false
-    // It may have died while the database was asked.
-    return !this.#dead.has(bytesToHex(setupId)) && !run.isKilled()
+  /** As long as a retirement is not on disk, no run of the share sends anything. */
+  #killAllOf(shareId: string): void {
+    for (const run of this.#held.keys()) if (run.subject === shareId) run.kill(unwritten())
   }
 
-  #hold(setup: PairSetup, run: Run): void {
-    const id = bytesToHex(setup.id)
+  #hold(id: string, run: Run): void {
     const runs = this.#runs.get(id)
     if (runs === undefined) this.#runs.set(id, new Set([run]))
     else runs.add(run)
     const held = this.#held.get(run)
-    if (held === undefined) this.#held.set(run, [setup])
-    else held.push(setup)
+    if (held === undefined) this.#held.set(run, [id])
+    else held.push(id)
   }
 }
 
@@ -216,6 +206,9 @@ export const locked = () =>
     'key_locked',
     'too many failed checks by the other party within 24 hours; the key is locked until they are older',
   )
+
+const unwritten = (cause?: unknown) =>
+  new VaultError('storage_unavailable', 'the database refuses; try again', {}, { cause })
 
 const diedMeanwhile = () =>
   new VaultError(

@@ -1,26 +1,23 @@
 import {
   bytesToHex,
-  decodeKeyShare,
   digestOf,
   encodeDer,
   hashAlgos,
   ProtocolAbort,
-  wipe,
   type HashAlgo,
-  type KeyShare,
   type Signable,
   type Signature,
-  type Suite,
 } from '@vertex/mpc'
 import type { Engine } from './engine.js'
 import { deletedMeanwhile, VaultError } from './errors.js'
 import type { BatchEntry, Caller, IdentityContext, SignatureHex, SignRequest } from './facade.js'
-import { badRequest, parseHex } from './ids.js'
+import { badRequest, parseHex, parseUuid } from './ids.js'
 import { parsePath, type Keys } from './key.js'
 import { limits } from './limits.js'
 import type { VaultLog } from './log.js'
 import type { NotExists } from './not-exists.js'
-import type { Clock, KeyRecord } from './ports.js'
+import type { Clock, SigningRead } from './ports.js'
+import { Reading } from './reading.js'
 import type { Place, RoomAccess } from './rooms.js'
 import { asRunError } from './run-errors.js'
 import type { Run, Runs } from './runs.js'
@@ -42,7 +39,6 @@ export class Signing {
     private readonly runs: Runs,
     private readonly setups: Setups,
     private readonly engine: Engine,
-    private readonly suite: Suite,
     private readonly notExists: NotExists,
     private readonly clock: Clock,
     private readonly log: VaultLog,
@@ -97,20 +93,30 @@ export class Signing {
     deadline: number,
   ): Promise<SignatureHex[]> {
     const job = this.#parse(requests, deadline)
-    const key = await this.keys.findReady(caller, requests[0]!.keyId, context)
-    const signatures = await this.runs.within(caller.userId, key.share.shareId, async (run) => {
-      try {
-        return await this.#run(run, caller, key, job, context)
-      } finally {
-        this.setups.release(run)
-      }
-    })
-    return signatures.map(({ r, s, v }) => ({
-      r: bytesToHex(r),
-      s: bytesToHex(s),
-      v,
-      der: bytesToHex(encodeDer(r, s)),
-    }))
+    const keyId = parseUuid('key_id', requests[0]!.keyId)
+    const reading = new Reading(
+      () => this.#read(caller, keyId, context),
+      () => this.runs.kills + this.setups.changes,
+    )
+    try {
+      const { shareId } = (await reading.begin()).share
+      const signatures = await this.runs.within(caller.userId, shareId, async (run) => {
+        try {
+          await this.setups.settle(shareId)
+          return await this.#run(run, job, await reading.current(run.waited))
+        } finally {
+          this.setups.release(run)
+        }
+      })
+      return signatures.map(({ r, s, v }) => ({
+        r: bytesToHex(r),
+        s: bytesToHex(s),
+        v,
+        der: bytesToHex(encodeDer(r, s)),
+      }))
+    } finally {
+      reading.end()
+    }
   }
 
   #parse(requests: readonly SignRequest[], deadline: number): Job {
@@ -125,21 +131,18 @@ export class Signing {
     return { place, batch: requests.map(parseSignable) }
   }
 
-  async #run(
-    run: Run,
-    caller: Caller,
-    key: KeyRecord,
-    { place, batch }: Job,
-    context: IdentityContext,
-  ): Promise<Signature[]> {
-    const { shareId, userId, confirmedAt, keygenId } = key.share
-    await this.setups.settle(shareId)
-    const share = await this.#open(key, caller, context)
+  async #run(run: Run, { place, batch }: Job, read: SigningRead): Promise<Signature[]> {
+    const { shareId, userId, confirmedAt, keygenId } = read.share
+    const usable = await this.#usableSetups(read)
     try {
       const link = await this.rooms.join(run, place, keygenId)
-      const setups = this.setups.cacheFor({ shareId, run })
-      const { room } = place
-      const signatures = await this.engine.sign({ link, room, share, batch, setups })
+      const signatures = await this.engine.sign({
+        link,
+        room: place.room,
+        record: read.record,
+        batch,
+        setups: this.setups.forRun({ shareId, run }, usable),
+      })
       // The others proved their identity keys, and their shares with the signatures.
       if (confirmedAt === null) {
         const at = this.clock.now()
@@ -154,22 +157,26 @@ export class Signing {
     }
   }
 
-  /** Opens the share, unless so many peers are locked out that no quorum is left. */
-  async #open(key: KeyRecord, caller: Caller, context: IdentityContext): Promise<KeyShare> {
-    const { shareId, userId, party, parties, threshold } = key.share
-    const record = await this.units.run(async (uow) => {
-      let usable = 1
-      for (let peer = 1; peer <= parties; peer++)
-        if (peer !== party && !(await this.setups.isLocked(uow, shareId, peer))) usable++
-      if (usable < threshold) throw locked()
-      return uow.shares.open(userId, shareId)
-    })
-    if (record === undefined) throw await this.notExists.error(caller, key.handle.keyId, context)
-    try {
-      return decodeKeyShare(this.suite, record)
-    } finally {
-      wipe(record)
-    }
+  /** All that a signature needs to know, in one read. */
+  async #read(caller: Caller, keyId: string, context: IdentityContext): Promise<SigningRead> {
+    const read = () => this.units.readForSigning(caller.userId, keyId, this.setups.failuresSince())
+    const found = await read()
+    if (found !== undefined) return found
+    // This says why; or the key has come meanwhile.
+    await this.keys.findReady(caller, keyId, context)
+    const late = await read()
+    if (late === undefined) throw await this.notExists.error(caller, keyId, context)
+    return late
+  }
+
+  /** The setups with those who are not locked out. @throws VaultError `key_locked` when they are no quorum */
+  async #usableSetups({ share, setups, unreadable, failures }: SigningRead) {
+    for (const peer of unreadable) this.setups.unreadable(share.shareId, peer)
+    // Nobody alone can have failed more checks than all together.
+    if (failures < limits.failures) return setups
+    const lockedOut = await this.setups.lockedPeers(share)
+    if (share.parties - lockedOut.size < share.threshold) throw locked()
+    return setups.filter(({ peer }) => !lockedOut.has(peer))
   }
 }
 

@@ -1,5 +1,11 @@
 import { deletedMeanwhile, denied, VaultError } from './errors.js'
-import { StorageUnavailable, StoreConflict, type UnitOfWork, type VaultStore } from './ports.js'
+import {
+  StorageUnavailable,
+  StoreConflict,
+  type SigningRead,
+  type UnitOfWork,
+  type VaultStore,
+} from './ports.js'
 
 /** How often a unit is tried again after it lost a race for something unique. */
 const RACES = 3
@@ -32,6 +38,19 @@ export class Units {
       } catch (e) {
         if (!(e instanceof StoreConflict) || race === RACES) throw e
       }
+    }
+  }
+
+  /** As `VaultStore.readForSigning`. @throws VaultError `storage_unavailable` */
+  async readForSigning(
+    userId: string,
+    keyId: string,
+    since: number,
+  ): Promise<SigningRead | undefined> {
+    try {
+      return await this.store.readForSigning(userId, keyId, since)
+    } catch (e) {
+      throw asVaultError(e)
     }
   }
 

@@ -1,4 +1,5 @@
 import { equalBytes, MAX_PARTIES } from '@vertex/mpc'
+import type { Authentication } from './authentication.js'
 import { VaultError } from './errors.js'
 import type { CreateUserRequest, DeleteTombstoneRequest } from './facade.js'
 import { newUuid, parseHex, parseUuid } from './ids.js'
@@ -15,6 +16,7 @@ export class Users {
   constructor(
     private readonly units: Units,
     private readonly apiKeys: ApiKeyPort,
+    private readonly authentication: Authentication,
     private readonly clock: Clock,
     private readonly log: VaultLog,
   ) {}
@@ -76,7 +78,7 @@ export class Users {
     const own = parsed?.claims.userId === userId
     const tagged = own && this.apiKeys.verifyTag(request.apiKey)
     const apiKeyId = parsed?.claims.apiKeyId ?? ''
-    await this.units.run(async (uow) => {
+    const revoking = this.units.run(async (uow) => {
       const userKnown = (await uow.users.byId(userId)) !== undefined
       if (!userKnown && !tagged) throw noSuchUser()
       if (parsed === undefined || !own) throw noSuchApiKey()
@@ -88,6 +90,10 @@ export class Users {
           : known.userId === userId && equalBytes(known.secretHash, parsed.secretHash)
       if (!matches) throw noSuchApiKey()
       await uow.apiKeys.revoke(userId, apiKeyId, this.clock.now())
+    })
+    // Also when it failed: a commit that broke off may have happened.
+    await revoking.finally(() => {
+      this.authentication.forget()
     })
     this.log({ event: 'api_key_revoked', user_id: userId, api_key_id: apiKeyId })
   }
@@ -102,6 +108,8 @@ export class Users {
       if (e instanceof StoreConflict && e.conflict === 'user_has_keys')
         throw new VaultError('user_has_associated_keys', 'delete the key shares of this user first')
       throw e
+    } finally {
+      this.authentication.forget()
     }
     this.log({ event: 'user_deleted', user_id: userId })
   }

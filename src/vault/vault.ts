@@ -68,17 +68,17 @@ export async function openVault(parts: VaultParts): Promise<Vault> {
   await checkSecrets(store, clock, backup.seal.mode, vaultName, parts.secrets)
 
   const units = new Units(store)
-  const runs = new Runs()
+  const engine = parts.engine ?? localEngine(suite)
+  const runs = new Runs(engine.capacity)
   const setups = new Setups(units, clock, log)
   const notExists = new NotExists(units, backup.identity, vaultName)
   const keys = new Keys(units, suite, notExists, runs, clock, log)
   const quota = new RoomQuota(clock, parts.roomLifetimeMs)
   const roomAccess = new RoomAccess(rooms, quota, clock, parts.runDeadlineMs, parts.relayAllow)
-  const engine = parts.engine ?? localEngine(suite)
   const hourly = (what: string, most: number) => new HourlyLimit(what, most, clock)
 
   const authentication = new Authentication(units, apiKeys, clock, log, parts.apiKeysNotBefore)
-  const users = new Users(units, apiKeys, clock, log)
+  const users = new Users(units, apiKeys, authentication, clock, log)
   const creating = new Create(
     units,
     suite,
@@ -88,18 +88,7 @@ export async function openVault(parts: VaultParts): Promise<Vault> {
     log,
   )
   const keygen = new Keygen(units, keys, roomAccess, runs, setups, engine, notExists, clock, log)
-  const signing = new Signing(
-    units,
-    keys,
-    roomAccess,
-    runs,
-    setups,
-    engine,
-    suite,
-    notExists,
-    clock,
-    log,
-  )
+  const signing = new Signing(units, keys, roomAccess, runs, setups, engine, notExists, clock, log)
   const backups = new Backups(
     units,
     keys,

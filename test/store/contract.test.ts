@@ -459,6 +459,47 @@ describe.each(engines)('the store on $name', (engine) => {
         })
       })
 
+      it('are read for a signature with the share and the count of failures, of one moment', async () => {
+        const { user, share, handle, record } = await insertKey(store)
+        const { shareId } = share
+        const read = (keyId = handle.keyId, userId = user.userId) =>
+          store.readForSigning(userId, keyId, 100)
+        expect(await read()).toEqual({ share, record, setups: [], unreadable: [], failures: 0 })
+        const [old, current, dead] = [aSetup(), aSetup(), aSetup()]
+        await store.run(async ({ setups, failures, shares }) => {
+          await setups.save(shareId, 1, old, 10)
+          await setups.save(shareId, 1, current, 20)
+          await setups.save(shareId, 3, dead, 30)
+          await setups.retire(shareId, 3, dead.setupId, 40)
+          for (const at of [99, 100, 101, 102]) await failures.add(shareId, at % 2, at)
+          await shares.confirm(user.userId, shareId, 50)
+        })
+        expect(await read()).toEqual({
+          share: { ...share, confirmedAt: 50 },
+          record,
+          setups: [{ peer: 1, ...current }],
+          unreadable: [],
+          failures: 2,
+        })
+        expect(await read(id())).toBeUndefined()
+        expect(await read('\0')).toBeUndefined()
+        expect(await read(handle.keyId, id())).toBeUndefined()
+      })
+
+      it('are not read for a signature from inside a unit that may still be undone', async () => {
+        const { user, share, handle } = await insertKey(store)
+        const setup = aSetup()
+        let read: ReturnType<typeof store.readForSigning> | undefined
+        const undone = store.run(async ({ setups }) => {
+          await setups.save(share.shareId, 1, setup, 10)
+          read = store.readForSigning(user.userId, handle.keyId, 0)
+          await setups.load(share.shareId, 1)
+          throw new Error('undone')
+        })
+        await expect(undone).rejects.toThrow('undone')
+        expect(await read).toMatchObject({ setups: [] })
+      })
+
       it('need a share', async () => {
         const { user, share, handle } = await insertKey(store)
         await store.run(async ({ handles, shares }) => {

@@ -51,9 +51,37 @@ describe('an API key', () => {
     const world = await openWorld()
     const { apiKey } = await world.newCaller()
     world.store.refuse = () => true
+    world.time.now += 5000
     await expect(world.vault.authenticate(apiKey)).rejects.toMatchObject({
       errType: 'storage_unavailable',
     })
+  })
+
+  it('is looked up once in five seconds; what another server revokes counts after them', async () => {
+    const world = await openWorld()
+    const { apiKey, userId, apiKeyId } = await world.newCaller()
+    let units = 0
+    world.store.refuse = () => {
+      units++
+      return false
+    }
+    await world.store.run((uow) => uow.apiKeys.revoke(userId, apiKeyId, world.time.now))
+    units = 0
+    world.time.now += 4999
+    await expect(world.vault.authenticate(apiKey)).resolves.toEqual({ userId, apiKeyId })
+    expect(units).toBe(0)
+    world.time.now += 1
+    await expect(world.vault.authenticate(apiKey)).rejects.toMatchObject(denied)
+  })
+
+  it('that was revoked while it was looked up is not remembered', async () => {
+    const world = await openWorld()
+    const { apiKey, userId } = await world.newCaller()
+    world.time.now += 5000
+    const lookUp = world.vault.authenticate(apiKey)
+    const revoked = world.vault.revokeApiKey({ apiKey, userId })
+    await Promise.allSettled([lookUp, revoked])
+    await expect(world.vault.authenticate(apiKey)).rejects.toMatchObject(denied)
   })
 })
 

@@ -240,6 +240,10 @@ function faulty(store: VaultStore): FaultyStore {
       wrapped.afterCommit?.()
       return result
     },
+    async readForSigning(userId, keyId, since) {
+      if (wrapped.refuse?.() === true) throw new StorageUnavailable()
+      return store.readForSigning(userId, keyId, since)
+    },
     check: () =>
       wrapped.refuse?.() === true ? Promise.reject(new StorageUnavailable()) : store.check(),
     close: () => store.close(),
