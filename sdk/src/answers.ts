@@ -2,6 +2,7 @@ import { bytesToHex, checkKeygenId, hexToBytes, vaultIdentityFingerprint } from 
 import { VertexError } from './errors.js'
 import { backupOf, type Backup, type PinnedIdentity } from './record.js'
 import type { Http, HttpRequest } from './http.js'
+import { errorOf } from './wire-error.js'
 
 /** Who a vault says it is, and with which database. */
 export interface VaultIdentity extends PinnedIdentity {
@@ -37,6 +38,18 @@ export class Answers {
 
   async sign(request: HttpRequest): Promise<void> {
     await this.#ask('POST', '/ecdsa/sign', request)
+  }
+
+  /** @throws VertexError also when one of the `count` entries of the answer is an error */
+  async batchSign(request: HttpRequest, count: number): Promise<void> {
+    const entries = await this.http.json('POST', '/ecdsa/batch-sign', request)
+    if (!Array.isArray(entries) || entries.length !== count) throw unexpected()
+    for (const entry of entries as readonly unknown[]) {
+      if (typeof entry !== 'object' || entry === null) throw unexpected()
+      if ('Error' in entry)
+        throw errorOf({ status: 200, headers: {}, text: JSON.stringify(entry.Error) })
+      if (!('Signature' in entry)) throw unexpected()
+    }
   }
 
   /** The key behind a handle: undefined members while it has no share. */

@@ -10,7 +10,7 @@ export {
 export { EcdsaKey, type AtVertex } from './key.js'
 export type { Backup } from './record.js'
 export type { VerifiedBackup } from './backups.js'
-export type { SignRequest, Signature } from './signing.js'
+export type { SignOptions, SignRequest, Signature, ToSign } from './signing.js'
 export type { Listener, VertexEvents } from './events.js'
 export type { Fetch } from './exchange.js'
 export type { WebSocketConstructor, WebSocketLike } from './relay.js'

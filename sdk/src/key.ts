@@ -11,8 +11,10 @@ import {
   joinSign,
   sign,
   type Clients,
+  type SignOptions,
   type SignRequest,
   type Signature,
+  type ToSign,
 } from './signing.js'
 import type { VertexClient } from './vertex-client.js'
 
@@ -80,10 +82,22 @@ export class EcdsaKey {
    * @throws VertexError and its subclasses
    */
   async sign(request: SignRequest): Promise<Signature> {
-    const deadlineMs = request.deadlineMs ?? this.#context.deadlineMs
+    const [signature] = await this.signBatch([request], request)
+    return signature!
+  }
+
+  /**
+   * Signs many messages, up to 32 in one run, which costs far less than signing each by itself; longer lists are
+   * signed in several runs, one after the other. Recovers a lost share as `sign` does. All or none: when a run fails,
+   * no signature is returned, also of runs before it.
+   * @returns the signatures in the order of the messages
+   * @throws VertexError and its subclasses
+   */
+  async signBatch(messages: readonly ToSign[], options: SignOptions = {}): Promise<Signature[]> {
+    const { vertices, signal, deadlineMs = this.#context.deadlineMs } = options
     try {
-      return await withDeadline(deadlineMs, request.signal, (deadline) =>
-        sign(this.#context, this.#clients, this.#live, request, deadline),
+      return await withDeadline(deadlineMs, signal, (deadline) =>
+        sign(this.#context, this.#clients, this.#live, messages, vertices, deadline),
       )
     } finally {
       await this.#refresh()

@@ -3,10 +3,12 @@ import {
   encodeDer,
   hashAlgos,
   bytesToHex,
+  MAX_BATCH,
   parseRoomUuid,
-  runSign,
+  runSignBatch,
   type HashAlgo,
   type KeyShare,
+  type RoomLink,
 } from '@vertex/mpc'
 import { randomBytes } from '@noble/hashes/utils.js'
 import type { Context } from './context.js'
@@ -28,7 +30,7 @@ import { bothSides, CallFailed } from './two-sided.js'
 import type { VertexClient } from './vertex-client.js'
 
 /** What is to be signed. */
-export interface SignRequest {
+export interface ToSign {
   readonly message: Uint8Array
   /** How the message becomes 32 bytes; with `none` it is these 32 bytes. */
   readonly hashAlgo: HashAlgo
@@ -36,12 +38,18 @@ export interface SignRequest {
   readonly derivationPath?: readonly number[]
   /** Opaque bytes for the Vertex, up to its limits. */
   readonly extraData?: Uint8Array
+}
+
+/** With whom, and how long. */
+export interface SignOptions {
   /** The urls of the Vertices that sign with this party; as many as the threshold needs, in their order, if absent. */
   readonly vertices?: readonly string[]
   readonly signal?: AbortSignal
   /** Milliseconds for everything, recovery included; the client's `deadlineMs` if absent. */
   readonly deadlineMs?: number
 }
+
+export interface SignRequest extends ToSign, SignOptions {}
 
 /** A signature that was verified under the pinned key (its child at the path). */
 export interface Signature {
@@ -58,29 +66,48 @@ export interface Signature {
 /** The Vertices of a key, by their place in its record; undefined where this client has no access to one. */
 export type Clients = readonly (VertexClient | undefined)[]
 
-/** What a run signs, checked. */
+/** One message of a run, checked. */
 interface Work {
   readonly digest: Uint8Array
   readonly path: readonly number[]
   readonly body: Readonly<Record<string, unknown>>
 }
 
-/** Signs; a share that the Vertex has lost is recovered on the way. @throws VertexError */
+/**
+ * Signs all of it, in as few runs as limits allow; a share that the Vertex has lost is recovered on the way.
+ * @returns the signatures in the order of the messages
+ * @throws VertexError
+ */
 export async function sign(
   context: Context,
   clients: Clients,
   key: LiveKey,
-  request: SignRequest,
+  messages: readonly ToSign[],
+  vertices: readonly string[] | undefined,
   deadline: Deadline,
-): Promise<Signature> {
-  const work = workOf(request)
+): Promise<Signature[]> {
+  const signatures: Signature[] = []
+  for (const batch of inBatches(messages.map(workOf)))
+    signatures.push(...(await signTogether(context, clients, key, batch, vertices, deadline)))
+  return signatures
+}
+
+/** Signs one batch in one run. */
+async function signTogether(
+  context: Context,
+  clients: Clients,
+  key: LiveKey,
+  batch: readonly Work[],
+  vertices: readonly string[] | undefined,
+  deadline: Deadline,
+): Promise<Signature[]> {
   const recovered = new Set<number>()
   for (;;) {
     try {
       return await key.runs.within(deadline.signal, async () => {
         const record = await key.record()
-        const signers = signersOf(record, clients, request.vertices)
-        return attempt(context, clients, key, record, signers, work, deadline)
+        const signers = signersOf(record, clients, vertices)
+        return attempt(context, clients, key, record, signers, batch, deadline)
       })
     } catch (error) {
       if (!(error instanceof MissedKeyError)) throw error
@@ -103,12 +130,12 @@ export async function joinSign(
   request: SignRequest,
   deadline: Deadline,
 ): Promise<Signature> {
-  const work = workOf(request)
+  const batch = [workOf(request)]
   const record = await key.record()
   const share = key.share(context.suite, record)
-  const side = ownSide(context, key, record, share, roomUuid, work, () => undefined)
+  const side = ownSide(context, key, record, share, roomUuid, batch, () => undefined)
   const { result } = await bothSides(deadline, side.join, side.run, [])
-  return result
+  return result[0]!
 }
 
 class MissedKeyError extends Error {
@@ -125,9 +152,9 @@ async function attempt(
   key: LiveKey,
   record: KeyRecord,
   signers: readonly number[],
-  work: Work,
+  batch: readonly Work[],
   deadline: Deadline,
-): Promise<Signature> {
+): Promise<Signature[]> {
   const share = key.share(context.suite, record)
   const vertices = signers.map((at) => vertexAt(record, at))
   const peers = vertices.map((vertex) => partyOf(share, vertex.keygenId))
@@ -141,19 +168,21 @@ async function attempt(
   const nonces = vertices.map(() => randomBytes(32))
   try {
     const roomUuid = await openRoom(context.main, signers.length + 1, deadline.signal)
-    const side = ownSide(context, key, record, share, roomUuid, work, endTurn)
+    const side = ownSide(context, key, record, share, roomUuid, batch, endTurn)
     const calls = vertices.map((vertex, i) => async (signal: AbortSignal) => {
       const client = clients[signers[i]!]!
-      await client.answers.sign({
-        signal,
-        headers: identityHeaders(nonces[i]!, vertex.identity?.fingerprint),
-        body: {
-          key_id: vertex.keyId,
-          room_uuid: roomUuid,
-          ...work.body,
-          ...(client === context.main ? {} : { relay_address: context.main.http.relayAddress }),
-        },
-      })
+      const requests = batch.map(({ body }) => ({
+        key_id: vertex.keyId,
+        room_uuid: roomUuid,
+        ...body,
+        ...(client === context.main ? {} : { relay_address: context.main.http.relayAddress }),
+      }))
+      const headers = identityHeaders(nonces[i]!, vertex.identity?.fingerprint)
+      if (requests.length === 1) await client.answers.sign({ signal, headers, body: requests[0] })
+      else {
+        const body = { sign_requests: requests }
+        await client.answers.batchSign({ signal, headers, body }, requests.length)
+      }
     })
     const { result } = await bothSides(deadline, side.join, side.run, calls)
     return result
@@ -195,21 +224,20 @@ function ownSide(
   record: KeyRecord,
   share: KeyShare,
   roomUuid: string,
-  work: Work,
+  batch: readonly Work[],
   setupSaved: () => void,
 ) {
   const { suite, main } = context
   const keygenId = share.keygenIds[share.index - 1]!
   return {
     join: (signal: AbortSignal) => main.relay.join(roomUuid, keygenId, signal),
-    run: async (link: Parameters<typeof runSign>[0]['link']): Promise<Signature> => {
-      const { r, s, v } = await runSign({
+    run: async (link: RoomLink): Promise<Signature[]> => {
+      const signatures = await runSignBatch({
         suite,
         link,
         room: parseRoomUuid(roomUuid),
         share,
-        digest: work.digest,
-        path: work.path,
+        batch,
         setups: watching(key.setups, {
           saved: setupSaved,
           returned: (peer) => {
@@ -225,7 +253,7 @@ function ownSide(
           },
         }),
       })
-      return { r, s, v, der: encodeDer(r, s) }
+      return signatures.map(({ r, s, v }) => ({ r, s, v, der: encodeDer(r, s) }))
     },
   }
 }
@@ -244,8 +272,7 @@ export async function openRoom(
   }
 }
 
-function workOf(request: SignRequest): Work {
-  const { message, hashAlgo, derivationPath: path = [], extraData } = request
+function workOf({ message, hashAlgo, derivationPath: path = [], extraData }: ToSign): Work {
   if (!(message instanceof Uint8Array))
     throw new RequestError('bad_argument', 'the message is a Uint8Array')
   if (!hashAlgos.includes(hashAlgo))
@@ -263,6 +290,25 @@ function workOf(request: SignRequest): Work {
       ...(extraData === undefined ? {} : { extra_data: bytesToHex(extraData) }),
     },
   }
+}
+
+/** A Vertex takes 64 KiB in one request. What stands around the messages has its place beside these. */
+const MAX_BATCH_BYTES = 48 * 1024
+
+/** Splits into batches that each fit one run and one request. */
+function inBatches(works: readonly Work[]): Work[][] {
+  const batches: Work[][] = []
+  let bytes = Infinity
+  for (const work of works) {
+    const size = JSON.stringify(work.body).length
+    if (bytes + size > MAX_BATCH_BYTES || batches.at(-1)?.length === MAX_BATCH) {
+      batches.push([])
+      bytes = 0
+    }
+    batches.at(-1)!.push(work)
+    bytes += size
+  }
+  return batches
 }
 
 /** @throws RequestError for a path that non-hardened BIP-32 does not have */

@@ -29,5 +29,6 @@ it('the code in the README runs, from the first line to the last', async () => {
   )
   expect(stderr).toBe('')
   expect(stdout).toMatch(/^public key 33 bytes; signature 64 bytes, v = [0-3]$/m)
+  expect(stdout).toMatch(/^signatures 2$/m)
   expect(stdout).toMatch(/^400 key_id_not_exists$/m)
 })

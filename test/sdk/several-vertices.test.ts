@@ -50,6 +50,18 @@ describe('a 2-of-3 key of a client and two Vertices, through one relay', () => {
     expect(await verifies([near.url, far.url])).toBe(true)
   })
 
+  it('signs batches with either of them, and with both', async () => {
+    const texts = ['one', 'two', 'three'].map(utf8)
+    for (const vertices of [[far.url], [near.url, far.url]]) {
+      const signatures = await key.signBatch(
+        texts.map((text) => ({ message: text, hashAlgo: 'sha256' })),
+        { vertices },
+      )
+      for (const [i, { der }] of signatures.entries())
+        expect(opensslVerifies(key.publicKey, texts[i]!, der)).toBe(true)
+    }
+  })
+
   it('recovers the share of the one that lost it', async () => {
     const recovered: string[] = []
     vertex.on('recovered', ({ url }) => recovered.push(url))
