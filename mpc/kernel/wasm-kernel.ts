@@ -1,5 +1,5 @@
 import type { Kernel } from '../src/kernel/kernel.js'
-import { SCALAR_BYTES, WIDE_BYTES } from '../src/math/scalar.js'
+import { SCALAR_BYTES, WIDE_BYTES, decodeScalar, encodeScalar, mod } from '../src/math/scalar.js'
 import { BASE_OTS, KEY_BYTES, LEAVES, MASK_BYTES, TREES, XI } from '../src/ot/parameters.js'
 import { theMachine, type Machine } from './machine.js'
 import { referenceKernel } from '../src/kernel/reference.js'
@@ -185,8 +185,9 @@ export function wasmKernel(machine: Machine): Kernel {
         }
       }),
 
-    receiverSums: (gadget, beta, gamma, masked, theta, eta) =>
-      machine.call(() => {
+    receiverSums(gadget, beta, gamma, masked, theta, eta) {
+      const minusEta = encodeScalar(mod(-decodeScalar(eta)))
+      return machine.call(() => {
         const count = gadget.length / SCALAR_BYTES
         const rows = machine.room(gadget.length)
         const sums = machine.room(2 * SCALAR_BYTES)
@@ -196,7 +197,7 @@ export function wasmKernel(machine: Machine): Kernel {
           machine.put(gamma),
           machine.put(masked),
           machine.put(theta),
-          machine.put(eta),
+          machine.put(minusEta),
           count,
           rows,
           sums,
@@ -205,7 +206,8 @@ export function wasmKernel(machine: Machine): Kernel {
           rows: machine.take(rows, gadget.length),
           sums: machine.take(sums, 2 * SCALAR_BYTES),
         }
-      }),
+      })
+    },
   })
 }
 

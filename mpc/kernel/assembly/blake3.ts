@@ -25,7 +25,7 @@ export const CHUNK: usize = 1024
 
 @inline
 function right16(x: v128): v128 {
-  return v128.shuffle<u8>(x, x, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13)
+  return v128.shuffle<u16>(x, x, 1, 0, 3, 2, 5, 4, 7, 6)
 }
 @inline
 function right12(x: v128): v128 {
@@ -33,17 +33,17 @@ function right12(x: v128): v128 {
 }
 @inline
 function right8(x: v128): v128 {
-  return v128.shuffle<u8>(x, x, 1, 2, 3, 0, 5, 6, 7, 4, 9, 10, 11, 8, 13, 14, 15, 12)
+  return v128.or(i32x4.shr_u(x, 8), i32x4.shl(x, 24))
 }
 @inline
 function right7(x: v128): v128 {
   return v128.or(i32x4.shr_u(x, 7), i32x4.shl(x, 25))
 }
 
-/** The message word (of all four inputs) that step `at` of the round with schedule s takes. */
+/** x + y + the message word `at` of all four inputs. */
 @inline
-function word(m: usize, s: usize, at: usize): v128 {
-  return v128.load(m + ((<usize>load<u8>(s + at)) << 4))
+function add(x: v128, y: v128, m: usize, at: usize): v128 {
+  return i32x4.add(i32x4.add(x, y), v128.load(m + 16 * at))
 }
 
 /**
@@ -74,80 +74,132 @@ export function compress4(
   let v13 = i32x4.splat(0)
   let v14 = i32x4.splat(length)
   let v15 = i32x4.splat(flags)
-  for (let s = SCHEDULE; s < SCHEDULE + 7 * 16; s += 16) {
-    // the column 0
-    v0 = i32x4.add(i32x4.add(v0, v4), word(m, s, 0))
-    v12 = right16(v128.xor(v12, v0))
-    v8 = i32x4.add(v8, v12)
-    v4 = right12(v128.xor(v4, v8))
-    v0 = i32x4.add(i32x4.add(v0, v4), word(m, s, 1))
-    v12 = right8(v128.xor(v12, v0))
-    v8 = i32x4.add(v8, v12)
-    v4 = right7(v128.xor(v4, v8))
-    // the column 1
-    v1 = i32x4.add(i32x4.add(v1, v5), word(m, s, 2))
-    v13 = right16(v128.xor(v13, v1))
-    v9 = i32x4.add(v9, v13)
-    v5 = right12(v128.xor(v5, v9))
-    v1 = i32x4.add(i32x4.add(v1, v5), word(m, s, 3))
-    v13 = right8(v128.xor(v13, v1))
-    v9 = i32x4.add(v9, v13)
-    v5 = right7(v128.xor(v5, v9))
-    // the column 2
-    v2 = i32x4.add(i32x4.add(v2, v6), word(m, s, 4))
-    v14 = right16(v128.xor(v14, v2))
-    v10 = i32x4.add(v10, v14)
-    v6 = right12(v128.xor(v6, v10))
-    v2 = i32x4.add(i32x4.add(v2, v6), word(m, s, 5))
-    v14 = right8(v128.xor(v14, v2))
-    v10 = i32x4.add(v10, v14)
-    v6 = right7(v128.xor(v6, v10))
-    // the column 3
-    v3 = i32x4.add(i32x4.add(v3, v7), word(m, s, 6))
-    v15 = right16(v128.xor(v15, v3))
-    v11 = i32x4.add(v11, v15)
-    v7 = right12(v128.xor(v7, v11))
-    v3 = i32x4.add(i32x4.add(v3, v7), word(m, s, 7))
-    v15 = right8(v128.xor(v15, v3))
-    v11 = i32x4.add(v11, v15)
-    v7 = right7(v128.xor(v7, v11))
-    // the diagonal 0
-    v0 = i32x4.add(i32x4.add(v0, v5), word(m, s, 8))
-    v15 = right16(v128.xor(v15, v0))
-    v10 = i32x4.add(v10, v15)
-    v5 = right12(v128.xor(v5, v10))
-    v0 = i32x4.add(i32x4.add(v0, v5), word(m, s, 9))
-    v15 = right8(v128.xor(v15, v0))
-    v10 = i32x4.add(v10, v15)
-    v5 = right7(v128.xor(v5, v10))
-    // the diagonal 1
-    v1 = i32x4.add(i32x4.add(v1, v6), word(m, s, 10))
-    v12 = right16(v128.xor(v12, v1))
-    v11 = i32x4.add(v11, v12)
-    v6 = right12(v128.xor(v6, v11))
-    v1 = i32x4.add(i32x4.add(v1, v6), word(m, s, 11))
-    v12 = right8(v128.xor(v12, v1))
-    v11 = i32x4.add(v11, v12)
-    v6 = right7(v128.xor(v6, v11))
-    // the diagonal 2
-    v2 = i32x4.add(i32x4.add(v2, v7), word(m, s, 12))
-    v13 = right16(v128.xor(v13, v2))
-    v8 = i32x4.add(v8, v13)
-    v7 = right12(v128.xor(v7, v8))
-    v2 = i32x4.add(i32x4.add(v2, v7), word(m, s, 13))
-    v13 = right8(v128.xor(v13, v2))
-    v8 = i32x4.add(v8, v13)
-    v7 = right7(v128.xor(v7, v8))
-    // the diagonal 3
-    v3 = i32x4.add(i32x4.add(v3, v4), word(m, s, 14))
-    v14 = right16(v128.xor(v14, v3))
-    v9 = i32x4.add(v9, v14)
-    v4 = right12(v128.xor(v4, v9))
-    v3 = i32x4.add(i32x4.add(v3, v4), word(m, s, 15))
-    v14 = right8(v128.xor(v14, v3))
-    v9 = i32x4.add(v9, v14)
-    v4 = right7(v128.xor(v4, v9))
-  }
+
+  // round 1
+  v0 = add(v0, v4, m, 0); v1 = add(v1, v5, m, 2); v2 = add(v2, v6, m, 4); v3 = add(v3, v7, m, 6)
+  v12 = right16(v128.xor(v12, v0)); v13 = right16(v128.xor(v13, v1)); v14 = right16(v128.xor(v14, v2)); v15 = right16(v128.xor(v15, v3))
+  v8 = i32x4.add(v8, v12); v9 = i32x4.add(v9, v13); v10 = i32x4.add(v10, v14); v11 = i32x4.add(v11, v15)
+  v4 = right12(v128.xor(v4, v8)); v5 = right12(v128.xor(v5, v9)); v6 = right12(v128.xor(v6, v10)); v7 = right12(v128.xor(v7, v11))
+  v0 = add(v0, v4, m, 1); v1 = add(v1, v5, m, 3); v2 = add(v2, v6, m, 5); v3 = add(v3, v7, m, 7)
+  v12 = right8(v128.xor(v12, v0)); v13 = right8(v128.xor(v13, v1)); v14 = right8(v128.xor(v14, v2)); v15 = right8(v128.xor(v15, v3))
+  v8 = i32x4.add(v8, v12); v9 = i32x4.add(v9, v13); v10 = i32x4.add(v10, v14); v11 = i32x4.add(v11, v15)
+  v4 = right7(v128.xor(v4, v8)); v5 = right7(v128.xor(v5, v9)); v6 = right7(v128.xor(v6, v10)); v7 = right7(v128.xor(v7, v11))
+  v0 = add(v0, v5, m, 8); v1 = add(v1, v6, m, 10); v2 = add(v2, v7, m, 12); v3 = add(v3, v4, m, 14)
+  v15 = right16(v128.xor(v15, v0)); v12 = right16(v128.xor(v12, v1)); v13 = right16(v128.xor(v13, v2)); v14 = right16(v128.xor(v14, v3))
+  v10 = i32x4.add(v10, v15); v11 = i32x4.add(v11, v12); v8 = i32x4.add(v8, v13); v9 = i32x4.add(v9, v14)
+  v5 = right12(v128.xor(v5, v10)); v6 = right12(v128.xor(v6, v11)); v7 = right12(v128.xor(v7, v8)); v4 = right12(v128.xor(v4, v9))
+  v0 = add(v0, v5, m, 9); v1 = add(v1, v6, m, 11); v2 = add(v2, v7, m, 13); v3 = add(v3, v4, m, 15)
+  v15 = right8(v128.xor(v15, v0)); v12 = right8(v128.xor(v12, v1)); v13 = right8(v128.xor(v13, v2)); v14 = right8(v128.xor(v14, v3))
+  v10 = i32x4.add(v10, v15); v11 = i32x4.add(v11, v12); v8 = i32x4.add(v8, v13); v9 = i32x4.add(v9, v14)
+  v5 = right7(v128.xor(v5, v10)); v6 = right7(v128.xor(v6, v11)); v7 = right7(v128.xor(v7, v8)); v4 = right7(v128.xor(v4, v9))
+
+  // round 2
+  v0 = add(v0, v4, m, 2); v1 = add(v1, v5, m, 3); v2 = add(v2, v6, m, 7); v3 = add(v3, v7, m, 4)
+  v12 = right16(v128.xor(v12, v0)); v13 = right16(v128.xor(v13, v1)); v14 = right16(v128.xor(v14, v2)); v15 = right16(v128.xor(v15, v3))
+  v8 = i32x4.add(v8, v12); v9 = i32x4.add(v9, v13); v10 = i32x4.add(v10, v14); v11 = i32x4.add(v11, v15)
+  v4 = right12(v128.xor(v4, v8)); v5 = right12(v128.xor(v5, v9)); v6 = right12(v128.xor(v6, v10)); v7 = right12(v128.xor(v7, v11))
+  v0 = add(v0, v4, m, 6); v1 = add(v1, v5, m, 10); v2 = add(v2, v6, m, 0); v3 = add(v3, v7, m, 13)
+  v12 = right8(v128.xor(v12, v0)); v13 = right8(v128.xor(v13, v1)); v14 = right8(v128.xor(v14, v2)); v15 = right8(v128.xor(v15, v3))
+  v8 = i32x4.add(v8, v12); v9 = i32x4.add(v9, v13); v10 = i32x4.add(v10, v14); v11 = i32x4.add(v11, v15)
+  v4 = right7(v128.xor(v4, v8)); v5 = right7(v128.xor(v5, v9)); v6 = right7(v128.xor(v6, v10)); v7 = right7(v128.xor(v7, v11))
+  v0 = add(v0, v5, m, 1); v1 = add(v1, v6, m, 12); v2 = add(v2, v7, m, 9); v3 = add(v3, v4, m, 15)
+  v15 = right16(v128.xor(v15, v0)); v12 = right16(v128.xor(v12, v1)); v13 = right16(v128.xor(v13, v2)); v14 = right16(v128.xor(v14, v3))
+  v10 = i32x4.add(v10, v15); v11 = i32x4.add(v11, v12); v8 = i32x4.add(v8, v13); v9 = i32x4.add(v9, v14)
+  v5 = right12(v128.xor(v5, v10)); v6 = right12(v128.xor(v6, v11)); v7 = right12(v128.xor(v7, v8)); v4 = right12(v128.xor(v4, v9))
+  v0 = add(v0, v5, m, 11); v1 = add(v1, v6, m, 5); v2 = add(v2, v7, m, 14); v3 = add(v3, v4, m, 8)
+  v15 = right8(v128.xor(v15, v0)); v12 = right8(v128.xor(v12, v1)); v13 = right8(v128.xor(v13, v2)); v14 = right8(v128.xor(v14, v3))
+  v10 = i32x4.add(v10, v15); v11 = i32x4.add(v11, v12); v8 = i32x4.add(v8, v13); v9 = i32x4.add(v9, v14)
+  v5 = right7(v128.xor(v5, v10)); v6 = right7(v128.xor(v6, v11)); v7 = right7(v128.xor(v7, v8)); v4 = right7(v128.xor(v4, v9))
+
+  // round 3
+  v0 = add(v0, v4, m, 3); v1 = add(v1, v5, m, 10); v2 = add(v2, v6, m, 13); v3 = add(v3, v7, m, 7)
+  v12 = right16(v128.xor(v12, v0)); v13 = right16(v128.xor(v13, v1)); v14 = right16(v128.xor(v14, v2)); v15 = right16(v128.xor(v15, v3))
+  v8 = i32x4.add(v8, v12); v9 = i32x4.add(v9, v13); v10 = i32x4.add(v10, v14); v11 = i32x4.add(v11, v15)
+  v4 = right12(v128.xor(v4, v8)); v5 = right12(v128.xor(v5, v9)); v6 = right12(v128.xor(v6, v10)); v7 = right12(v128.xor(v7, v11))
+  v0 = add(v0, v4, m, 4); v1 = add(v1, v5, m, 12); v2 = add(v2, v6, m, 2); v3 = add(v3, v7, m, 14)
+  v12 = right8(v128.xor(v12, v0)); v13 = right8(v128.xor(v13, v1)); v14 = right8(v128.xor(v14, v2)); v15 = right8(v128.xor(v15, v3))
+  v8 = i32x4.add(v8, v12); v9 = i32x4.add(v9, v13); v10 = i32x4.add(v10, v14); v11 = i32x4.add(v11, v15)
+  v4 = right7(v128.xor(v4, v8)); v5 = right7(v128.xor(v5, v9)); v6 = right7(v128.xor(v6, v10)); v7 = right7(v128.xor(v7, v11))
+  v0 = add(v0, v5, m, 6); v1 = add(v1, v6, m, 9); v2 = add(v2, v7, m, 11); v3 = add(v3, v4, m, 8)
+  v15 = right16(v128.xor(v15, v0)); v12 = right16(v128.xor(v12, v1)); v13 = right16(v128.xor(v13, v2)); v14 = right16(v128.xor(v14, v3))
+  v10 = i32x4.add(v10, v15); v11 = i32x4.add(v11, v12); v8 = i32x4.add(v8, v13); v9 = i32x4.add(v9, v14)
+  v5 = right12(v128.xor(v5, v10)); v6 = right12(v128.xor(v6, v11)); v7 = right12(v128.xor(v7, v8)); v4 = right12(v128.xor(v4, v9))
+  v0 = add(v0, v5, m, 5); v1 = add(v1, v6, m, 0); v2 = add(v2, v7, m, 15); v3 = add(v3, v4, m, 1)
+  v15 = right8(v128.xor(v15, v0)); v12 = right8(v128.xor(v12, v1)); v13 = right8(v128.xor(v13, v2)); v14 = right8(v128.xor(v14, v3))
+  v10 = i32x4.add(v10, v15); v11 = i32x4.add(v11, v12); v8 = i32x4.add(v8, v13); v9 = i32x4.add(v9, v14)
+  v5 = right7(v128.xor(v5, v10)); v6 = right7(v128.xor(v6, v11)); v7 = right7(v128.xor(v7, v8)); v4 = right7(v128.xor(v4, v9))
+
+  // round 4
+  v0 = add(v0, v4, m, 10); v1 = add(v1, v5, m, 12); v2 = add(v2, v6, m, 14); v3 = add(v3, v7, m, 13)
+  v12 = right16(v128.xor(v12, v0)); v13 = right16(v128.xor(v13, v1)); v14 = right16(v128.xor(v14, v2)); v15 = right16(v128.xor(v15, v3))
+  v8 = i32x4.add(v8, v12); v9 = i32x4.add(v9, v13); v10 = i32x4.add(v10, v14); v11 = i32x4.add(v11, v15)
+  v4 = right12(v128.xor(v4, v8)); v5 = right12(v128.xor(v5, v9)); v6 = right12(v128.xor(v6, v10)); v7 = right12(v128.xor(v7, v11))
+  v0 = add(v0, v4, m, 7); v1 = add(v1, v5, m, 9); v2 = add(v2, v6, m, 3); v3 = add(v3, v7, m, 15)
+  v12 = right8(v128.xor(v12, v0)); v13 = right8(v128.xor(v13, v1)); v14 = right8(v128.xor(v14, v2)); v15 = right8(v128.xor(v15, v3))
+  v8 = i32x4.add(v8, v12); v9 = i32x4.add(v9, v13); v10 = i32x4.add(v10, v14); v11 = i32x4.add(v11, v15)
+  v4 = right7(v128.xor(v4, v8)); v5 = right7(v128.xor(v5, v9)); v6 = right7(v128.xor(v6, v10)); v7 = right7(v128.xor(v7, v11))
+  v0 = add(v0, v5, m, 4); v1 = add(v1, v6, m, 11); v2 = add(v2, v7, m, 5); v3 = add(v3, v4, m, 1)
+  v15 = right16(v128.xor(v15, v0)); v12 = right16(v128.xor(v12, v1)); v13 = right16(v128.xor(v13, v2)); v14 = right16(v128.xor(v14, v3))
+  v10 = i32x4.add(v10, v15); v11 = i32x4.add(v11, v12); v8 = i32x4.add(v8, v13); v9 = i32x4.add(v9, v14)
+  v5 = right12(v128.xor(v5, v10)); v6 = right12(v128.xor(v6, v11)); v7 = right12(v128.xor(v7, v8)); v4 = right12(v128.xor(v4, v9))
+  v0 = add(v0, v5, m, 0); v1 = add(v1, v6, m, 2); v2 = add(v2, v7, m, 8); v3 = add(v3, v4, m, 6)
+  v15 = right8(v128.xor(v15, v0)); v12 = right8(v128.xor(v12, v1)); v13 = right8(v128.xor(v13, v2)); v14 = right8(v128.xor(v14, v3))
+  v10 = i32x4.add(v10, v15); v11 = i32x4.add(v11, v12); v8 = i32x4.add(v8, v13); v9 = i32x4.add(v9, v14)
+  v5 = right7(v128.xor(v5, v10)); v6 = right7(v128.xor(v6, v11)); v7 = right7(v128.xor(v7, v8)); v4 = right7(v128.xor(v4, v9))
+
+  // round 5
+  v0 = add(v0, v4, m, 12); v1 = add(v1, v5, m, 9); v2 = add(v2, v6, m, 15); v3 = add(v3, v7, m, 14)
+  v12 = right16(v128.xor(v12, v0)); v13 = right16(v128.xor(v13, v1)); v14 = right16(v128.xor(v14, v2)); v15 = right16(v128.xor(v15, v3))
+  v8 = i32x4.add(v8, v12); v9 = i32x4.add(v9, v13); v10 = i32x4.add(v10, v14); v11 = i32x4.add(v11, v15)
+  v4 = right12(v128.xor(v4, v8)); v5 = right12(v128.xor(v5, v9)); v6 = right12(v128.xor(v6, v10)); v7 = right12(v128.xor(v7, v11))
+  v0 = add(v0, v4, m, 13); v1 = add(v1, v5, m, 11); v2 = add(v2, v6, m, 10); v3 = add(v3, v7, m, 8)
+  v12 = right8(v128.xor(v12, v0)); v13 = right8(v128.xor(v13, v1)); v14 = right8(v128.xor(v14, v2)); v15 = right8(v128.xor(v15, v3))
+  v8 = i32x4.add(v8, v12); v9 = i32x4.add(v9, v13); v10 = i32x4.add(v10, v14); v11 = i32x4.add(v11, v15)
+  v4 = right7(v128.xor(v4, v8)); v5 = right7(v128.xor(v5, v9)); v6 = right7(v128.xor(v6, v10)); v7 = right7(v128.xor(v7, v11))
+  v0 = add(v0, v5, m, 7); v1 = add(v1, v6, m, 5); v2 = add(v2, v7, m, 0); v3 = add(v3, v4, m, 6)
+  v15 = right16(v128.xor(v15, v0)); v12 = right16(v128.xor(v12, v1)); v13 = right16(v128.xor(v13, v2)); v14 = right16(v128.xor(v14, v3))
+  v10 = i32x4.add(v10, v15); v11 = i32x4.add(v11, v12); v8 = i32x4.add(v8, v13); v9 = i32x4.add(v9, v14)
+  v5 = right12(v128.xor(v5, v10)); v6 = right12(v128.xor(v6, v11)); v7 = right12(v128.xor(v7, v8)); v4 = right12(v128.xor(v4, v9))
+  v0 = add(v0, v5, m, 2); v1 = add(v1, v6, m, 3); v2 = add(v2, v7, m, 1); v3 = add(v3, v4, m, 4)
+  v15 = right8(v128.xor(v15, v0)); v12 = right8(v128.xor(v12, v1)); v13 = right8(v128.xor(v13, v2)); v14 = right8(v128.xor(v14, v3))
+  v10 = i32x4.add(v10, v15); v11 = i32x4.add(v11, v12); v8 = i32x4.add(v8, v13); v9 = i32x4.add(v9, v14)
+  v5 = right7(v128.xor(v5, v10)); v6 = right7(v128.xor(v6, v11)); v7 = right7(v128.xor(v7, v8)); v4 = right7(v128.xor(v4, v9))
+
+  // round 6
+  v0 = add(v0, v4, m, 9); v1 = add(v1, v5, m, 11); v2 = add(v2, v6, m, 8); v3 = add(v3, v7, m, 15)
+  v12 = right16(v128.xor(v12, v0)); v13 = right16(v128.xor(v13, v1)); v14 = right16(v128.xor(v14, v2)); v15 = right16(v128.xor(v15, v3))
+  v8 = i32x4.add(v8, v12); v9 = i32x4.add(v9, v13); v10 = i32x4.add(v10, v14); v11 = i32x4.add(v11, v15)
+  v4 = right12(v128.xor(v4, v8)); v5 = right12(v128.xor(v5, v9)); v6 = right12(v128.xor(v6, v10)); v7 = right12(v128.xor(v7, v11))
+  v0 = add(v0, v4, m, 14); v1 = add(v1, v5, m, 5); v2 = add(v2, v6, m, 12); v3 = add(v3, v7, m, 1)
+  v12 = right8(v128.xor(v12, v0)); v13 = right8(v128.xor(v13, v1)); v14 = right8(v128.xor(v14, v2)); v15 = right8(v128.xor(v15, v3))
+  v8 = i32x4.add(v8, v12); v9 = i32x4.add(v9, v13); v10 = i32x4.add(v10, v14); v11 = i32x4.add(v11, v15)
+  v4 = right7(v128.xor(v4, v8)); v5 = right7(v128.xor(v5, v9)); v6 = right7(v128.xor(v6, v10)); v7 = right7(v128.xor(v7, v11))
+  v0 = add(v0, v5, m, 13); v1 = add(v1, v6, m, 0); v2 = add(v2, v7, m, 2); v3 = add(v3, v4, m, 4)
+  v15 = right16(v128.xor(v15, v0)); v12 = right16(v128.xor(v12, v1)); v13 = right16(v128.xor(v13, v2)); v14 = right16(v128.xor(v14, v3))
+  v10 = i32x4.add(v10, v15); v11 = i32x4.add(v11, v12); v8 = i32x4.add(v8, v13); v9 = i32x4.add(v9, v14)
+  v5 = right12(v128.xor(v5, v10)); v6 = right12(v128.xor(v6, v11)); v7 = right12(v128.xor(v7, v8)); v4 = right12(v128.xor(v4, v9))
+  v0 = add(v0, v5, m, 3); v1 = add(v1, v6, m, 10); v2 = add(v2, v7, m, 6); v3 = add(v3, v4, m, 7)
+  v15 = right8(v128.xor(v15, v0)); v12 = right8(v128.xor(v12, v1)); v13 = right8(v128.xor(v13, v2)); v14 = right8(v128.xor(v14, v3))
+  v10 = i32x4.add(v10, v15); v11 = i32x4.add(v11, v12); v8 = i32x4.add(v8, v13); v9 = i32x4.add(v9, v14)
+  v5 = right7(v128.xor(v5, v10)); v6 = right7(v128.xor(v6, v11)); v7 = right7(v128.xor(v7, v8)); v4 = right7(v128.xor(v4, v9))
+
+  // round 7
+  v0 = add(v0, v4, m, 11); v1 = add(v1, v5, m, 5); v2 = add(v2, v6, m, 1); v3 = add(v3, v7, m, 8)
+  v12 = right16(v128.xor(v12, v0)); v13 = right16(v128.xor(v13, v1)); v14 = right16(v128.xor(v14, v2)); v15 = right16(v128.xor(v15, v3))
+  v8 = i32x4.add(v8, v12); v9 = i32x4.add(v9, v13); v10 = i32x4.add(v10, v14); v11 = i32x4.add(v11, v15)
+  v4 = right12(v128.xor(v4, v8)); v5 = right12(v128.xor(v5, v9)); v6 = right12(v128.xor(v6, v10)); v7 = right12(v128.xor(v7, v11))
+  v0 = add(v0, v4, m, 15); v1 = add(v1, v5, m, 0); v2 = add(v2, v6, m, 9); v3 = add(v3, v7, m, 6)
+  v12 = right8(v128.xor(v12, v0)); v13 = right8(v128.xor(v13, v1)); v14 = right8(v128.xor(v14, v2)); v15 = right8(v128.xor(v15, v3))
+  v8 = i32x4.add(v8, v12); v9 = i32x4.add(v9, v13); v10 = i32x4.add(v10, v14); v11 = i32x4.add(v11, v15)
+  v4 = right7(v128.xor(v4, v8)); v5 = right7(v128.xor(v5, v9)); v6 = right7(v128.xor(v6, v10)); v7 = right7(v128.xor(v7, v11))
+  v0 = add(v0, v5, m, 14); v1 = add(v1, v6, m, 2); v2 = add(v2, v7, m, 3); v3 = add(v3, v4, m, 7)
+  v15 = right16(v128.xor(v15, v0)); v12 = right16(v128.xor(v12, v1)); v13 = right16(v128.xor(v13, v2)); v14 = right16(v128.xor(v14, v3))
+  v10 = i32x4.add(v10, v15); v11 = i32x4.add(v11, v12); v8 = i32x4.add(v8, v13); v9 = i32x4.add(v9, v14)
+  v5 = right12(v128.xor(v5, v10)); v6 = right12(v128.xor(v6, v11)); v7 = right12(v128.xor(v7, v8)); v4 = right12(v128.xor(v4, v9))
+  v0 = add(v0, v5, m, 10); v1 = add(v1, v6, m, 12); v2 = add(v2, v7, m, 4); v3 = add(v3, v4, m, 13)
+  v15 = right8(v128.xor(v15, v0)); v12 = right8(v128.xor(v12, v1)); v13 = right8(v128.xor(v13, v2)); v14 = right8(v128.xor(v14, v3))
+  v10 = i32x4.add(v10, v15); v11 = i32x4.add(v11, v12); v8 = i32x4.add(v8, v13); v9 = i32x4.add(v9, v14)
+  v5 = right7(v128.xor(v5, v10)); v6 = right7(v128.xor(v6, v11)); v7 = right7(v128.xor(v7, v8)); v4 = right7(v128.xor(v4, v9))
   v128.store(out, v128.xor(v0, v8), 0)
   v128.store(out, v128.xor(v1, v9), 16)
   v128.store(out, v128.xor(v2, v10), 32)

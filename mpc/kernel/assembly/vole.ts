@@ -13,8 +13,9 @@ import {
   addProduct,
   carry,
   fromBytes,
+  fromWide,
   reduce,
-  reduceWide,
+  setProducts,
   subtractAdd,
   toBytes,
 } from './scalar'
@@ -43,7 +44,7 @@ function value(index: usize): usize {
 export function reduceScalars(wide: usize, count: usize, out: usize): void {
   const x = value(0)
   for (let i: usize = 0; i < count; i++) {
-    reduceWide(wide + WIDE * i, x)
+    fromWide(wide + WIDE * i, x)
     toBytes(x, out + SCALAR * i)
   }
 }
@@ -57,7 +58,7 @@ export function pads(key: usize, columns: usize, count: usize, out: usize): void
     hashFourRows(<i32>j, columns + 16 * j, 16, i64x2.splat(0), wide, PAD_STEP, <i32>PAD_BLOCKS)
     for (let k: usize = 0; k < 4; k++)
       for (let i: usize = 0; i < WIDTH; i++) {
-        reduceWide(wide + k * PAD_STEP + i * WIDE, x)
+        fromWide(wide + k * PAD_STEP + i * WIDE, x)
         toBytes(x, out + ((j + k) * WIDTH + i) * SCALAR)
       }
   }
@@ -87,11 +88,10 @@ export function maskInputs(
     for (let k: usize = 0; k < 4; k++)
       for (let i: usize = 0; i < WIDTH; i++) {
         const at = ((j + k) * WIDTH + i) * SCALAR
-        reduceWide(wide + k * PAD_STEP + i * WIDE, x)
+        fromWide(wide + k * PAD_STEP + i * WIDE, x)
         toBytes(x, alpha0 + at)
-        reduceWide(other + k * PAD_STEP + i * WIDE, y)
-        subtractAdd(x, y, value(2 + i), x)
-        toBytes(x, masked + at)
+        fromWide(other + k * PAD_STEP + i * WIDE, y)
+        subtractAdd(x, y, value(2 + i), masked + at)
       }
   }
 }
@@ -103,30 +103,26 @@ function maskOf(bits: usize, index: usize): u64 {
 }
 
 function clearSums(): void {
-  memory.fill(scratch() + SUM_U, 0, 3 * COLUMNS)
+  memory.fill(scratch() + SUM_U, 0, 2 * COLUMNS)
 }
 
 /** Σ_j β_j·x_j over `count` scalars: step 3.3. */
 export function selectedSum(choice: usize, scalars: usize, count: usize, out: usize): void {
   const sum = scratch() + SUM_U
   const x = value(0)
-  const zero = value(1)
   clearSums()
-  memory.fill(zero, 0, LIMBS)
   for (let j: usize = 0; j < count; j++) {
     fromBytes(scalars + SCALAR * j, x)
-    addMasked(zero, x, maskOf(choice, j), x)
-    addLimbs(sum, x)
+    addMasked(sum, x, maskOf(choice, j))
   }
-  reduce(sum, x)
-  toBytes(x, out)
+  reduce(sum, out)
 }
 
-/** The row's x_2 + θ_0·x_0 + θ_1·x_1 to `out`, and g·x_0, g·x_1 to the two sums. */
-@inline
-function addRow(j: usize, gadget: usize, x: usize, theta: usize, rowSum: usize, g: usize): void {
+/** g_j·x_0 and g_j·x_1 to the two sums, and x_2 + θ_0·x_0 + θ_1·x_1 to SUM_ROW. */
+function addRow(j: usize, gadget: usize, x: usize, theta: usize): void {
   const u = scratch() + SUM_U
   const v = scratch() + SUM_V
+  const g = value(5)
   fromBytes(gadget + SCALAR * j, g)
   addProduct(u, g, x)
   addProduct(v, g, x + LIMBS)
@@ -134,10 +130,7 @@ function addRow(j: usize, gadget: usize, x: usize, theta: usize, rowSum: usize, 
     carry(u)
     carry(v)
   }
-  memory.fill(rowSum, 0, COLUMNS)
-  addProduct(rowSum, theta, x)
-  addProduct(rowSum, theta + LIMBS, x + LIMBS)
-  addLimbs(rowSum, x + 2 * LIMBS)
+  setProducts(scratch() + SUM_ROW, theta, x, theta + LIMBS, x + LIMBS, x + 2 * LIMBS)
 }
 
 /** Steps 4.7 and 4.8: the check's rows, and Σ_j g_j·α0_{j,i} for i = 0, 1. */
@@ -149,20 +142,16 @@ export function senderSums(
   rows: usize,
   sums: usize,
 ): void {
-  const row = scratch() + SUM_ROW
   const x = value(0)
   const t = value(3)
-  const g = value(5)
-  const result = value(6)
   fromBytes(theta, t)
   fromBytes(theta + SCALAR, t + LIMBS)
   clearSums()
   for (let j: usize = 0; j < count; j++) {
     for (let i: usize = 0; i < WIDTH; i++)
       fromBytes(alpha0 + (j * WIDTH + i) * SCALAR, x + LIMBS * i)
-    addRow(j, gadget, x, t, row, g)
-    reduce(row, result)
-    toBytes(result, rows + SCALAR * j)
+    addRow(j, gadget, x, t)
+    reduce(scratch() + SUM_ROW, rows + SCALAR * j)
   }
   takeSums(sums)
 }
@@ -174,7 +163,7 @@ export function receiverSums(
   gamma: usize,
   masked: usize,
   theta: usize,
-  eta: usize,
+  minusEta: usize,
   count: usize,
   rows: usize,
   sums: usize,
@@ -182,39 +171,28 @@ export function receiverSums(
   const row = scratch() + SUM_ROW
   const x = value(0)
   const t = value(3)
-  const g = value(5)
-  const result = value(6)
-  const y = value(7)
-  const minusEta = value(8)
-  const zero = value(9)
-  memory.fill(zero, 0, LIMBS)
+  const y = value(6)
+  const less = value(7)
   fromBytes(theta, t)
   fromBytes(theta + SCALAR, t + LIMBS)
-  fromBytes(eta, y)
-  subtractAdd(zero, y, zero, minusEta)
+  fromBytes(minusEta, less)
   clearSums()
   for (let j: usize = 0; j < count; j++) {
     const mask = maskOf(choice, j)
     for (let i: usize = 0; i < WIDTH; i++) {
       const at = (j * WIDTH + i) * SCALAR
-      const to = x + LIMBS * i
-      fromBytes(gamma + at, to)
+      fromBytes(gamma + at, x + LIMBS * i)
       fromBytes(masked + at, y)
-      addMasked(to, y, mask, to)
+      addLimbs(x + LIMBS * i, y, mask)
     }
-    addRow(j, gadget, x, t, row, g)
-    addMasked(zero, minusEta, mask, y)
-    addLimbs(row, y)
-    reduce(row, result)
-    toBytes(result, rows + SCALAR * j)
+    addRow(j, gadget, x, t)
+    addMasked(row, less, mask)
+    reduce(row, rows + SCALAR * j)
   }
   takeSums(sums)
 }
 
 function takeSums(out: usize): void {
-  const x = value(0)
-  reduce(scratch() + SUM_U, x)
-  toBytes(x, out)
-  reduce(scratch() + SUM_V, x)
-  toBytes(x, out + SCALAR)
+  reduce(scratch() + SUM_U, out)
+  reduce(scratch() + SUM_V, out + SCALAR)
 }
