@@ -26,6 +26,8 @@ export const limits = {
   roomsPerUser: 1024,
   /** Requests in one batch, in one room or in several. */
   batch: MAX_BATCH,
+  /** A batch counts as a run for each so many signatures, begun ones included. */
+  batchPerRun: 8,
   /** Failed cryptographic checks by one authenticated peer within {@link limits.failureWindowMs} that lock a share. */
   failures: 5,
   failureWindowMs: 24 * 60 * 60 * 1000,

@@ -78,17 +78,23 @@ export class Runs {
 
   /**
    * Runs `work` as soon as the subject has a free slot.
+   * @param size for how many it counts: a long batch holds as much memory as several runs
    * @throws VaultError `rate_limited` when too many runs are this user's or want this subject, `too_busy` when the process is full or
    * stopping, the reason for which the run was killed, and whatever `work` throws
    */
-  async within<T>(userId: string, subject: string, work: (run: Run) => Promise<T>): Promise<T> {
+  async within<T>(
+    userId: string,
+    subject: string,
+    work: (run: Run) => Promise<T>,
+    size = 1,
+  ): Promise<T> {
     if (this.#closing !== undefined) throw stopping()
     const own = this.#users.get(userId) ?? 0
-    if (own >= limits.runsPerUser) throw tooManyOfUser()
-    if (this.#count >= this.capacity)
+    if (own + size > limits.runsPerUser) throw tooManyOfUser()
+    if (this.#count + size > this.capacity)
       throw new VaultError('too_busy', 'the server has as many runs as it can take; try again')
-    this.#count++
-    this.#users.set(userId, own + 1)
+    this.#count += size
+    this.#users.set(userId, own + size)
     try {
       const waited = await this.#enter(subject)
       const run = new Run(subject, waited)
@@ -105,8 +111,8 @@ export class Runs {
         this.#leave(subject)
       }
     } finally {
-      this.#count--
-      this.#dropOf(userId)
+      this.#count -= size
+      this.#dropOf(userId, size)
       if (this.#count === 0) this.#idle?.()
     }
   }
@@ -150,8 +156,8 @@ export class Runs {
     return true
   }
 
-  #dropOf(userId: string): void {
-    const left = this.#users.get(userId)! - 1
+  #dropOf(userId: string, size: number): void {
+    const left = this.#users.get(userId)! - size
     if (left > 0) this.#users.set(userId, left)
     else this.#users.delete(userId)
   }

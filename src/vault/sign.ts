@@ -100,14 +100,16 @@ export class Signing {
     )
     try {
       const { shareId } = (await reading.begin()).share
-      const signatures = await this.runs.within(caller.userId, shareId, async (run) => {
+      const work = async (run: Run) => {
         try {
           await this.setups.settle(shareId)
           return await this.#run(run, job, await reading.current(run.waited))
         } finally {
           this.setups.release(run)
         }
-      })
+      }
+      const size = Math.ceil(requests.length / limits.batchPerRun)
+      const signatures = await this.runs.within(caller.userId, shareId, work, size)
       return signatures.map(({ r, s, v }) => ({
         r: bytesToHex(r),
         s: bytesToHex(s),

@@ -96,6 +96,25 @@ describe('the runs of a process', () => {
     await expect(runs.within('mallory', 'key 0', () => Promise.resolve(2))).resolves.toBe(2)
   })
 
+  it('count as several when they are large, for their user and the process, and as one on their share', async () => {
+    const runs = new Runs(100)
+    const { open, opened } = gate()
+    const work = () => opened
+    const taken = Array.from({ length: 15 }, (_, i) => runs.within('mallory', `key ${i}`, work, 4))
+    await expect(runs.within('mallory', 'key', work, 5)).rejects.toMatchObject({
+      errType: 'rate_limited',
+    })
+    taken.push(runs.within('mallory', 'key 0', work, 4))
+    taken.push(runs.within('alice', 'key 0', work, 36))
+    await expect(runs.within('bob', 'key', work)).rejects.toMatchObject({ errType: 'too_busy' })
+    let begun = false
+    open()
+    await Promise.all(taken)
+    const whole = runs.within('mallory', 'key', () => Promise.resolve((begun = true)), 64)
+    await expect(whole).resolves.toBe(true)
+    expect(begun).toBe(true)
+  })
+
   it('leave their room when they are killed, and answer the reason instead of their result', async () => {
     const runs = new Runs()
     const reason = new VaultError('session_mismatch', 'killed')

@@ -83,8 +83,9 @@ export class Peer {
   sendRaw(message: Uint8Array): void {
     const offer = this.#offer
     this.#offer = nothing
+    const whole = offer.length === 0 ? message : concatBytes(offer, message)
     try {
-      this.#transmit(this.#channel.transport.seal(concatBytes(offer, message)))
+      this.#transmit(this.#channel.transport.seal(whole))
     } catch (error) {
       if (error instanceof RoomClosed) throw new RunFailed(error.reason)
       throw error

@@ -56,7 +56,7 @@ export function inParts(message: Uint8Array): Uint8Array[] {
   if (count > MOST_PARTS) throw new RangeError(`a message takes at most ${MOST_PARTS} parts`)
   return Array.from({ length: count }, (_, at) => {
     const piece = message.subarray(at * PART_BYTES, (at + 1) * PART_BYTES)
-    return encodeMessage('part', at + 1, concatBytes(u8(count), piece))
+    return concatBytes(u8(protocols.part), u8(at + 1), u8(count), piece)
   })
 }
 
