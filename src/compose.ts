@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { relative } from 'node:path'
-import { nobleSuite, type Suite } from '@vertex/mpc'
+import type { Suite } from '@vertex/mpc'
 import { nativeSuite } from '@vertex/mpc/native'
 import { pino, type Logger } from 'pino'
 import type { Config, KeySourceSetting } from './config.js'
@@ -93,8 +93,11 @@ export async function compose(config: Config, logger: Logger): Promise<Service> 
       : undefined
 
   const suite = nativeSuite()
-  if (suite.curve.name === nobleSuite().curve.name)
-    note('warn', 'libsecp256k1 is not available here; signing uses a slower curve in JavaScript')
+  if (suite.curve.name !== 'libsecp256k1')
+    note(
+      'warn',
+      `libsecp256k1 is not available here; signing uses the slower curve "${suite.curve.name}"`,
+    )
 
   await makeEmbeddedSecrets(config, note)
   const sealLog = sealLogger(logger)

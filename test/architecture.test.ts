@@ -15,7 +15,10 @@ interface Place {
 const places: readonly Place[] = [
   { files: 'mpc/src', mayImport: ['@noble', 'mpc/kernel'] },
   { files: 'mpc/kernel', mayImport: ['mpc/src', '@noble'] },
-  { files: 'mpc/native', mayImport: ['@noble', 'mpc/src', '@vertex/mpc', 'node:', 'secp256k1'] },
+  {
+    files: 'mpc/native',
+    mayImport: ['@noble', 'mpc/src', 'mpc/kernel', '@vertex/mpc', 'node:', 'secp256k1'],
+  },
   { files: 'src/vault', mayImport: ['@vertex/mpc', 'node:crypto'] },
   {
     files: 'src/store',

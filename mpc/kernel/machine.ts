@@ -1,16 +1,18 @@
 import { fromBase64 } from './base64.js'
 import { binary } from './binary.js'
+import type { CurveFunctions } from './curve-functions.js'
 import type { SymmetricFunctions } from './symmetric-functions.js'
 
 /** A place in the kernel's memory. */
 export type Address = number
 
 /** What mpc/kernel/assembly/index.ts exports: each TypeScript side declares its own functions. */
-type Functions = SymmetricFunctions & {
-  readonly memory: { readonly buffer: ArrayBuffer }
-  scratchStart(): Address
-  arenaStart(): Address
-}
+type Functions = SymmetricFunctions &
+  CurveFunctions & {
+    readonly memory: { readonly buffer: ArrayBuffer }
+    scratchStart(): Address
+    arenaStart(): Address
+  }
 
 /**
  * The kernel's module with its one memory. A call lays its inputs out in the arena, computes and takes the

@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto'
+import { loadWasmCurve } from '../kernel/wasm-curve.js'
 import { equalBytes } from '../src/bytes.js'
 import { InvalidPoint, type Curve, type Point, type Scalar } from '../src/curve/curve.js'
+import { nobleCurve } from '../src/curve/noble.js'
 import { ORDER, encodeScalar } from '../src/math/scalar.js'
 import { loadBindings, type Bindings } from './bindings.js'
-import { hashMany } from './hash-to-curve.js'
 
 // A point is its 65 bytes 04 ‖ x ‖ y, the library's cheapest form; 65 zeros are the identity.
 const inside = (P: Point): Uint8Array => P as unknown as Uint8Array
@@ -41,36 +42,55 @@ function nativeCurve(lib: Bindings): Curve {
     if (k <= 0n || k >= ORDER) throw new RangeError('a secret scalar is 1 to n-1')
     return encodeScalar(k)
   }
+  const mulBase = (k: Scalar): Point => {
+    const bytes = secret(k)
+    const R = lib.publicKeyCreate(bytes, false)
+    bytes.fill(0)
+    return outside(R)
+  }
+  const mul = (P: Point, k: Scalar): Point => {
+    const bytes = secret(k)
+    if (isIdentity(inside(P))) return P
+    // ECDH is the library's constant-time multiplication; its hash is left out.
+    const R = new Uint8Array(65)
+    const x = R.subarray(1, 33)
+    const y = R.subarray(33)
+    lib.ecdh(inside(P), bytes, { hashfn: both, xbuf: x, ybuf: y }, new Uint8Array(1))
+    R[0] = 4
+    bytes.fill(0)
+    return outside(R)
+  }
+  const addMany = (left: readonly Point[], right: readonly Point[]): Point[] => {
+    if (left.length !== right.length) throw new RangeError('as many points on either side')
+    return left.map((P, i) => outside(addBytes(inside(P), inside(right[i]!))))
+  }
+  // The library has no hash to the curve.
   const hashManyToCurve = (messages: readonly Uint8Array[], dst: Uint8Array): Point[] =>
-    hashMany(lib, addBytes, messages, dst).map(outside)
+    nobleCurve
+      .hashManyToCurve(messages, dst)
+      .map((P) => outside(lib.publicKeyConvert(nobleCurve.encode(P), false)))
+  // The kernel's points have the same form, and it is quicker where many share a base or an inversion.
+  const many: Pick<Curve, 'addMany' | 'hashManyToCurve' | 'mulByMany'> = loadWasmCurve() ?? {
+    addMany,
+    hashManyToCurve,
+    mulByMany: (P, scalars) => scalars.map((k) => mul(P, k)),
+  }
 
   return Object.freeze<Curve>({
     name: 'libsecp256k1',
     order: ORDER,
-    mulBase(k) {
-      const bytes = secret(k)
-      const R = lib.publicKeyCreate(bytes, false)
-      bytes.fill(0)
-      return outside(R)
-    },
-    mul(P, k) {
-      const bytes = secret(k)
-      if (isIdentity(inside(P))) return P
-      // ECDH is the library's constant-time multiplication; its hash is left out.
-      const R = new Uint8Array(65)
-      const x = R.subarray(1, 33)
-      const y = R.subarray(33)
-      lib.ecdh(inside(P), bytes, { hashfn: both, xbuf: x, ybuf: y }, new Uint8Array(1))
-      R[0] = 4
-      bytes.fill(0)
-      return outside(R)
-    },
+    mulBase,
+    mulBaseMany: (scalars) => scalars.map(mulBase),
+    mul,
+    mulMany: (points, k) => points.map((P) => mul(P, k)),
+    mulByMany: many.mulByMany,
     mulPublic(P, k) {
       if (k < 0n || k >= ORDER) throw new RangeError('a public scalar is 0 to n-1')
       if (k === 0n || isIdentity(inside(P))) return outside(IDENTITY)
       return outside(lib.publicKeyTweakMul(inside(P), encodeScalar(k), false))
     },
     add: (P, Q) => outside(addBytes(inside(P), inside(Q))),
+    addMany: many.addMany,
     sum: (points) => outside(points.map(inside).reduce(addBytes, IDENTITY)),
     negate: (P) => (isIdentity(inside(P)) ? P : outside(lib.publicKeyNegate(inside(P), false))),
     equals: (P, Q) => equalBytes(inside(P), inside(Q)),
@@ -90,8 +110,8 @@ function nativeCurve(lib: Bindings): Curve {
         throw new InvalidPoint('the bytes are no point of the curve')
       }
     },
-    hashToCurve: (message, dst) => hashManyToCurve([message], dst)[0]!,
-    hashManyToCurve,
+    hashToCurve: (message, dst) => many.hashManyToCurve([message], dst)[0]!,
+    hashManyToCurve: many.hashManyToCurve,
     verify({ r, s }, digest, publicKey) {
       if (r.length !== 32 || s.length !== 32 || digest.length !== 32) return false
       if (isIdentity(inside(publicKey)) || isHigh(s)) return false

@@ -5,12 +5,15 @@ import { describe, expect, it } from 'vitest'
 import { InvalidPoint, type Curve, type Point } from '../src/curve/curve.js'
 import { nobleCurve } from '../src/curve/noble.js'
 import { ORDER, encodeScalar } from '../src/math/scalar.js'
+import { loadWasmCurve } from '../kernel/wasm-curve.js'
 import { loadNativeCurve } from '../native/index.js'
 
 const native = loadNativeCurve()
+const wasm = loadWasmCurve()
 const backends: readonly (readonly [string, Curve | undefined])[] = [
   ['noble', nobleCurve],
   ['libsecp256k1', native],
+  ['wasm', wasm],
 ]
 
 const scalars = fc.bigInt({ min: 1n, max: ORDER - 1n })
@@ -86,6 +89,55 @@ describe.each(backends)('the %s curve', (_, backend) => {
   it_.each([0n, ORDER, ORDER + 1n, -1n])('refuses %s as a secret scalar', (k) => {
     expect(() => curve.mulBase(k)).toThrow()
     expect(() => curve.mul(curve.mulBase(2n), k)).toThrow()
+  })
+
+  it_('does for many what it does for each', () => {
+    fc.assert(
+      fc.property(fc.array(scalars, { maxLength: 5 }), scalars, (ks, k) => {
+        const encode = (points: readonly Point[]) => points.map((P) => hex(curve.encode(P)))
+        const P = curve.mulBase(k)
+        const all = ks.map((one) => curve.mulBase(one))
+        expect(encode(curve.mulBaseMany(ks))).toEqual(encode(all))
+        const byP = ks.map((one) => curve.mul(P, one))
+        expect(encode(curve.mulByMany(P, ks))).toEqual(encode(byP))
+        expect(encode(curve.mulMany(all, k))).toEqual(encode(byP))
+      }),
+      { numRuns: 10 },
+    )
+    const [P, Q] = [curve.mulBase(3n), curve.mulBase(4n)]
+    const O = curve.sum([])
+    const sums = curve.addMany([P, P, P, O, P, O], [Q, P, curve.negate(P), Q, O, O])
+    expect(sums.map((R) => curve.isIdentity(R) || hex(curve.encode(R)))).toEqual(
+      [7n, 6n, 0n, 4n, 3n, 0n].map((k) => k === 0n || hex(curve.encode(curve.mulBase(k)))),
+    )
+    expect(() => curve.addMany([P], [])).toThrow()
+    expect(() => curve.mulBaseMany([1n, 0n])).toThrow()
+    expect(() => curve.mulByMany(P, [ORDER])).toThrow()
+    expect(() => curve.mulMany([P], 0n)).toThrow()
+    expect(curve.mulByMany(O, [1n, 2n]).every((R) => curve.isIdentity(R))).toBe(true)
+    expect(curve.isIdentity(curve.mulMany([P, O], 2n)[1]!)).toBe(true)
+    expect(curve.hashManyToCurve([], dst)).toEqual([])
+  })
+
+  it_('multiplies by scalars of every shape as the reference does', () => {
+    const ones = (1n << 256n) - 1n
+    const shapes = [
+      ...[1n, 2n, 3n, 7n, 8n, 9n, 15n, 16n, 17n, 31n, 32n, 33n].flatMap((k) => [k, ORDER - k]),
+      ...Array.from({ length: 32 }, (_, i) => 1n << BigInt(8 * i + 7)),
+      ...[0x55n, 0xaan, 0x88n, 0x77n, 0x10n, 0xf0n, 0x0fn].map((byte) => (ones / 255n) * byte),
+      (ORDER - 1n) / 2n,
+      (ORDER + 1n) / 2n,
+      0x5363ad4cc05c30e0a5261c028812645a122e22ea20816678df02967c1b23bd72n, // the endomorphism's eigenvalue
+    ].map((k) => k % ORDER)
+    const [P, Q] = [curve.mulBase(99n), nobleCurve.mulBase(99n)]
+    const byP = curve.mulByMany(P, shapes)
+    const byG = curve.mulBaseMany(shapes)
+    for (const [i, k] of shapes.entries()) {
+      const want = hex(nobleCurve.encode(nobleCurve.mulPublic(Q, k)))
+      expect([hex(curve.encode(curve.mul(P, k))), hex(curve.encode(byP[i]!))]).toEqual([want, want])
+      const wantG = nobleCurve.mulPublic(nobleCurve.mulBase(1n), k)
+      expect(hex(curve.encode(byG[i]!))).toBe(hex(nobleCurve.encode(wantG)))
+    }
   })
 
   it_('decodes what it encodes, and gives the coordinates', () => {
@@ -180,18 +232,20 @@ describe.each(backends)('the %s curve', (_, backend) => {
   })
 })
 
-describe.skipIf(native === undefined)('the two curves', () => {
+describe('the curves', () => {
+  const all = backends.flatMap(([, curve]) => (curve === undefined ? [] : [curve]))
+
   it('answer the same bytes for the same scalars', () => {
     fc.assert(
       fc.property(scalars, scalars, (a, b) => {
-        const answers = [nobleCurve, native!].map((curve) => {
+        const answers = all.map((curve) => {
           const A = curve.mulBase(a)
           const B = curve.mulBase(b)
           return [A, curve.mul(A, b), curve.add(A, B), curve.negate(A), curve.mulPublic(B, a)].map(
             (P) => hex(curve.encode(P)),
           )
         })
-        expect(answers[0]).toEqual(answers[1])
+        for (const answer of answers) expect(answer).toEqual(answers[0])
       }),
       { numRuns: 10 },
     )
@@ -206,13 +260,12 @@ describe.skipIf(native === undefined)('the two curves', () => {
           const want = messages.map((m) =>
             hex(secp256k1_hasher.hashToCurve(m, { DST: tag }).toBytes()),
           )
-          const many = native!.hashManyToCurve(messages, tag)
-          expect(many.map((P) => hex(native!.encode(P)))).toEqual(want)
-          expect(messages.map((m) => hex(native!.encode(native!.hashToCurve(m, tag))))).toEqual(
-            want,
-          )
-          const reference = nobleCurve.hashManyToCurve(messages, tag)
-          expect(reference.map((P) => hex(nobleCurve.encode(P)))).toEqual(want)
+          for (const curve of all) {
+            const many = curve.hashManyToCurve(messages, tag)
+            expect(many.map((P) => hex(curve.encode(P)))).toEqual(want)
+            const each = messages.map((m) => curve.hashToCurve(m, tag))
+            expect(each.map((P) => hex(curve.encode(P)))).toEqual(want)
+          }
         },
       ),
       { numRuns: 60 },

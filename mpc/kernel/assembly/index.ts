@@ -7,3 +7,8 @@ export { transposeBits } from './transpose'
 export { positions, foldRow, foldColumns } from './fold'
 export { receiverRows, senderRows } from './extension'
 export { reduceScalars, pads, maskInputs, selectedSum, senderSums, receiverSums } from './vole'
+
+// curve-functions.ts
+export { addMany, decodePoint } from './point'
+export { multiplyBase, multiplyMany, multiplyOne, tableRoom } from './multiply'
+export { hashToCurve, mapToCurve } from './hash-to-curve'

@@ -12,8 +12,9 @@ export class InvalidPoint extends Error {
 }
 
 /**
- * The group secp256k1, as the protocol needs it. Two backends: noble (reference, browsers) and libsecp256k1
- * (`@vertex/mpc/native`). Both must answer the same bytes. The identity is representable only as a result of
+ * The group secp256k1, as the protocol needs it. Three backends: noble (reference), the WebAssembly kernel and
+ * libsecp256k1 (`@vertex/mpc/native`). All must answer the same bytes. What takes or gives many may share work between
+ * them, and does nothing else than the same for each one in turn. The identity is representable only as a result of
  * `add`/`sum`; `isIdentity` tells, `encode` refuses it, `decode` never yields it.
  */
 export interface Curve {
@@ -22,11 +23,19 @@ export interface Curve {
   readonly order: bigint
   /** k·G, for secret k in 1..n-1. */
   mulBase(k: Scalar): Point
+  /** k_i·G, for secret k_i in 1..n-1. */
+  mulBaseMany(scalars: readonly Scalar[]): Point[]
   /** k·P, for secret k in 1..n-1. */
   mul(P: Point, k: Scalar): Point
+  /** k·P_i, for secret k in 1..n-1. */
+  mulMany(points: readonly Point[], k: Scalar): Point[]
+  /** k_i·P, for secret k_i in 1..n-1. */
+  mulByMany(P: Point, scalars: readonly Scalar[]): Point[]
   /** k·P for public k in 0..n-1; may be variable-time. */
   mulPublic(P: Point, k: Scalar): Point
   add(P: Point, Q: Point): Point
+  /** P_i + Q_i */
+  addMany(left: readonly Point[], right: readonly Point[]): Point[]
   sum(points: readonly Point[]): Point
   negate(P: Point): Point
   equals(P: Point, Q: Point): boolean
@@ -37,7 +46,7 @@ export interface Curve {
   decode(bytes: Uint8Array): Point
   /** RFC 9380, secp256k1_XMD:SHA-256_SSWU_RO_ under the given domain tag. */
   hashToCurve(message: Uint8Array, dst: Uint8Array): Point
-  /** As {@link hashToCurve} for each message in turn; a backend may share work between them. */
+  /** As {@link hashToCurve} for each message in turn. */
   hashManyToCurve(messages: readonly Uint8Array[], dst: Uint8Array): Point[]
   /** Plain ECDSA over a 32-byte digest; r and s 32 bytes each; refuses high s. */
   verify(signature: { r: Uint8Array; s: Uint8Array }, digest: Uint8Array, publicKey: Point): boolean

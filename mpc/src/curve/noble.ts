@@ -11,16 +11,23 @@ const outside = (P: NoblePoint): Point => P as unknown as Point
 const { BASE, ZERO } = secp256k1.Point
 
 /**
- * The reference backend, for browsers and for platforms without libsecp256k1. Secret scalars only ever meet
+ * The reference backend, for platforms with neither libsecp256k1 nor WebAssembly. Secret scalars only ever meet
  * noble's `multiply` (fixed sequence of operations, blinded scalar); bigints are not constant time all the same.
  */
 export const nobleCurve: Curve = Object.freeze<Curve>({
   name: 'noble',
   order: ORDER,
   mulBase: (k) => outside(BASE.multiply(k)),
+  mulBaseMany: (scalars) => scalars.map((k) => outside(BASE.multiply(k))),
   mul: (P, k) => outside(inside(P).multiply(k)),
+  mulMany: (points, k) => points.map((P) => outside(inside(P).multiply(k))),
+  mulByMany: (P, scalars) => scalars.map((k) => outside(inside(P).multiply(k))),
   mulPublic: (P, k) => outside(inside(P).multiplyUnsafe(k)),
   add: (P, Q) => outside(inside(P).add(inside(Q))),
+  addMany(left, right) {
+    if (left.length !== right.length) throw new RangeError('as many points on either side')
+    return left.map((P, i) => outside(inside(P).add(inside(right[i]!))))
+  },
   sum: (points) => outside(points.reduce((total, P) => total.add(inside(P)), ZERO)),
   negate: (P) => outside(inside(P).negate()),
   equals: (P, Q) => inside(P).equals(inside(Q)),

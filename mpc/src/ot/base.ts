@@ -71,13 +71,15 @@ export class BaseOtSender {
     for (let k = 0; k < 2 * BASE_OTS; k++)
       inputs.push(pointInput(this.#sid, k >> 1, k & 1, s[k ^ 1]!))
     const H = curve.hashManyToCurve(inputs, pointTag)
+    const P = curve.addMany(S, H) // 1.3.2  P_x ← s_x + H(i, x, s_{1−x})
+    if (P.some((one) => curve.isIdentity(one)))
+      throw new InvalidPoint('a base OT point is the identity') // 1.3.2
+    const aP = curve.mulMany(P, a)
     const key = sessionKey(this.#suite.kernel, this.#sid, tags.baseOtKey)
     const keys = new Uint8Array(2 * BASE_OTS * KEY_BYTES)
     for (let k = 0; k < 2 * BASE_OTS; k++) {
       const i = k >> 1
-      const P = curve.add(S[k]!, H[k]!) // 1.3.2  P_x ← s_x + H(i, x, s_{1−x})
-      if (curve.isIdentity(P)) throw new InvalidPoint('a base OT point is the identity') // 1.3.2
-      const shared = curve.encode(curve.mul(P, a))
+      const shared = curve.encode(aP[k]!)
       const pair = message.subarray(i * 2 * POINT_BYTES, (i + 1) * 2 * POINT_BYTES)
       const branch = branchKey(this.#suite, key, i, k & 1, this.message, pair, shared) // 1.3.3
       keys.set(branch, k * KEY_BYTES)
@@ -105,43 +107,39 @@ export function receiveBaseOt(
   if (choice.length * 8 !== BASE_OTS) throw new RangeError('128 choice bits are needed')
   const A = curve.decode(senderMessage) // 1.2.1
   const b: Scalar[] = []
-  const R: Point[] = []
-  const inputs: Uint8Array[] = []
+  const rho: Scalar[] = []
   for (let i = 0; i < BASE_OTS; i++) {
     b.push(randomScalar(rng)) // 1.2.2
-    R.push(curve.mulBase(randomScalar(rng))) // 1.2.3  s_{1−c} ← random point
-    inputs.push(pointInput(sid, i, bitOf(choice, i), curve.encode(R[i]!)))
+    rho.push(randomScalar(rng)) // 1.2.3
   }
+  const B = curve.mulBaseMany(b)
+  const R = curve.mulBaseMany(rho).map((point) => curve.encode(point)) // 1.2.3  s_{1−c} ← random point
+  const inputs = R.map((r, i) => pointInput(sid, i, bitOf(choice, i), r))
   const H = curve.hashManyToCurve(inputs, pointTag)
+  const C = curve.addMany(
+    B,
+    H.map((point) => curve.negate(point)),
+  ) // 1.2.4  s_c ← b·G − H(i, c, s_{1−c})
   const message = new Uint8Array(BASE_OT_RECEIVER_BYTES)
-  const C: Point[] = []
-  const otherInputs: Uint8Array[] = []
   for (let i = 0; i < BASE_OTS; i++) {
     const c = bitOf(choice, i)
-    C.push(curve.add(curve.mulBase(b[i]!), curve.negate(H[i]!))) // 1.2.4  s_c ← b·G − H(i, c, s_{1−c})
-    const [r, s] = [curve.encode(R[i]!), curve.encode(C[i]!)]
+    const [r, s] = [R[i]!, curve.encode(C[i]!)]
     message.set(selectBytes(c, s, r), 2 * i * POINT_BYTES) // 1.2.5
     message.set(selectBytes(c, r, s), (2 * i + 1) * POINT_BYTES)
-    otherInputs.push(pointInput(sid, i, 1 - c, s))
     r.fill(0)
     s.fill(0)
   }
-  // 1.2.6  With these, what is hashed, added and subtracted is the same for c = 0 and c = 1.
-  const otherH = curve.hashManyToCurve(otherInputs, pointTag)
-  for (let i = 0; i < BASE_OTS; i++) {
-    curve.add(C[i]!, H[i]!)
-    curve.add(curve.add(R[i]!, otherH[i]!), curve.negate(otherH[i]!))
-  }
+  const bA = curve.mulByMany(A, b)
   const key = sessionKey(kernel, sid, tags.baseOtKey)
   const keys = new Uint8Array(BASE_OTS * KEY_BYTES)
   for (let i = 0; i < BASE_OTS; i++) {
     const pair = message.subarray(i * 2 * POINT_BYTES, (i + 1) * 2 * POINT_BYTES)
-    const shared = curve.encode(curve.mul(A, b[i]!)) // 1.2.7
+    const shared = curve.encode(bA[i]!) // 1.2.6
     const branch = branchKey(suite, key, i, bitOf(choice, i), senderMessage, pair, shared)
     keys.set(branch, i * KEY_BYTES)
     branch.fill(0)
     shared.fill(0)
   }
-  for (const input of [...inputs, ...otherInputs]) input.fill(0)
+  for (const input of inputs) input.fill(0)
   return { message, keys }
 }
