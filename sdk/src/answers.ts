@@ -15,7 +15,20 @@ export class Answers {
 
   async createRoom(size: number, request: HttpRequest): Promise<string> {
     const body = await this.#ask('POST', '/create-room', { ...request, body: { room_size: size } })
-    return form(body['room_uuid'], /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i)
+    return roomUuidOf(body['room_uuid'])
+  }
+
+  /** Rooms for operations to come; a Vertex that cannot do this answers 400. */
+  async createRooms(
+    size: number,
+    count: number,
+    request: HttpRequest,
+  ): Promise<{ roomUuids: readonly string[]; expiresInMs: number }> {
+    const asked = { ...request, body: { room_size: size, count } }
+    const body = await this.#ask('POST', '/create-room', asked)
+    const rooms = body['room_uuids']
+    if (!Array.isArray(rooms) || rooms.length < 1 || rooms.length > count) throw unexpected()
+    return { roomUuids: rooms.map(roomUuidOf), expiresInMs: wholeNumber(body['expires_in_ms']) }
   }
 
   async createKey(request: HttpRequest) {
@@ -58,7 +71,7 @@ export class Answers {
     return {
       publicKey: body['pubkey'] === undefined ? undefined : hex(body['pubkey'], 33),
       keygenId: keygenIdOf(body['keygen_id']),
-      epoch: body['epoch'] === undefined ? undefined : count(body['epoch']),
+      epoch: body['epoch'] === undefined ? undefined : wholeNumber(body['epoch']),
     }
   }
 
@@ -79,7 +92,7 @@ export class Answers {
     return {
       keyId: keyIdOf(body['key_id']),
       publicKey: hex(body['pubkey'], 33),
-      epoch: count(body['epoch']),
+      epoch: wholeNumber(body['epoch']),
       secretVersion: typeof version === 'string' ? version : null,
     }
   }
@@ -120,9 +133,11 @@ function keygenIdOf(value: unknown): string {
   return text
 }
 
+const roomUuidOf = (value: unknown) => form(value, /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i)
+
 const keyIdOf = (value: unknown) => form(value, /^[0-9a-z-]{1,64}$/i)
 
-function count(value: unknown): number {
+function wholeNumber(value: unknown): number {
   if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0) throw unexpected()
   return value
 }

@@ -22,7 +22,6 @@ import {
 import { LiveKey } from './live-key.js'
 import type { KeyRecord, VertexRecord } from './record.js'
 import { checkHandle } from './recovery.js'
-import { openRoom } from './signing.js'
 import { bothSides, CallFailed } from './two-sided.js'
 import type { VertexClient } from './vertex-client.js'
 
@@ -64,7 +63,7 @@ export async function makeKey(
   }))
   const key = LiveKey.of(context.store, bytesToHex(randomBytes(16)))
   const keep = (share: KeyShare) => keepShare(key, share, vertices)
-  const roomUuid = await openRoom(main, q.parties, deadline.signal)
+  const roomUuid = await main.rooms.open(q.parties, deadline.signal)
   const answered = await runBothSides()
   const record = await key.record()
   for (const [at, answer] of answered.entries()) {

@@ -5,9 +5,11 @@ import {
   bytesToHex,
   MAX_BATCH,
   parseRoomUuid,
+  RoomClosed,
   runSignBatch,
   type HashAlgo,
   type KeyShare,
+  type RoomCloseReason,
   type RoomLink,
 } from '@vertex/mpc'
 import { randomBytes } from '@noble/hashes/utils.js'
@@ -18,7 +20,7 @@ import {
   KeyNotFoundError,
   ProtocolError,
   RequestError,
-  UnavailableError,
+  VertexError,
 } from './errors.js'
 import { identityHeaders } from './identity-headers.js'
 import { vertexAt, type LiveKey } from './live-key.js'
@@ -102,14 +104,20 @@ async function signTogether(
   deadline: Deadline,
 ): Promise<Signature[]> {
   const recovered = new Set<number>()
+  let anyRoom = true
   for (;;) {
     try {
       return await key.runs.within(deadline.signal, async () => {
         const record = await key.record()
         const signers = signersOf(record, clients, vertices)
-        return attempt(context, clients, key, record, signers, batch, deadline)
+        return attempt(context, clients, key, record, signers, batch, deadline, anyRoom)
       })
     } catch (error) {
+      if (error instanceof RoomGone) {
+        context.main.rooms.forget()
+        anyRoom = false
+        continue
+      }
       if (!(error instanceof MissedKeyError)) throw error
       const { missed } = error
       if (recovered.has(missed.at)) throw missingAgain(missed.error)
@@ -146,6 +154,26 @@ class MissedKeyError extends Error {
   }
 }
 
+/** A room that was opened ahead is not there any more; nothing has happened in it. */
+class RoomGone extends Error {}
+
+/** Whether somebody did not get into the room at all. Whoever did met nobody there who could have sent a message. */
+function isRoomGone(error: unknown): boolean {
+  const reason = error instanceof CallFailed ? error.error : error
+  if (!(reason instanceof VertexError)) return false
+  if (reason.cause instanceof RoomClosed) return goneReasons.has(reason.cause.reason)
+  if (reason.status === undefined) return false
+  // The answer to a run that began and waited in vain says for whom.
+  if (reason.errType === 'room_timeout') return !('missing' in reason.details)
+  return reason.errType === 'room_not_found' || reason.errType === 'room_used'
+}
+const goneReasons: ReadonlySet<RoomCloseReason> = new Set([
+  'room_unknown',
+  'room_expired',
+  'room_used',
+  'room_full',
+])
+
 async function attempt(
   context: Context,
   clients: Clients,
@@ -154,6 +182,8 @@ async function attempt(
   signers: readonly number[],
   batch: readonly Work[],
   deadline: Deadline,
+  /** Also one that was opened ahead, and may be gone; only such a one throws RoomGone. */
+  anyRoom: boolean,
 ): Promise<Signature[]> {
   const share = key.share(context.suite, record)
   const vertices = signers.map((at) => vertexAt(record, at))
@@ -166,8 +196,13 @@ async function attempt(
       )
   const endTurn = await key.setups.turn(peers, deadline.signal)
   const nonces = vertices.map(() => randomBytes(32))
+  let openedAhead = false
   try {
-    const roomUuid = await openRoom(context.main, signers.length + 1, deadline.signal)
+    const { rooms } = context.main
+    const size = signers.length + 1
+    const room = anyRoom ? await rooms.take(size, deadline.signal) : undefined
+    openedAhead = room?.isFresh === false
+    const roomUuid = room?.roomUuid ?? (await rooms.open(size, deadline.signal))
     const side = ownSide(context, key, record, share, roomUuid, batch, endTurn)
     const calls = vertices.map((vertex, i) => async (signal: AbortSignal) => {
       const client = clients[signers[i]!]!
@@ -187,6 +222,7 @@ async function attempt(
     const { result } = await bothSides(deadline, side.join, side.run, calls)
     return result
   } catch (error) {
+    if (openedAhead && isRoomGone(error)) throw new RoomGone()
     if (error instanceof CallFailed) {
       const vertex = vertices[error.at]!
       if (!(error.error instanceof KeyNotFoundError)) throw await explained(error.error)
@@ -255,20 +291,6 @@ function ownSide(
       })
       return signatures.map(({ r, s, v }) => ({ r, s, v, der: encodeDer(r, s) }))
     },
-  }
-}
-
-/** Opens a room; a connection that broke while idle is tried once more, since an unused room does no harm. */
-export async function openRoom(
-  client: VertexClient,
-  size: number,
-  signal: AbortSignal,
-): Promise<string> {
-  try {
-    return await client.answers.createRoom(size, { signal })
-  } catch (error) {
-    if (!(error instanceof UnavailableError) || error.errType !== 'connection_failed') throw error
-    return client.answers.createRoom(size, { signal })
   }
 }
 

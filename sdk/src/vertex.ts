@@ -93,7 +93,7 @@ export class VertexBase {
 
   /** Closes the connection to the relay. An idle one closes by itself and never keeps a process alive. */
   async close(): Promise<void> {
-    await Promise.all(this.#clients.map((client) => client.relay.close()))
+    await Promise.all(this.#clients.map((client) => client.close()))
   }
 
   toJSON() {

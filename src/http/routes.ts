@@ -153,8 +153,14 @@ export function vaultRoutes(vault: Vault, relayAllow: readonly string[]): Route[
 
   return [
     user('post', '/create-room', { body: schemas.createRoom }, async ({ body }, caller) => {
-      const room = await vault.createRoom(caller, body.room_size)
-      return { json: { room_uuid: room.roomUuid } }
+      if (body.count === undefined) {
+        const room = await vault.createRoom(caller, body.room_size)
+        return { json: { room_uuid: room.roomUuid } }
+      }
+      const { roomUuids, expiresInMs } = await vault.createRooms(caller, body.room_size, body.count)
+      return {
+        json: { room_uuid: roomUuids[0], room_uuids: roomUuids, expires_in_ms: expiresInMs },
+      }
     }),
 
     user('get', '/ecdsa/create', {}, async (_, caller) => {

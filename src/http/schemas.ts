@@ -75,7 +75,14 @@ export const identityHeaders = z.strictObject({
   'X-Vertex-Identity': hex32.optional(),
 })
 
-export const createRoom = z.strictObject({ room_size: party })
+export const createRoom = z.strictObject({
+  room_size: party,
+  count: z
+    .int('must be a whole number')
+    .min(1, 'must be at least 1')
+    .max(64, 'must be at most 64')
+    .optional(),
+})
 
 export const keygen = z.strictObject({
   key_id: uuid,

@@ -139,6 +139,15 @@ export interface Vault {
 
   /** @throws VaultError `bad_request_params`, `room_creation_problem` (the size), `rate_limited`, `too_busy` */
   createRoom(caller: Caller, size: number): Promise<{ roomUuid: string }>
+  /**
+   * 1 to `count` rooms, at most 64, that all expire after the same time.
+   * @throws VaultError as `createRoom`, when there is not even one
+   */
+  createRooms(
+    caller: Caller,
+    size: number,
+    count: number,
+  ): Promise<{ roomUuids: readonly string[]; expiresInMs: number }>
 
   createKey(
     caller: Caller,

@@ -11,7 +11,7 @@ export class RoomQuota {
   constructor(
     private readonly clock: Clock,
     /** How long a room lives. Milliseconds. */
-    private readonly lifetimeMs: number,
+    readonly lifetimeMs: number,
   ) {}
 
   /**

@@ -2,6 +2,7 @@ import type { RoomLink } from '@vertex/mpc'
 import { VaultError } from './errors.js'
 import type { Caller } from './facade.js'
 import { badRequest, roomBytes } from './ids.js'
+import { limits } from './limits.js'
 import type { Clock, RoomPort } from './ports.js'
 import type { RoomQuota } from './room-quota.js'
 import type { Run } from './runs.js'
@@ -41,6 +42,27 @@ export class RoomAccess {
       }),
     )
     return { roomUuid }
+  }
+
+  /**
+   * Several rooms at once, for signatures to come. Fewer than asked for, but one at least, when the user or the relay
+   * can have no more now.
+   * @throws VaultError as `create`
+   */
+  async createMany(
+    caller: Caller,
+    size: number,
+    count: number,
+  ): Promise<{ roomUuids: readonly string[]; expiresInMs: number }> {
+    if (!Number.isInteger(count) || count < 1 || count > limits.roomsAtOnce)
+      throw badRequest(`count must be 1 to ${limits.roomsAtOnce}`)
+    const roomUuids = [(await this.create(caller, size)).roomUuid]
+    try {
+      while (roomUuids.length < count) roomUuids.push((await this.create(caller, size)).roomUuid)
+    } catch (error) {
+      if (!(error instanceof VaultError)) throw error
+    }
+    return { roomUuids, expiresInMs: this.quota.lifetimeMs }
   }
 
   /** @throws VaultError `bad_request_params` */

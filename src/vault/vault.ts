@@ -118,6 +118,7 @@ export async function openVault(parts: VaultParts): Promise<Vault> {
     deleteUser: (userId) => users.delete(userId),
     deleteTombstone: (request) => users.deleteTombstone(request),
     createRoom: (caller, size) => roomAccess.create(caller, size),
+    createRooms: (caller, size, count) => roomAccess.createMany(caller, size, count),
     createKey: (caller) => creating.create(caller),
     keygen: (caller, request, context) => keygen.keygen(caller, request, context),
     sign: (caller, request, context) => signing.sign(caller, request, context),

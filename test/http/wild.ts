@@ -5,7 +5,7 @@ const keygenId = `01${'ab'.repeat(31)}0b`
 
 /** A body that each route takes, by its path. */
 export const goodBodies: Record<string, Record<string, unknown>> = {
-  '/create-room': { room_size: 2 },
+  '/create-room': { room_size: 2, count: 3 },
   '/ecdsa/keygen': {
     key_id: uuid,
     room_uuid: uuid,

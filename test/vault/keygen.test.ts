@@ -415,6 +415,35 @@ describe('a room', () => {
       })
   })
 
+  it('comes with others of its size when several are wanted, fewer when there are no more', async () => {
+    const world = await openWorld()
+    const { vault, rooms } = world
+    const caller = await world.newCaller()
+    const { roomUuids, expiresInMs } = await vault.createRooms(caller, 3, 64)
+    expect(new Set(roomUuids).size).toBe(64)
+    expect(expiresInMs).toBe(60_000)
+    for (const count of [0, 65, 1.5])
+      await expect(vault.createRooms(caller, 2, count)).rejects.toMatchObject({
+        errType: 'bad_request_params',
+      })
+    await expect(vault.createRooms(caller, 33, 2)).rejects.toMatchObject({
+      errType: 'room_creation_problem',
+    })
+    for (let room = 64; room < limits.roomsPerUser - 3; room++) await vault.createRoom(caller, 2)
+    expect((await vault.createRooms(caller, 2, 8)).roomUuids).toHaveLength(3)
+    await expect(vault.createRooms(caller, 2, 8)).rejects.toMatchObject({
+      errType: 'rate_limited',
+    })
+    const create = rooms.create.bind(rooms)
+    let left = 2
+    vi.spyOn(rooms, 'create').mockImplementation((size) =>
+      left-- > 0 ? create(size) : Promise.reject(new Error('too many rooms are open')),
+    )
+    const other = await world.newCaller()
+    expect((await vault.createRooms(other, 2, 8)).roomUuids).toHaveLength(2)
+    await expect(vault.createRooms(other, 2, 8)).rejects.toMatchObject({ errType: 'too_busy' })
+  })
+
   it('is refused to one user who holds too many of them, until they are used or expired', async () => {
     const world = await openWorld()
     const { vault, rooms } = world

@@ -14,8 +14,12 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Open a one-time room for one operation.
-         * @description Its `room_uuid` is the only credential of the room, 128 random bits; it expires after a minute unless all its parties have joined.
+         * Open a one-time room for one operation, or several such rooms.
+         * @description Its `room_uuid` is the only credential of the room, 128 random bits. A room ends after a minute (a setting),
+         *     used or not.
+         *
+         *     With `count` the answer also has `room_uuids`, so many rooms for operations to come, and how long they live.
+         *     There are fewer of them, but one at least, when the user or the relay can have no more now.
          */
         post: operations["createRoom"];
         delete?: never;
@@ -505,9 +509,15 @@ export interface components {
         CreateRoomRequest: {
             /** @description How many parties meet. */
             room_size: number;
+            /** @description How many rooms are wanted. */
+            count?: number;
         };
         CreateRoomResponse: {
             room_uuid: components["schemas"]["RoomUuid"];
+            /** @description Only when the request has a `count`. The first is `room_uuid`. */
+            room_uuids?: components["schemas"]["RoomUuid"][];
+            /** @description Only when the request has a `count`. How long the rooms live from now on, used or not. */
+            expires_in_ms?: number;
         };
         /** @description Who this vault is. A client pins it and then believes a signed `key_id_not_exists` of no other. */
         VaultIdentity: {
@@ -950,11 +960,6 @@ export interface operations {
         };
         requestBody: {
             content: {
-                /**
-                 * @example {
-                 *       "room_size": 2
-                 *     }
-                 */
                 "application/json": components["schemas"]["CreateRoomRequest"];
             };
         };
@@ -965,11 +970,6 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "room_uuid": "2f1c8b1e-90a4-7c35-d2f0-6c1e0f5b7a91"
-                     *     }
-                     */
                     "application/json": components["schemas"]["CreateRoomResponse"];
                 };
             };
