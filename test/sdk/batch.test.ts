@@ -125,8 +125,9 @@ describe('a batch of the SDK', () => {
     const signal = AbortSignal.abort(new Error('no longer wanted'))
     await expect(key.signBatch(orders(2), { signal })).rejects.toThrow('no longer wanted')
     meddle = () => new Promise(() => undefined)
+    // While it waits for a room, or in one that was opened ahead for the Vertex.
     await expect(key.signBatch(orders(2), { deadlineMs: 300 })).rejects.toMatchObject({
-      errType: 'deadline_exceeded',
+      errType: expect.stringMatching(/^(deadline_exceeded|room_timeout)$/) as string,
     })
   })
 
