@@ -28,4 +28,17 @@ export interface CurveFunctions {
   ): void
   /** The map to the curve of one field element, 32 bytes; for tests. */
   mapToCurve(out: Address, element: Address, room: Address): void
+  // The field, for tests: elements of 48 bytes, as described in mpc/kernel/assembly/field-p.ts.
+  readonly fieldAdd: (r: Address, a: Address, b: Address) => void
+  readonly fieldInvert: (r: Address, a: Address) => void
+  readonly fieldIsZero: (a: Address) => number
+  readonly fieldMul: (r: Address, a: Address, b: Address) => void
+  readonly fieldMulAdd: (r: Address, a: Address, b: Address, x: Address, y: Address) => void
+  readonly fieldNegate: (r: Address, a: Address) => void
+  readonly fieldNormalize: (a: Address) => void
+  readonly fieldRoot: (r: Address, a: Address) => void
+  readonly fieldSmall: (r: Address, a: Address, m: number) => void
+  readonly fieldSqr: (r: Address, a: Address) => void
+  readonly fieldSub: (r: Address, a: Address, b: Address) => void
+  readonly fieldTimes21: (r: Address, a: Address) => void
 }

@@ -12,3 +12,17 @@ export { reduceScalars, pads, maskInputs, selectedSum, senderSums, receiverSums 
 export { addMany, decodePoint } from './point'
 export { multiplyBase, multiplyMany, multiplyOne, tableRoom } from './multiply'
 export { hashToCurve, mapToCurve } from './hash-to-curve'
+export {
+  add as fieldAdd,
+  invert as fieldInvert,
+  isZero as fieldIsZero,
+  mul as fieldMul,
+  mulAdd as fieldMulAdd,
+  negate as fieldNegate,
+  normalize as fieldNormalize,
+  root as fieldRoot,
+  small as fieldSmall,
+  sqr as fieldSqr,
+  sub as fieldSub,
+  times21 as fieldTimes21,
+} from './field-p'
