@@ -2,7 +2,8 @@ import { sha256 } from '@noble/hashes/sha2.js'
 import { utf8ToBytes } from '@noble/hashes/utils.js'
 import { concatBytes, equalBytes, u8 } from '../src/bytes.js'
 import { InvalidPoint, type Curve, type Point, type Scalar } from '../src/curve/curve.js'
-import { ORDER, mod, readUint, writeUint256 } from '../src/math/scalar.js'
+import { recoverWith } from '../src/curve/recover.js'
+import { ORDER, invertPublic, mod, readUint, writeUint256 } from '../src/math/scalar.js'
 import { theMachine, type Address, type Machine } from './machine.js'
 
 // A point is its 65 bytes 04 ‖ x ‖ y; 65 zeros are the identity.
@@ -108,7 +109,7 @@ function wasmCurve(machine: Machine): Curve {
     )
   }
 
-  return Object.freeze<Curve>({
+  const curve: Curve = Object.freeze<Curve>({
     name: 'wasm',
     order: ORDER,
     mulBase: (k) => mulBaseMany([k])[0]!,
@@ -152,11 +153,13 @@ function wasmCurve(machine: Machine): Curve {
       const R = add(G, multiply([publicKey], mod(x * w))[0]!)
       return !isIdentity(R) && mod(readUint(inside(R), 1, 32)) === x
     },
+    recover: (signature, digest) => recoverWith(curve, signature, digest),
     coordinates(P) {
       if (isIdentity(P)) throw new InvalidPoint('the identity has no coordinates')
       return { x: inside(P).slice(1, 33), yIsOdd: (inside(P)[64]! & 1) === 1 }
     },
   })
+  return curve
 }
 
 function checkSecret(k: Scalar): void {
@@ -181,16 +184,4 @@ function domainTag(dst: Uint8Array): Uint8Array {
   if (dst.length === 0) throw new RangeError('a domain separation tag is not empty')
   const tag = dst.length > 255 ? sha256(concatBytes(utf8ToBytes('H2C-OVERSIZE-DST-'), dst)) : dst
   return concatBytes(tag, u8(tag.length))
-}
-
-/** 1/x mod n by Euclid's algorithm, whose steps depend on x: for public x in 1..n-1. */
-function invertPublic(x: bigint): Scalar {
-  let [a, b] = [x, ORDER]
-  let [u, v] = [1n, 0n]
-  while (a !== 1n) {
-    const q = b / a
-    ;[a, b] = [b - q * a, a]
-    ;[u, v] = [v - q * u, u]
-  }
-  return mod(u)
 }

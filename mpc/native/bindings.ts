@@ -10,6 +10,12 @@ export interface Bindings {
   publicKeyCombine(keys: Uint8Array[], compressed: boolean): Uint8Array
   publicKeyTweakMul(key: Uint8Array, tweak: Uint8Array, compressed: boolean): Uint8Array
   ecdsaVerify(signature: Uint8Array, digest: Uint8Array, key: Uint8Array): boolean
+  ecdsaRecover(
+    signature: Uint8Array,
+    recoveryId: number,
+    digest: Uint8Array,
+    compressed: boolean,
+  ): Uint8Array
   ecdh(
     key: Uint8Array,
     secret: Uint8Array,

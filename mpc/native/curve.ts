@@ -124,6 +124,16 @@ function nativeCurve(lib: Bindings): Curve {
         return false // r or s is not below n
       }
     },
+    recover({ r, s, v }, digest) {
+      const signature = new Uint8Array(64)
+      signature.set(r)
+      signature.set(s, 32)
+      try {
+        return outside(lib.ecdsaRecover(signature, v, digest, false))
+      } catch {
+        return undefined // r or s is 0 or not below n, there is no R, or no key
+      }
+    },
     coordinates(P) {
       if (isIdentity(inside(P))) throw new InvalidPoint('the identity has no coordinates')
       return { x: inside(P).slice(1, 33), yIsOdd: (inside(P)[64]! & 1) === 1 }

@@ -1,7 +1,7 @@
 import { u32, u64, u8 } from './bytes.js'
 import type { PartyIndex, Quorum } from './party.js'
 import { tags } from './tags.js'
-import { Transcript } from './transcript.js'
+import { Transcript, type KeyedHash } from './transcript.js'
 import { utf8ToBytes } from '@noble/hashes/utils.js'
 
 /** The version of all protocols in this package. Parties of different versions never start a run together. */
@@ -51,13 +51,13 @@ export type SessionParts = SessionCommon &
  * same run. docs/spec/session.md
  * @throws RangeError when a part has a wrong length or count
  */
-export function sessionId(parts: SessionParts): Uint8Array {
+export function sessionId(parts: SessionParts, hash?: KeyedHash): Uint8Array {
   const { operation, room, quorum, keygenIds, present, contributions, handshakes } = parts
   sized('room', room, 16)
   counted('keygen_ids', keygenIds, quorum.parties, 33)
   counted('contributions', contributions, present.length, 32)
   counted('handshakes', handshakes, handshakes.length, 32)
-  const about = new Transcript(tags.sessionId)
+  const about = new Transcript(tags.sessionId, hash)
     .add(u32(PROTOCOL_VERSION), utf8ToBytes(operation), room)
     .add(u8(quorum.threshold), u8(quorum.parties))
     .list(keygenIds)
@@ -81,8 +81,8 @@ export function sessionId(parts: SessionParts): Uint8Array {
  * What a party's first message carries so that the others can tell a run of another session id from a cheater: without
  * it, one who tells two parties different things could make each of them blame the other. docs/spec/session.md
  */
-export function sessionCheck(sid: Uint8Array): Uint8Array {
-  return new Transcript(tags.sessionCheck).add(sid).digest()
+export function sessionCheck(sid: Uint8Array, hash?: KeyedHash): Uint8Array {
+  return new Transcript(tags.sessionCheck, hash).add(sid).digest()
 }
 
 function sized(what: string, bytes: Uint8Array, length: number): Uint8Array {

@@ -1,6 +1,5 @@
 import { blake3 } from '@noble/hashes/blake3.js'
 import { utf8ToBytes } from '@noble/hashes/utils.js'
-import { u64 } from './bytes.js'
 import type { Tag } from './tags.js'
 
 /** Keyed BLAKE3: 32-byte key, `length` bytes out. A parameter, so that a faster kernel can stand in. */
@@ -16,7 +15,8 @@ export const keyedBlake3: KeyedHash = (key, message, length) =>
  */
 export class Transcript {
   readonly #key: Uint8Array
-  readonly #parts: Uint8Array[] = []
+  /** Items, and numbers that are written as 8 bytes. */
+  readonly #parts: (Uint8Array | number)[] = []
   readonly #hash: KeyedHash
 
   constructor(tag: Tag, hash: KeyedHash = keyedBlake3) {
@@ -26,24 +26,32 @@ export class Transcript {
 
   /** Appends items, each with its length. */
   add(...items: readonly Uint8Array[]): this {
-    for (const item of items) this.#parts.push(u64(item.length), item)
+    for (const item of items) this.#parts.push(item.length, item)
     return this
   }
 
   /** Appends a list: its count, then each item with its length. */
   list(items: readonly Uint8Array[]): this {
-    this.#parts.push(u64(items.length))
+    this.#parts.push(items.length)
     return this.add(...items)
   }
 
   /** Hashes what was added so far; 32 bytes unless told otherwise. */
   digest(length = 32): Uint8Array {
-    const total = this.#parts.reduce((sum, part) => sum + part.length, 0)
+    let total = 0
+    for (const part of this.#parts) total += typeof part === 'number' ? 8 : part.length
     const message = new Uint8Array(total)
+    const view = new DataView(message.buffer)
     let at = 0
     for (const part of this.#parts) {
-      message.set(part, at)
-      at += part.length
+      if (typeof part === 'number') {
+        // The upper four bytes stay zero: nothing here has 2³² bytes.
+        view.setUint32(at + 4, part)
+        at += 8
+      } else {
+        message.set(part, at)
+        at += part.length
+      }
     }
     return this.#hash(this.#key, message, length)
   }

@@ -230,6 +230,37 @@ describe.each(backends)('the %s curve', (_, backend) => {
     const O = curve.sum([])
     expect(curve.verify({ r, s }, digest, O)).toBe(false)
   })
+
+  it_('recovers the key of a signature from R itself, s high or low', () => {
+    const secret = randomBytes(32)
+    const publicKey = curve.decode(secp256k1.getPublicKey(secret, true))
+    const digest = randomBytes(32)
+    const recoverable = secp256k1.sign(digest, secret, { prehash: false, format: 'recovered' })
+    const v = recoverable[0]!
+    const [r, s] = [recoverable.slice(1, 33), recoverable.slice(33)]
+    const high = encodeScalar(ORDER - BigInt(`0x${hex(s)}`))
+    const isKey = (signature: { r: Uint8Array; s: Uint8Array; v: number }, of = digest) => {
+      const key = curve.recover(signature, of)
+      return key !== undefined && curve.equals(key, publicKey)
+    }
+    expect(isKey({ r, s, v })).toBe(true)
+    expect(isKey({ r, s: high, v: v ^ 1 })).toBe(true)
+    expect(isKey({ r, s, v: v ^ 1 })).toBe(false)
+    expect(isKey({ r, s: high, v })).toBe(false)
+    expect(isKey({ r, s, v }, randomBytes(32))).toBe(false)
+    // x = r + n is above p
+    expect(curve.recover({ r, s, v: v | 2 }, digest)).toBeUndefined()
+    const zero = new Uint8Array(32)
+    const ones = new Uint8Array(32).fill(255)
+    for (const bad of [zero, ones]) {
+      expect(curve.recover({ r: bad, s, v }, digest)).toBeUndefined()
+      expect(curve.recover({ r, s: bad, v }, digest)).toBeUndefined()
+    }
+    // m = 0, and a key that would be the identity: s·R = m·G for R = G
+    expect(curve.recover({ r, s, v }, zero)).toBeDefined()
+    const g = G.subarray(1)
+    expect(curve.recover({ r: g, s: digest, v: 0 }, digest)).toBeUndefined()
+  })
 })
 
 describe('the curves', () => {

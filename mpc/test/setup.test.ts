@@ -463,7 +463,7 @@ describe('zero shares', () => {
   it('add up to zero over all parties of the run, and only over all', () => {
     for (const among of [parties, parties.slice(0, 2), parties.slice(1)]) {
       const sid = systemRng(32)
-      const shares = among.map((me) => zeroShare(me, setupsOf(me, among), sid))
+      const shares = among.map((me) => zeroShare(suite.kernel, me, setupsOf(me, among), sid))
       expect(mod(shares.reduce((sum, share) => sum + share, 0n))).toBe(0n)
       expect(mod(shares.slice(1).reduce((sum, share) => sum + share, 0n))).not.toBe(0n)
     }
@@ -471,7 +471,7 @@ describe('zero shares', () => {
 
   it('differ from session to session and repeat within one', () => {
     const [sid, other] = [systemRng(32), systemRng(32)]
-    const share = (s: Uint8Array) => zeroShare(one, setupsOf(1), s)
+    const share = (s: Uint8Array) => zeroShare(suite.kernel, one, setupsOf(1), s)
     expect(share(sid)).toBe(share(sid))
     expect(share(sid)).not.toBe(share(other))
   })
@@ -479,8 +479,8 @@ describe('zero shares', () => {
   it('refuse setups of another party, two with the same, and other session ids', () => {
     const sid = systemRng(32)
     const [first] = setupsOf(1)
-    expect(() => zeroShare(two, [first!], sid)).toThrow(RangeError)
-    expect(() => zeroShare(one, [first!, first!], sid)).toThrow(RangeError)
-    expect(() => zeroShare(one, [first!], sid.subarray(1))).toThrow(RangeError)
+    expect(() => zeroShare(suite.kernel, two, [first!], sid)).toThrow(RangeError)
+    expect(() => zeroShare(suite.kernel, one, [first!, first!], sid)).toThrow(RangeError)
+    expect(() => zeroShare(suite.kernel, one, [first!], sid.subarray(1))).toThrow(RangeError)
   })
 })

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { partyIndex, type Point } from '@vertex/mpc'
 import { addNonces, addShares, finish } from '../src/dkls23/sign/combine.js'
 import type { SignRun } from '../src/dkls23/sign/run.js'
-import { encodeScalar, invert, mod, ORDER, readUint } from '../src/math/scalar.js'
+import { encodeScalar, invertPublic, mod, ORDER, readUint } from '../src/math/scalar.js'
 import { native, noble } from './support/parties.js'
 import { recovered, verifiesDigest } from './support/verify.js'
 
@@ -28,7 +28,7 @@ function keyFor(R: Point, s: bigint): Point {
   const r = mod(readUint(curve.coordinates(R).x, 0, 32))
   const sR = curve.mul(R, s)
   const mG = curve.mulBase(readUint(digest, 0, 32))
-  return curve.mul(curve.add(sR, curve.negate(mG)), invert(r))
+  return curve.mul(curve.add(sR, curve.negate(mG)), invertPublic(r))
 }
 
 // A nonce point whose x is not below n turns up once in 2^128 signatures, so these are made backwards.

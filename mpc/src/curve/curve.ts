@@ -50,6 +50,14 @@ export interface Curve {
   hashManyToCurve(messages: readonly Uint8Array[], dst: Uint8Array): Point[]
   /** Plain ECDSA over a 32-byte digest; r and s 32 bytes each; refuses high s. */
   verify(signature: { r: Uint8Array; s: Uint8Array }, digest: Uint8Array, publicKey: Point): boolean
+  /**
+   * The public key under which (r, s) is a signature whose nonce point is R: r⁻¹·(s·R − m·G), all public, R the point
+   * that r and v name (bit 0 of v: its y is odd; bit 1: its x is r + n). Undefined where there is no R or no key.
+   */
+  recover(
+    signature: { r: Uint8Array; s: Uint8Array; v: number },
+    digest: Uint8Array,
+  ): Point | undefined
   /** The affine x coordinate, 32 bytes, and whether y is odd. */
   coordinates(P: Point): { x: Uint8Array; yIsOdd: boolean }
 }

@@ -1,6 +1,7 @@
 import { secp256k1, secp256k1_hasher } from '@noble/curves/secp256k1.js'
 import { concatBytes } from '../bytes.js'
 import { ORDER } from '../math/scalar.js'
+import { recoverWith } from './recover.js'
 import { InvalidPoint, type Curve, type Point } from './curve.js'
 
 type NoblePoint = InstanceType<typeof secp256k1.Point>
@@ -62,6 +63,7 @@ export const nobleCurve: Curve = Object.freeze<Curve>({
       return false
     }
   },
+  recover: (signature, digest) => recoverWith(nobleCurve, signature, digest),
   coordinates(P) {
     if (inside(P).is0()) throw new InvalidPoint('the identity has no coordinates')
     const bytes = inside(P).toBytes(true)

@@ -1,6 +1,6 @@
 import type { Curve, Point, Scalar } from '../curve/curve.js'
 import type { PartyIndex } from '../party.js'
-import { invert, mod } from '../math/scalar.js'
+import { invertPublic, mod } from '../math/scalar.js'
 
 /** f(x) for the polynomial with these coefficients, lowest first. x is a public party index. */
 export function evaluate(coefficients: readonly Scalar[], x: number): Scalar {
@@ -26,7 +26,7 @@ export function lagrange(parties: readonly PartyIndex[], i: PartyIndex, at: numb
     numerator = mod(numerator * BigInt(at - j))
     denominator = mod(denominator * BigInt(i - j))
   }
-  return mod(numerator * invert(denominator))
+  return mod(numerator * invertPublic(denominator))
 }
 
 /** The value at `at` of the polynomial through the points (j, P_j). Public data only. */

@@ -1,6 +1,6 @@
 import type { Curve, Point, Scalar } from '../curve/curve.js'
 import type { PartyIndex } from '../party.js'
-import { invert, mod } from './scalar.js'
+import { invertPublic, mod } from './scalar.js'
 
 /** f(x) for coefficients in ascending order of degree. @throws RangeError without coefficients */
 export function evaluate(coefficients: readonly Scalar[], x: PartyIndex): Scalar {
@@ -39,7 +39,7 @@ export function lagrangeAtZero(i: PartyIndex, parties: readonly PartyIndex[]): S
     numerator = mod(numerator * BigInt(j))
     denominator = mod(denominator * BigInt(j - i))
   }
-  return mod(numerator * invert(denominator))
+  return mod(numerator * invertPublic(denominator))
 }
 
 /** F(0) from the points F(i), in the exponent. @throws RangeError when a party occurs twice, or there is none */

@@ -20,17 +20,21 @@ export function mod(x: bigint): Scalar {
   return remainder < 0n ? remainder + ORDER : remainder
 }
 
-/** 1/x mod n by Fermat, so that the sequence of operations does not depend on x. @throws RangeError for 0 */
-export function invert(x: Scalar): Scalar {
-  if (mod(x) === 0n) throw new RangeError('zero has no inverse')
-  let result = 1n
-  let square = mod(x)
-  // The exponent n-2 is public: branching on its bits tells nothing.
-  for (let e = ORDER - 2n; e > 0n; e >>= 1n) {
-    if ((e & 1n) === 1n) result = (result * square) % ORDER
-    square = (square * square) % ORDER
+/** 1/x mod n for public x, by Euclid: how long it takes depends on x. @throws RangeError for 0 */
+export function invertPublic(x: Scalar): Scalar {
+  let [a, b] = [ORDER, mod(x)]
+  if (b === 0n) throw new RangeError('zero has no inverse')
+  // a = s·x and b = t·x mod n
+  let [s, t] = [0n, 1n]
+  while (b > 1n) {
+    const quotient = a / b
+    const [rest, next] = [a - quotient * b, s - quotient * t]
+    a = b
+    s = t
+    b = rest
+    t = next
   }
-  return result
+  return mod(t)
 }
 
 /** Big-endian bytes as an integer; whole 8-byte words. */

@@ -91,18 +91,21 @@ async function signAll(
       )
       const agreed = await exchangeHellos(meeting, me, chosen)
       const { contributions, handshakes, setupIds, view } = agreed
-      const sid = sessionId({
-        ...about,
-        room,
-        quorum,
-        keygenIds,
-        present,
-        contributions,
-        handshakes,
-        fingerprint,
-        epoch,
-        setupIds,
-      })
+      const sid = sessionId(
+        {
+          ...about,
+          room,
+          quorum,
+          keygenIds,
+          present,
+          contributions,
+          handshakes,
+          fingerprint,
+          epoch,
+          setupIds,
+        },
+        suite.kernel.hash,
+      )
       const ids = new Map([...chosen].map(([peer, setup]) => [peer, setup.id]))
       return await retiring(setups, ids, async () => {
         const start = begin(peers.length, peers[0]?.iMoveFirst === true)

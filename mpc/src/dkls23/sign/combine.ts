@@ -1,8 +1,7 @@
-import { bytesToNumberBE } from '@noble/curves/utils.js'
 import { ProtocolAbort } from '../../abort.js'
 import { concatBytes } from '../../bytes.js'
 import type { Point, Scalar } from '../../curve/curve.js'
-import { encodeScalar, invert, mod } from '../../math/scalar.js'
+import { encodeScalar, invertPublic, mod, readUint } from '../../math/scalar.js'
 import { SCALAR_BYTES, type Fields } from '../wire.js'
 import type { Signature } from './input.js'
 import type { KeyPart, ReceiverShares, SenderShares } from './multiply.js'
@@ -56,7 +55,7 @@ export function signatureShare(
   { sk_i }: KeyPart,
   pairs: readonly PairShares[],
 ): SignatureShare {
-  const m = bytesToNumberBE(run.digest)
+  const m = readUint(run.digest, 0, 32)
   const phi = pairs.reduce((sum, { psi_ji }) => sum + psi_ji, phi_i)
   // 3.8  u_i ← r_i·(φ_i + Σ_j ψ_ji) + Σ_j (c^u_ij + d^u_ij)
   const u = mod(pairs.reduce((sum, { c, d }) => sum + c[0] + d[0], r_i * phi))
@@ -76,7 +75,7 @@ export function addShares(run: SignRun, round: number, shares: readonly Signatur
   const u = mod(shares.reduce((sum, share) => sum + share.u, 0n))
   const w = mod(shares.reduce((sum, share) => sum + share.w, 0n))
   if (u === 0n || w === 0n) throw new ProtocolAbort('signature_invalid', round, onlyPeer(run))
-  return mod(w * invert(u))
+  return mod(w * invertPublic(u))
 }
 
 /**
@@ -87,20 +86,24 @@ export function finish(run: SignRun, round: number, R: Point, s: Scalar): Signat
   const { curve, digest, pk } = run
   const n = curve.order
   const invalid = () => new ProtocolAbort('signature_invalid', round, onlyPeer(run))
-  const r = xOf(run, R)
+  const { x, yIsOdd } = curve.coordinates(R)
+  const r = encodeScalar(xOf(run, R))
+  const overflow = readUint(x, 0, 32) >= n
+  const parity = (yIsOdd: boolean) => ((yIsOdd ? 1 : 0) + (overflow ? 2 : 0)) as Signature['v']
 
-  // ★ 4.3  s·R = m·G + r_x·pk. Plain ECDSA looks at R's x alone and takes n - s for s, which would turn v.
-  const m = mod(bytesToNumberBE(digest))
-  const mG = curve.mulPublic(curve.mulBase(1n), m)
-  const expected = curve.add(mG, curve.mulPublic(pk, r))
-  if (!curve.equals(curve.mulPublic(R, s), expected)) throw invalid()
+  // ★ 4.3  s·R = m·G + r_x·pk, that is, pk is the key that s, r_x and this very R belong to. Plain ECDSA looks at R's x
+  // alone and takes n - s for s, which would turn v.
+  const signer =
+    s === 0n ? undefined : curve.recover({ r, s: encodeScalar(s), v: parity(yIsOdd) }, digest)
+  if (signer === undefined || !curve.equals(signer, pk)) throw invalid()
 
   // 4.4  v ← (is R's y odd) + 2·(is R's x ≥ n); the low-s form: s ← n - s if s > n/2, and R's y the other way
-  const { x, yIsOdd } = curve.coordinates(R)
-  const overflow = bytesToNumberBE(x) >= n
   const high = s > n / 2n
-  const v = ((yIsOdd !== high ? 1 : 0) + (overflow ? 2 : 0)) as Signature['v']
-  const signature: Signature = { r: encodeScalar(r), s: encodeScalar(high ? n - s : s), v }
+  const signature: Signature = {
+    r,
+    s: encodeScalar(high ? n - s : s),
+    v: parity(yIsOdd !== high),
+  }
   // ★ 4.5  the signature verifies under the key this signer pinned; 4.6  only then it leaves
   if (!curve.verify(signature, digest, pk)) throw invalid()
   return signature
@@ -108,5 +111,5 @@ export function finish(run: SignRun, round: number, R: Point, s: Scalar): Signat
 
 /** r_x: the x coordinate of R mod n. */
 function xOf({ curve }: SignRun, R: Point): Scalar {
-  return mod(bytesToNumberBE(curve.coordinates(R).x))
+  return mod(readUint(curve.coordinates(R).x, 0, 32))
 }

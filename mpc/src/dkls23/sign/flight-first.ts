@@ -43,7 +43,11 @@ export function startSignFirstWith(input: SignInput, rng: Rng): Step<Signature> 
   const commitment = nonceCommitment(run, run.me, nonce.R_i, nonce.salt) // 1.3
   const factor = beginMultiplication(run, 3, j) // 1.4
   // Flight 1: H(sid), com_A, VOLE_A
-  const message = concatBytes(sessionCheck(run.sid), commitment, factor.message)
+  const message = concatBytes(
+    sessionCheck(run.sid, run.suite.kernel.hash),
+    commitment,
+    factor.message,
+  )
   return {
     outbox: broadcast(run.peers, message),
     next: round(3, run.peers, { run, nonce, factor }, flight3),

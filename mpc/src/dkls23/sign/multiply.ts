@@ -43,7 +43,7 @@ export interface KeyPart {
 
 /** Blinds this signer's share of the key with a fresh share of zero. docs/spec/sign.md, step 2.4 */
 export function blindKey(run: SignRun): KeyPart {
-  const zeta_i = zeroShare(run.me, [...run.setups.values()], run.sid)
+  const zeta_i = zeroShare(run.suite.kernel, run.me, [...run.setups.values()], run.sid)
   const sk_i = mod(run.x_i + zeta_i)
   return { sk_i, pk_i: run.curve.mulBase(sk_i) }
 }

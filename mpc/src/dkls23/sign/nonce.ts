@@ -1,5 +1,5 @@
 import { u8 } from '../../bytes.js'
-import type { Curve, Point, Scalar } from '../../curve/curve.js'
+import type { Point, Scalar } from '../../curve/curve.js'
 import type { PartyIndex } from '../../party.js'
 import { randomScalar } from '../../math/scalar.js'
 import { tags } from '../../tags.js'
@@ -26,10 +26,12 @@ export function drawNonce({ curve, hedge }: SignRun): Nonce {
 
 /** com_i ← H(sid, i, R_i, salt). docs/spec/sign.md, step 1.3 */
 export function nonceCommitment(
-  { curve, sid }: { curve: Curve; sid: Uint8Array },
+  { suite, curve, sid }: SignRun,
   i: PartyIndex,
   R_i: Point,
   salt: Uint8Array,
 ): Uint8Array {
-  return new Transcript(tags.signCommitment).add(sid, u8(i), curve.encode(R_i), salt).digest()
+  return new Transcript(tags.signCommitment, suite.kernel.hash)
+    .add(sid, u8(i), curve.encode(R_i), salt)
+    .digest()
 }

@@ -24,7 +24,7 @@ export function startSignManyWith(input: SignInput, rng: Rng): Step<Signature> {
   const commitment = nonceCommitment(run, run.me, nonce.R_i, nonce.salt) // 1.3
   const factors = new Map(run.peers.map((j) => [j, beginMultiplication(run, 3, j)])) // 1.4
   // 1.5  send H(sid) and com_i to all, and to each its own VOLE message
-  const common = concatBytes(sessionCheck(run.sid), commitment)
+  const common = concatBytes(sessionCheck(run.sid, run.suite.kernel.hash), commitment)
   const outbox = new Map(run.peers.map((j) => [j, concatBytes(common, factors.get(j)!.message)]))
   return { outbox, next: round(2, run.peers, { run, nonce, commitment, factors }, round2) }
 }

@@ -64,7 +64,7 @@ export function round2(state: Round2State, inbox: Inbox): Step<Signature> {
 }
 
 function viewHash(run: SignRun, commitments: ReadonlyMap<PartyIndex, Uint8Array>): Uint8Array {
-  return new Transcript(tags.signView)
+  return new Transcript(tags.signView, run.suite.kernel.hash)
     .add(run.sid)
     .list([...commitments.values()])
     .digest()

@@ -56,7 +56,7 @@ export function signRun(input: SignInput, rng: Rng): SignRun {
   // 0.2  derive the key that signs
   const derived = derivePublicKey(curve, share.publicKey, share.chainCode, path)
   // 0.3  sid ← H(sid, fingerprint, epoch, t, n, signers, path, digest): whatever the caller's session id left out
-  const sid = new Transcript(tags.signRun)
+  const sid = new Transcript(tags.signRun, suite.kernel.hash)
     .add(input.sid, share.fingerprint, u64(share.epoch))
     .add(u8(share.quorum.threshold), u8(share.quorum.parties))
     .list(signers.map(u8))
@@ -90,8 +90,9 @@ function setupWith({ setups, share }: SignInput, j: PartyIndex): PairSetup {
 }
 
 /** ★ 2.1  j has the same session id. @throws ProtocolAbort `session_mismatch`, which blames nobody */
-export function checkSession({ sid }: SignRun, round: number, check: Uint8Array): void {
-  if (!equalBytes(check, sessionCheck(sid))) throw new ProtocolAbort('session_mismatch', round)
+export function checkSession({ sid, suite }: SignRun, round: number, check: Uint8Array): void {
+  if (!equalBytes(check, sessionCheck(sid, suite.kernel.hash)))
+    throw new ProtocolAbort('session_mismatch', round)
 }
 
 /** With two signers a wrong sum is the other's doing; with more it proves nobody guilty. */
