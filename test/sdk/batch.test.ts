@@ -140,6 +140,20 @@ describe('a batch of the SDK', () => {
     }
   })
 
+  it('goes into a new room when the one that was opened ahead is gone', async () => {
+    const opened = await (await client()).ecdsa.openKey(key.id)
+    await opened.signBatch(orders(2)) // from here on there are rooms ahead
+    sent.length = 0
+    const gone = { err_type: 'room_not_found', err_msg: 'there is no such room' }
+    meddle = (path, send) =>
+      path === '/ecdsa/batch-sign' && asked(path).length === 1
+        ? Promise.resolve(Response.json([{ Error: gone }, { Error: gone }]))
+        : send()
+    const messages = orders(2)
+    expectSigned(messages, await opened.signBatch(messages))
+    expect(asked('/ecdsa/batch-sign')).toHaveLength(2)
+  })
+
   it('fails with the error of an entry', async () => {
     const error = { err_type: 'too_busy', err_msg: 'the server has as many runs as it can take' }
     meddle = (path, send) =>
