@@ -34,6 +34,7 @@ import {
   recordBackupSecret,
   recordedBackupSecrets,
   StartRefused,
+  type Engine,
   type Vault,
   type VaultParts,
 } from './vault/index.js'
@@ -81,9 +82,10 @@ export function isUnavailable(error: unknown): error is Error {
 
 /**
  * Builds everything from the configuration; the only place that does.
+ * @param engine where protocol runs are computed; the caller ends it after the service
  * @throws what {@link isForOperator} and {@link isUnavailable} know
  */
-export async function compose(config: Config, logger: Logger): Promise<Service> {
+export async function compose(config: Config, logger: Logger, engine: Engine): Promise<Service> {
   const notes: Note[] = []
   const note = (level: Note['level'], text: string) => notes.push({ level, text })
   const version = await readVersion()
@@ -123,6 +125,7 @@ export async function compose(config: Config, logger: Logger): Promise<Service> 
       rooms: roomPort(rooms),
       clock,
       suite,
+      engine,
       apiKeys: backup.apiKeys,
       backup: backup.port,
       secrets: { storage: storageKey.loaded, backup: backup.loaded },

@@ -7,6 +7,7 @@ import {
   type Note,
 } from './compose.js'
 import { ConfigError, takeConfig, type Config } from './config.js'
+import { ThreadPool } from './engine/pool.js'
 import { logUnexpected } from './http/log.js'
 
 /** The configuration is wrong (EX_CONFIG of sysexits.h). */
@@ -27,7 +28,13 @@ process.on('uncaughtException', (error) => {
 process.on('unhandledRejection', (error) => logUnexpected(logger, 'none', 'process', error))
 
 try {
-  const service = await compose(config, logger)
+  const threads = await ThreadPool.start({
+    program: new URL('./engine/worker.js', import.meta.url),
+    log: (event) => {
+      logger.warn(event)
+    },
+  })
+  const service = await compose(config, logger, threads)
   let stopping = false
   const onSignal = (signal: string) => {
     if (stopping) process.exit(1)
@@ -37,7 +44,11 @@ try {
       text: `${signal}: finishing what is under way; once more to stop at once`,
     })
     setTimeout(() => process.exit(1), HARD_STOP_MS).unref()
-    service.stop().then(
+    const stop = async () => {
+      await service.stop()
+      await threads.close()
+    }
+    stop().then(
       () => process.exit(0),
       (error: unknown) => {
         logUnexpected(logger, 'none', 'stop', error)

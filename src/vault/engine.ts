@@ -128,6 +128,7 @@ export const localEngine = (suite: Suite): Engine => ({
     const lent = new LentSetups(setups)
     try {
       const share = decodeKeyShare(suite, record)
+      wipe(record)
       return await runSignBatch({ ...run, suite, share, setups: lent })
     } finally {
       wipe(record)

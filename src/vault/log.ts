@@ -40,6 +40,8 @@ export type VaultEvent =
       readonly code: string
       readonly round: number
     }
+  /** A thread that computed runs has ended by itself; another one takes its place. `error` is the name of the error. */
+  | { readonly event: 'thread_ended'; readonly error: string | undefined }
   | { readonly event: 'database_restored'; readonly generation: string }
 
 export type VaultLog = (event: VaultEvent) => void

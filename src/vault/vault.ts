@@ -2,7 +2,7 @@ import type { Suite } from '@vertex/mpc'
 import { Authentication } from './authentication.js'
 import { Backups } from './backup.js'
 import { Create } from './create.js'
-import { localEngine, type Engine } from './engine.js'
+import type { Engine } from './engine.js'
 import type { Readiness, Vault } from './facade.js'
 import { Keys } from './key.js'
 import { Keygen } from './keygen.js'
@@ -54,8 +54,8 @@ export interface VaultParts {
   /** API keys issued before this time are not accepted. Milliseconds since 1970; 0 for no limit. */
   readonly apiKeysNotBefore: number
   readonly log: VaultLog
-  /** Where runs are computed; in this thread unless told otherwise. */
-  readonly engine?: Engine
+  /** Where runs are computed. */
+  readonly engine: Engine
 }
 
 /**
@@ -64,11 +64,10 @@ export interface VaultParts {
  * @throws StorageUnavailable
  */
 export async function openVault(parts: VaultParts): Promise<Vault> {
-  const { store, rooms, clock, suite, apiKeys, backup, vaultName, log } = parts
+  const { store, rooms, clock, suite, engine, apiKeys, backup, vaultName, log } = parts
   await checkSecrets(store, clock, backup.seal.mode, vaultName, parts.secrets)
 
   const units = new Units(store)
-  const engine = parts.engine ?? localEngine(suite)
   const runs = new Runs(engine.capacity)
   const setups = new Setups(units, clock, log)
   const notExists = new NotExists(units, backup.identity, vaultName)

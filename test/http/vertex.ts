@@ -2,10 +2,12 @@ import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { nativeSuite } from '@vertex/mpc/native'
 import { pino } from 'pino'
 import { expect } from 'vitest'
 import { compose, type Service } from '../../src/compose.js'
 import { readConfig } from '../../src/config.js'
+import { localEngine, type Engine } from '../../src/vault/index.js'
 import { complaints } from './contract-checker.js'
 
 export const adminToken = 'an-admin-token-for-tests'
@@ -72,7 +74,10 @@ export interface TestVertex {
 }
 
 /** A whole server in this process, on an ephemeral port, with an embedded database of its own. */
-export async function startVertex(settings: Record<string, string> = {}): Promise<TestVertex> {
+export async function startVertex(
+  settings: Record<string, string> = {},
+  engine: Engine = localEngine(nativeSuite()),
+): Promise<TestVertex> {
   const dir = mkdtempSync(join(tmpdir(), 'vertex-http-'))
   const secret = (name: string) => {
     writeFileSync(join(dir, name), randomBytes(32).toString('base64'), { mode: 0o600 })
@@ -91,6 +96,7 @@ export async function startVertex(settings: Record<string, string> = {}): Promis
   const service = await compose(
     config,
     pino({ level: 'info' }, { write: (line) => log.push(line) }),
+    engine,
   )
   const { url, port } = await service.listen()
   const call = caller(url)

@@ -17,6 +17,7 @@ import {
 } from '../../../src/seal/index.js'
 import { openStore, type Database } from '../../../src/store/index.js'
 import {
+  localEngine,
   openVault,
   type Caller,
   type Engine,
@@ -149,7 +150,7 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
     relayAllow: ['relay.example:443'],
     apiKeysNotBefore,
     log: (event) => events.push(event),
-    ...(options.engine && { engine: options.engine }),
+    engine: options.engine ?? localEngine(suite),
   }
   let vault: Vault
   try {

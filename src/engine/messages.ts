@@ -1,0 +1,76 @@
+import type {
+  AbortCode,
+  PartyIndex,
+  Quorum,
+  RoomCloseReason,
+  RoomEvent,
+  Signable,
+  Signature,
+} from '@vertex/mpc'
+import type { MadeKey, MadeShare } from '../vault/index.js'
+import type { ErrorData } from './error-data.js'
+
+/** What the main thread tells a worker. `run` names the run among those of this worker. */
+export type ToWorker = { readonly run: number } & (
+  | (BeginSign & { readonly type: 'sign' })
+  | (BeginKeygen & { readonly type: 'keygen' })
+  | { readonly type: 'event'; readonly event: RoomEvent }
+  | { readonly type: 'closed'; readonly reason: RoomCloseReason }
+  /** To a call; without a value the call failed, and the error stays where it was thrown. */
+  | { readonly type: 'answer'; readonly call: number; readonly value?: { readonly is: unknown } }
+)
+
+interface Begin {
+  readonly slot: number
+  readonly size: number
+  readonly room: Uint8Array
+  /** The memory of the run's lifeline. */
+  readonly life: SharedArrayBuffer
+}
+
+export interface BeginSign extends Begin {
+  readonly record: Uint8Array
+  readonly known: ReadonlyMap<PartyIndex, Uint8Array>
+  readonly batch: readonly Signable[]
+}
+
+export interface BeginKeygen extends Begin {
+  readonly quorum: Quorum
+  readonly identity: { readonly secret: Uint8Array; readonly keygenId: Uint8Array }
+  readonly keygenIds: readonly Uint8Array[]
+}
+
+/** What a run needs from the main thread, and waits for. */
+export type Call =
+  | { readonly name: 'keep'; readonly made: MadeShare }
+  | {
+      readonly name: 'save'
+      readonly peer: PartyIndex
+      readonly setupId: Uint8Array
+      readonly record: Uint8Array
+    }
+  | {
+      readonly name: 'retire'
+      readonly setupId: Uint8Array
+      readonly peer: PartyIndex
+      readonly code: AbortCode
+      readonly blamed: boolean
+    }
+
+/** What a worker tells the main thread about a run. */
+export type RunMessage = { readonly run: number } & (
+  | { readonly type: 'send'; readonly to: number; readonly bytes: Uint8Array }
+  /** So many events have been read. */
+  | { readonly type: 'taken'; readonly count: number }
+  | { readonly type: 'leave' }
+  | { readonly type: 'unreadable'; readonly peer: PartyIndex }
+  | { readonly type: 'call'; readonly call: number; readonly is: Call }
+  | { readonly type: 'signed'; readonly signatures: readonly Signature[] }
+  | { readonly type: 'made'; readonly key: MadeKey }
+  | { readonly type: 'failed'; readonly error: ErrorData }
+)
+
+export type FromWorker = RunMessage | { readonly type: 'ready' }
+
+/** A worker says so each time it has read so many events of a run; the main thread keeps back what is more than twice. */
+export const EVENTS_AT_ONCE = 32
