@@ -30,7 +30,7 @@ export async function withService<T>(
     const vertex = await startVertex(folder, settingsIn(folder))
     const clients = startChild('client-process')
     try {
-      const apiKey = await vertex.createUser('bench')
+      const { apiKey } = await vertex.createUser('bench')
       await clients.ask('open', { url: vertex.url, apiKey, count: clientCount })
       return await work({ vertex, apiKey, clients })
     } finally {

@@ -15,8 +15,7 @@ export interface BenchVertex {
   readonly pid: number
   /** Its working directory: the secrets, and `data` on the embedded database. */
   readonly folder: string
-  /** Answers the API key of a new user. */
-  createUser(name: string): Promise<string>
+  createUser(name: string): Promise<{ readonly apiKey: string; readonly userId: string }>
   /** Stops the process; what it stored stays. */
   stop(): Promise<void>
 }
@@ -38,7 +37,7 @@ export async function startVertex(
     url: server.url,
     pid: server.process.pid!,
     folder,
-    createUser: async (name) => (await createUser(server.url, adminToken, { name })).apiKey,
+    createUser: (name) => createUser(server.url, adminToken, { name }),
     stop: async () => {
       await server.stop()
       process.off('exit', kill)
