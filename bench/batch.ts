@@ -15,7 +15,7 @@ export async function measureBatch(
 ): Promise<boolean> {
   for (let i = 0; i <= count; i++) {
     progress(`batch ${i}/${count}`)
-    const single = (await window(service, 'sign', { clients: 1, ms }))!
+    const single = (await window(service, 'sign', { lanes: 1, ms }))!
     const batch = await window(service, 'batch', { size: SIZE, ms })
     if (batch === undefined) return false
     if (i === 0) continue // warming up

@@ -1,5 +1,7 @@
 // A process of SDK clients, each with a connection and a key of its own, that sign for as long as they are told.
 import { MemoryShareStore, Vertex } from '@vertex/sdk'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { serveTasks } from './child.js'
 import { countRoundTrips } from './round-trips.js'
 
@@ -15,6 +17,9 @@ export interface LoadReport {
   readonly latencies: readonly number[]
   readonly cpuMs: number
 }
+
+setFlagsFromString('--expose-gc')
+const collect = runInNewContext('gc') as () => void
 
 type Key = Awaited<ReturnType<Vertex['ecdsa']['createKey']>>
 const message = new TextEncoder().encode('how many of these per second?')
@@ -32,19 +37,21 @@ async function open({ url, apiKey, count }: Connection & { count: number }): Pro
     await Promise.all(Array.from({ length: Math.min(4, count - made) }, make))
 }
 
-/** Every chosen client signs again and again; `work` gives so many signatures each time. */
+/** So many signatures are under way at all times, with one key after the other; `work` gives `each` of them. */
 async function repeat(
-  chosen: readonly { key: Key }[],
+  lanes: number,
   ms: number,
   each: number,
   work: (key: Key) => Promise<unknown>,
 ): Promise<LoadReport> {
   const latencies: number[] = []
+  let turn = 0
   const cpu = process.cpuUsage()
   const start = performance.now()
   await Promise.all(
-    chosen.map(async ({ key }) => {
+    Array.from({ length: lanes }, async () => {
       while (performance.now() - start < ms) {
+        const { key } = clients[turn++ % clients.length]!
         const from = performance.now()
         await work(key)
         latencies.push(performance.now() - from)
@@ -65,13 +72,17 @@ type WithBatch = Partial<{ signBatch(requests: readonly object[]): Promise<unkno
 
 serveTasks({
   open,
-  sign: ({ clients: count, ms }: { clients: number; ms: number }) =>
-    repeat(clients.slice(0, count), ms, 1, (key) => key.sign(request)),
+  sign: ({ lanes, ms }: { lanes: number; ms: number }) =>
+    repeat(lanes, ms, 1, (key) => key.sign(request)),
   batch: async ({ size, ms }: { size: number; ms: number }) => {
     const requests = Array.from({ length: size }, () => request)
     if ((clients[0]!.key as WithBatch).signBatch === undefined) return undefined
-    return repeat(clients.slice(0, 1), ms, size, (key) => (key as WithBatch).signBatch!(requests))
+    return repeat(1, ms, size, (key) => (key as WithBatch).signBatch!(requests))
   },
   roundTrips: (input: Connection & { signatures: number }) => countRoundTrips(input, request),
-  memory: () => Promise.resolve(process.memoryUsage()),
+  /** Right after a collection, so that only what is held is seen. */
+  memory: () => {
+    collect()
+    return Promise.resolve(process.memoryUsage())
+  },
 })

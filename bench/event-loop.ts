@@ -15,7 +15,7 @@ export async function measureEventLoop(
   try {
     const { url } = service.vertex
     await prober.ask('probe', { url, count: 20, gapMs }) // connections, compilers
-    const load = window(service, 'sign', { clients: CLIENTS, ms: count * gapMs + 1000 })
+    const load = window(service, 'sign', { lanes: CLIENTS, ms: count * gapMs + 1000 })
     await new Promise((resolve) => setTimeout(resolve, 500)) // all clients are at work
     const waits = await prober.ask<number[]>('probe', { url, count, gapMs })
     await load

@@ -2,10 +2,12 @@ import { parseArgs } from 'node:util'
 import { compareProtocols } from './compare.js'
 import { describeMachine } from './machine.js'
 import { measureServices } from './measure-service.js'
+import { profileSigning } from './profile.js'
 import { suites } from './protocol.js'
 import { makeReport, toText } from './report.js'
 import { loadRivals } from './rivals.js'
 import { Samples } from './samples.js'
+import { soak } from './soak.js'
 import { measureTraffic } from './traffic.js'
 
 const help = `npm run bench -- [--quick] [--rivals] [--json]
@@ -20,6 +22,9 @@ const { values: flags } = parseArgs({
     quick: { type: 'boolean', default: false },
     rivals: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
+    soak: { type: 'boolean', default: false },
+    minutes: { type: 'string', default: '10' },
+    profile: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 })
@@ -53,6 +58,18 @@ const plan = flags.quick
         batch: { count: 5, ms: 2000 },
       },
     }
+
+if (flags.soak) {
+  const minutes = Number(flags.minutes)
+  if (!(minutes > 0)) throw new RangeError('--minutes is a positive number')
+  const text = await soak(minutes, progress)
+  process.stdout.write(text)
+  process.exit(text.includes('GROWS') ? 1 : 0)
+}
+if (flags.profile) {
+  process.stdout.write(await profileSigning(progress))
+  process.exit(0)
+}
 
 const rivals = flags.rivals ? await loadRivals() : undefined
 const samples = new Samples()

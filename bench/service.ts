@@ -20,13 +20,18 @@ export interface Windows {
   readonly ms: number
 }
 
-/** Lends a running service to some work. */
+/**
+ * Lends a running service to some work.
+ * @param stored brings further keys into the database before the server starts for good
+ */
 export async function withService<T>(
   settingsIn: (folder: string) => Readonly<Record<string, string>>,
   clientCount: number,
   work: (service: Service) => Promise<T>,
+  stored?: (folder: string) => Promise<void>,
 ): Promise<T> {
   return withFolder(async (folder) => {
+    await stored?.(folder)
     const vertex = await startVertex(folder, settingsIn(folder))
     const clients = startChild('client-process')
     try {

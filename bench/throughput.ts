@@ -28,7 +28,7 @@ export async function measureThroughput(
     const each = await Promise.all(pair.map((one) => one.ask<number>('sign', { ms })))
     return each.reduce((sum, rate) => sum + rate, 0)
   }
-  const load = { clients: CLIENTS, ms: windows.ms }
+  const load = { lanes: CLIENTS, ms: windows.ms }
   try {
     const warmUp = Math.min(windows.ms, 3000)
     progress('throughput, warming up')
