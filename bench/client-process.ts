@@ -67,17 +67,13 @@ async function repeat(
   }
 }
 
-/** Absent in an SDK without batches. */
-type WithBatch = Partial<{ signBatch(requests: readonly object[]): Promise<unknown> }>
-
 serveTasks({
   open,
   sign: ({ lanes, ms }: { lanes: number; ms: number }) =>
     repeat(lanes, ms, 1, (key) => key.sign(request)),
-  batch: async ({ size, ms }: { size: number; ms: number }) => {
+  batch: ({ size, ms }: { size: number; ms: number }) => {
     const requests = Array.from({ length: size }, () => request)
-    if ((clients[0]!.key as WithBatch).signBatch === undefined) return undefined
-    return repeat(1, ms, size, (key) => (key as WithBatch).signBatch!(requests))
+    return repeat(1, ms, size, (key) => key.signBatch(requests))
   },
   roundTrips: (input: Connection & { signatures: number }) => countRoundTrips(input, request),
   /** Right after a collection, so that only what is held is seen. */

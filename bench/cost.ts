@@ -10,7 +10,6 @@ interface Shape {
   count: number
 }
 
-
 /**
  * The cost model, counted: what a signature and a keygen (OT setup included) of two ask of the primitives, and the
  * floor that follows, the same calls one after the other in a tight loop with nothing in between.
@@ -51,22 +50,25 @@ function formOf(arg: unknown): string {
 }
 
 function countsOf(shapes: readonly Shape[]): Record<string, number> {
-  const callsOf = (name: string) =>
-    shapes.filter(({ call }) => call.name === name).reduce((sum, { count }) => sum + count, 0)
   const sum = (of: (call: Call) => number) =>
     shapes.reduce((total, { call, count }) => total + count * of(call), 0)
+  /** Calls of some functions; one that takes a list counts for each of its items. */
+  const callsOf = (listed: Readonly<Record<string, number | undefined>>) =>
+    sum(({ name, args }) => {
+      if (!(name in listed)) return 0
+      const list = listed[name]
+      return list === undefined ? 1 : (args[list] as readonly unknown[]).length
+    })
   return {
-    base_multiplications: callsOf('curve.mulBase'),
-    point_multiplications: callsOf('curve.mul'),
-    public_multiplications: callsOf('curve.mulPublic'),
-    verifications: callsOf('curve.verify'),
-    points_hashed: sum(({ name, args }) =>
-      name === 'curve.hashToCurve'
-        ? 1
-        : name === 'curve.hashManyToCurve'
-          ? (args[0] as unknown[]).length
-          : 0,
-    ),
+    base_multiplications: callsOf({ 'curve.mulBase': undefined, 'curve.mulBaseMany': 0 }),
+    point_multiplications: callsOf({
+      'curve.mul': undefined,
+      'curve.mulMany': 0,
+      'curve.mulByMany': 1,
+    }),
+    public_multiplications: callsOf({ 'curve.mulPublic': undefined }),
+    verifications: callsOf({ 'curve.verify': undefined, 'curve.recover': undefined }),
+    points_hashed: callsOf({ 'curve.hashToCurve': undefined, 'curve.hashManyToCurve': 0 }),
     blake3_blocks: sum(blocksOf),
   }
 }
@@ -74,17 +76,34 @@ function countsOf(shapes: readonly Shape[]): Record<string, number> {
 const BLOCK = 64
 const CHUNK = 1024
 
+/** Bytes of a row's number before the row, of an OT's column, and of the three scalars' worth that it is hashed to. */
+const ROW_NUMBER = 4
+const COLUMN = 16
+const PADS = 3 * 48
+const LEAVES = 256
+const TREES = 64
+
 /** BLAKE3 compressions of one kernel call, by its inputs' lengths. */
 function blocksOf({ name, args }: Call): number {
-  if (name === 'kernel.hash') {
-    const [, message, length] = args as [Uint8Array, Uint8Array, number]
-    return compressions(message.length, length)
+  const length = (at: number) => (args[at] as Uint8Array).length
+  const rows = (count: number, rowLength: number, out: number) =>
+    count * compressions(ROW_NUMBER + rowLength, out)
+  switch (name) {
+    case 'kernel.hash':
+      return compressions(length(1), args[2] as number)
+    case 'kernel.hashRows':
+      return rows(length(1) / (args[2] as number), args[2] as number, args[3] as number)
+    case 'kernel.receiverRows': // key, leaves, x
+      return rows(LEAVES, length(1) / LEAVES, length(2))
+    case 'kernel.senderRows': // key, leaves, Δ, u
+      return rows(LEAVES, length(1) / LEAVES, length(3) / TREES)
+    case 'kernel.pads': // key, columns
+      return rows(length(1) / COLUMN, COLUMN, PADS)
+    case 'kernel.maskInputs': // key, columns, …: both branches of each OT
+      return 2 * rows(length(1) / COLUMN, COLUMN, PADS)
+    default:
+      return 0
   }
-  if (name === 'kernel.hashRows') {
-    const [, rows, rowLength, length] = args as [Uint8Array, Uint8Array, number, number]
-    return (rows.length / rowLength) * compressions(4 + rowLength, length)
-  }
-  return 0
 }
 
 /** Of the chunks' blocks, of the tree above them, and of output beyond the first block. */

@@ -1,20 +1,30 @@
 import { parseArgs } from 'node:util'
-import { compareProtocols } from './compare.js'
+import { compareProtocols, type Rounds } from './compare.js'
+import { measureCost } from './cost.js'
+import { measureGrowth } from './growth.js'
 import { describeMachine } from './machine.js'
-import { measureServices } from './measure-service.js'
+import { measureServices, type ServicePlan } from './measure-service.js'
 import { profileSigning } from './profile.js'
 import { suites } from './protocol.js'
 import { makeReport, toText } from './report.js'
 import { loadRivals } from './rivals.js'
+import { measureRooms } from './rooms.js'
 import { Samples } from './samples.js'
+import type { Windows } from './service.js'
 import { soak } from './soak.js'
 import { measureTraffic } from './traffic.js'
+import { writeDocs } from './write.js'
 
-const help = `npm run bench -- [--quick] [--rivals] [--json]
+const help = `npm run bench -- [--quick] [--rivals] [--json] [--write]
+npm run bench -- --soak [--minutes N]
+npm run bench -- --profile
 
-  --quick   fewer rounds; ends within 50 s, and leaves out growth
-  --rivals  also installs and times other libraries on the same work, in turn with ours, and prints the ratios
-  --json    one JSON object on stdout, with "results", "ratios", "spread" and "targets"
+  --quick    fewer rounds; ends within 50 s, and leaves out growth
+  --rivals   also installs and times other libraries on the same work, in turn with ours, and prints the ratios
+  --json     one JSON object on stdout, with "results", "ratios", "spread" and "targets"
+  --write    puts the numbers into docs/performance.md and draws docs/pictures/performance.svg
+  --soak     signs steadily for 10 minutes, or N, and tells whether memory and descriptors stay flat
+  --profile  shows where a signature's time goes, by step of the spec and by primitive
 `
 
 const { values: flags } = parseArgs({
@@ -22,6 +32,7 @@ const { values: flags } = parseArgs({
     quick: { type: 'boolean', default: false },
     rivals: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
+    write: { type: 'boolean', default: false },
     soak: { type: 'boolean', default: false },
     minutes: { type: 'string', default: '10' },
     profile: { type: 'boolean', default: false },
@@ -33,20 +44,26 @@ if (flags.help) {
   process.exit(0)
 }
 
+interface Plan {
+  readonly rounds: Rounds
+  readonly service: ServicePlan
+  readonly growth?: Windows
+}
+
 const began = performance.now()
 const progress = (what: string) => {
   const seconds = ((performance.now() - began) / 1000).toFixed(0).padStart(3)
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${seconds} s  ${what} …`)
   else process.stderr.write(`${seconds} s  ${what}\n`)
 }
-const plan = flags.quick
+const plan: Plan = flags.quick
   ? {
       rounds: { sign: 9, keygen2of2: 2, keygen2of3: 1, warmUpMs: 400 },
       service: {
-        throughput: { count: 3, ms: 1000 },
+        throughput: { count: 2, ms: 1000 },
         latencyMs: 1500,
         probes: { count: 1000, gapMs: 3 },
-        batch: { count: 2, ms: 500 },
+        batch: { count: 1, ms: 700 },
       },
     }
   : {
@@ -57,6 +74,7 @@ const plan = flags.quick
         probes: { count: 2000, gapMs: 5 },
         batch: { count: 5, ms: 2000 },
       },
+      growth: { count: 5, ms: 3000 },
     }
 
 if (flags.soak) {
@@ -75,9 +93,17 @@ const rivals = flags.rivals ? await loadRivals() : undefined
 const samples = new Samples()
 await compareProtocols(plan.rounds, rivals, samples, progress)
 measureTraffic(samples)
+progress('cost model')
+measureCost(samples)
 const skipped = await measureServices(plan.service, samples, progress)
+if (plan.growth === undefined) skipped.push('growth and open rooms: in the full run only')
+else {
+  await measureRooms(samples, progress)
+  await measureGrowth(plan.growth, samples, progress)
+}
 if (process.stderr.isTTY) process.stderr.write('\r\x1b[K')
 const machine = describeMachine(suites.native(), suites.portable(), flags.rivals)
 const report = makeReport(machine, samples, skipped)
+if (flags.write) await writeDocs(report)
 process.stdout.write(flags.json ? `${JSON.stringify(report)}\n` : toText(report))
 process.exit(0)

@@ -7,24 +7,25 @@ import { median } from './statistics.js'
 import { stepsOf } from './steps.js'
 import { watched } from './watch.js'
 
-const SIGNATURES = 200
-
 /**
  * Where the time of a 2-of-2 signature goes, both parties in this process: by step of the spec and by primitive, from
  * watching every call of a primitive with its stack; and by function for what lies between, from V8's sampler. The
  * protocol's code knows nothing of it: it cites its steps, and the stack leads to the citations.
  */
-export async function profileSigning(progress: (what: string) => void): Promise<string> {
+export async function profileSigning(
+  progress: (what: string) => void,
+  signatures = 200,
+): Promise<string> {
   const suite = suites.native()
   const key = keygenWithSetups(suite, 2, 2)
   const digest = Uint8Array.from(randomBytes(32))
   const run = (with_: Suite) => sign(with_, key, 2, digest)
   progress('warming up')
-  for (let i = 0; i < SIGNATURES; i++) run(suite)
+  for (let i = 0; i < signatures; i++) run(suite)
 
   progress('signing')
   const whole: number[] = []
-  for (let i = 0; i < SIGNATURES; i++) whole.push((await cpuMs(() => run(suite))).ms)
+  for (let i = 0; i < signatures; i++) whole.push((await cpuMs(() => run(suite))).ms)
   const total = median(whole)
 
   progress('signing, watched')
@@ -39,24 +40,24 @@ export async function profileSigning(progress: (what: string) => void): Promise<
     byPrimitive.add(name, ms)
     bySteps.add(`${steps === '' ? 'no step named' : steps}\t${name}`, ms)
   })
-  for (let i = 0; i < SIGNATURES; i++) run(watching)
+  for (let i = 0; i < signatures; i++) run(watching)
   Error.stackTraceLimit = 10
 
   progress('signing, sampled')
   const between = await sample(() => {
-    for (let i = 0; i < SIGNATURES; i++) run(suite)
+    for (let i = 0; i < signatures; i++) run(suite)
   })
 
-  const inPrimitives = byPrimitive.totalMs / SIGNATURES
+  const inPrimitives = byPrimitive.totalMs / signatures
   return [
-    `One 2-of-2 signature, both parties: ${total.toFixed(3)} ms of CPU (median of ${SIGNATURES}; curve ${suite.curve.name}, kernel ${suite.kernel.name})`,
+    `One 2-of-2 signature, both parties: ${total.toFixed(3)} ms of CPU (median of ${signatures}; curve ${suite.curve.name}, kernel ${suite.kernel.name})`,
     `in primitives ${inPrimitives.toFixed(3)} ms; between them ${Math.max(0, total - inPrimitives).toFixed(3)} ms`,
     '',
-    ...bySteps.lines(['step', 'primitive'], SIGNATURES),
+    ...bySteps.lines(['step', 'primitive'], signatures),
     '',
-    ...byPrimitive.lines(['primitive'], SIGNATURES),
+    ...byPrimitive.lines(['primitive'], signatures),
     '',
-    ...between.lines(['between primitives'], SIGNATURES, 20),
+    ...between.lines(['between primitives'], signatures, 20),
     '',
   ].join('\n')
 }

@@ -67,15 +67,15 @@ export interface Window {
   readonly serverCpuMs: number
 }
 
-/** Has the clients sign for a window; answers undefined for what they cannot do. */
+/** Has the clients sign for a window. */
 export async function window(
   { vertex, clients }: Service,
   task: 'sign' | 'batch',
   input: object,
-): Promise<Window | undefined> {
+): Promise<Window> {
   const before = cpuOf(vertex.pid)
-  const report = await clients.ask<LoadReport | undefined>(task, input)
-  return report && { report, serverCpuMs: cpuOf(vertex.pid) - before }
+  const report = await clients.ask<LoadReport>(task, input)
+  return { report, serverCpuMs: cpuOf(vertex.pid) - before }
 }
 
 export const perSecond = ({ report }: Window): number => report.signatures / report.seconds

@@ -59,7 +59,7 @@ export async function soak(minutes: number, progress: (what: string) => void): P
     }
     const end = start + minutes * 60_000
     while (performance.now() < end) {
-      const seen = (await window(service, 'sign', { lanes: CLIENTS, ms: EVERY_MS }))!
+      const seen = await window(service, 'sign', { lanes: CLIENTS, ms: EVERY_MS })
       rates.push(seen.report.signatures / seen.report.seconds)
       await sleep(50)
       note('server rss', 'bytes', rssOf(vertex.pid))

@@ -102,7 +102,9 @@ export function stepsOf(stack: string): string {
     const entry = mapped?.map.findEntry(Number(line) - 1, Number(column) - 1)
     if (mapped === undefined || entry === undefined || !('originalSource' in entry)) continue
     const source = mapped.sources.get(entry.originalSource)
-    const spec = specs.find(([path]) => path.test(entry.originalSource.replace(/^(?:\.\.\/)*/, '/')))
+    const spec = specs.find(([path]) =>
+      path.test(entry.originalSource.replace(/^(?:\.\.\/)*/, '/')),
+    )
     if (source === undefined || spec === undefined) continue
     const step = stepAt(source, entry.originalLine)
     const known = bySpec.get(spec[1])

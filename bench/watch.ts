@@ -19,12 +19,12 @@ export interface Call {
 export function watched(suite: Suite, note: (call: Call) => void): Suite {
   const wrap = <Part extends object>(part: string, of: Part): Part => {
     const wrapped: Record<string, unknown> = {}
-    for (const [name, member] of Object.entries(of)) {
+    for (const [name, member] of Object.entries(of) as [string, unknown][]) {
       if (typeof member !== 'function') {
         wrapped[name] = member
         continue
       }
-      const again = (args: readonly unknown[]): unknown => member.apply(of, args)
+      const again = (args: readonly unknown[]): unknown => Reflect.apply(member, of, args)
       wrapped[name] = (...args: unknown[]) => {
         const before = args.map((arg) => (arg instanceof Uint8Array ? arg.slice() : arg))
         const from = process.cpuUsage()
