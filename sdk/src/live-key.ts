@@ -18,6 +18,8 @@ export class LiveKey {
   /** A Vertex lets no more runs at a time touch one share; more would only wait there. */
   readonly runs = new Slots(4)
   #decoded: { bytes: Uint8Array; share: KeyShare } | undefined
+  /** The record as it was last read from the store; most of the time it still says the same. */
+  #read: { bytes: Uint8Array; record: KeyRecord } | undefined
 
   private constructor(
     readonly store: ShareStore,
@@ -99,6 +101,7 @@ export class LiveKey {
     await this.store.delete('key', this.id)
     this.#decoded?.bytes.fill(0)
     this.#decoded = undefined
+    this.#forgetRead()
     registry.get(this.store)?.delete(this.id)
   }
 
@@ -106,10 +109,20 @@ export class LiveKey {
     const item = await this.store.get('key', this.id)
     if (item === undefined)
       throw new ShareStoreError('share_not_found', `there is no key ${this.id} in this store`)
-    const record = decodeRecord(item.value)
+    const { value, version } = item
+    if (this.#read !== undefined && equal(this.#read.bytes, value))
+      return { record: this.#read.record, version }
+    const record = decodeRecord(value)
     if (record.id !== this.id)
       throw new StoreCorruptError(`the record of key ${this.id} is another key's`)
-    return { record, version: item.version }
+    this.#forgetRead()
+    this.#read = { bytes: value.slice(), record }
+    return { record, version }
+  }
+
+  #forgetRead(): void {
+    this.#read?.bytes.fill(0)
+    this.#read = undefined
   }
 }
 

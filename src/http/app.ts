@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto'
 import express, { type Express, type NextFunction, type Request, type Response } from 'express'
-import helmet from 'helmet'
 import type { Logger } from 'pino'
 import type { Caller, IdentityContext, Vault } from '../vault/index.js'
 import { Authenticator } from './auth.js'
@@ -14,7 +13,8 @@ import { healthRoutes } from './health.js'
 import { logRequest, logUnexpected } from './log.js'
 import { parseQuery } from './query.js'
 import { type Method, type Reply, type Route, vaultRoutes } from './routes.js'
-import { identityHeaders } from './schemas.js'
+import { identityHeaders, nothing } from './schemas.js'
+import { securityHeaders } from './security-headers.js'
 import { validate } from './validate.js'
 
 export interface AppOptions {
@@ -60,6 +60,7 @@ export function createApp(options: AppOptions): Express {
   app.set('query parser', false)
   app.set('trust proxy', options.trustedProxies.length > 0 ? [...options.trustedProxies] : false)
 
+  const always = securityHeaders()
   const traces = new WeakMap<Request, Trace>()
   const traceOf = (req: Request): Trace => {
     const trace = traces.get(req)
@@ -74,10 +75,13 @@ export function createApp(options: AppOptions): Express {
       route: 'none',
     }
     traces.set(req, trace)
+    for (const [name, value] of always) res.setHeader(name, value)
     res.setHeader('X-Request-Id', trace.requestId)
     res.setHeader('Cache-Control', 'no-store')
     if (options.drain.draining) res.setHeader('Connection', 'close')
     res.once('close', () => {
+      const quiet = trace.route === '/livez' || trace.route === '/readyz'
+      if (!options.logger.isLevelEnabled(quiet ? 'debug' : 'info')) return
       const record = {
         request_id: trace.requestId,
         method: req.method,
@@ -88,19 +92,10 @@ export function createApp(options: AppOptions): Express {
         err_type: trace.errType,
         user_id: trace.userId,
       }
-      logRequest(options.logger, record, trace.route === '/livez' || trace.route === '/readyz')
+      logRequest(options.logger, record, quiet)
     })
     next()
   })
-  app.use(
-    helmet({
-      contentSecurityPolicy: {
-        useDefaults: false,
-        directives: { 'default-src': ["'none'"], 'frame-ancestors': ["'none'"] },
-      },
-      strictTransportSecurity: false,
-    }),
-  )
   app.use((req, _, next) => {
     const { host, expect } = req.headers
     if (host === undefined && req.httpVersion === '1.1')
@@ -151,7 +146,7 @@ export function createApp(options: AppOptions): Express {
     if (problem.retryAfter !== undefined) res.setHeader('Retry-After', String(problem.retryAfter))
     if (error instanceof HttpProblem && error.options.closeConnection === true)
       res.setHeader('Connection', 'close')
-    res.status(problem.status).json(problem.body)
+    sendJson(res, problem.status, problem.body)
   })
   return app
 }
@@ -182,8 +177,11 @@ async function serve(
 }
 
 async function inputOf(route: Route, req: Request) {
-  const params = validate(route.params, { ...req.params })
-  const query = validate(route.query, parseQuery(req.url))
+  const params = route.params === nothing ? {} : validate(route.params, { ...req.params })
+  const query =
+    req.url.includes('?') || route.query !== nothing
+      ? validate(route.query, parseQuery(req.url))
+      : {}
   const identity = identityOf(req)
   let body: unknown
   if (route.body === null) refuseBody(req)
@@ -198,6 +196,7 @@ async function inputOf(route: Route, req: Request) {
 }
 
 function identityOf(req: Request): IdentityContext {
+  if (!('x-vertex-nonce' in req.headers || 'x-vertex-identity' in req.headers)) return {}
   const headers = validate(identityHeaders, {
     'X-Vertex-Nonce': req.headers['x-vertex-nonce'],
     'X-Vertex-Identity': req.headers['x-vertex-identity'],
@@ -208,11 +207,19 @@ function identityOf(req: Request): IdentityContext {
 function send(res: Response, reply: Reply): void {
   for (const [name, value] of Object.entries(reply.headers ?? {})) res.setHeader(name, value)
   if ('json' in reply) {
-    res.status(reply.status ?? 200).json(reply.json)
+    sendJson(res, reply.status ?? 200, reply.json)
     return
   }
   res.setHeader('Content-Type', reply.type)
   res.end(reply.text)
+}
+
+function sendJson(res: Response, status: number, value: object): void {
+  const body = JSON.stringify(value)
+  res.statusCode = status
+  res.setHeader('Content-Type', 'application/json; charset=utf-8')
+  res.setHeader('Content-Length', Buffer.byteLength(body))
+  res.end(body)
 }
 
 function methodsOf(routes: readonly Route[], path: string): string[] {

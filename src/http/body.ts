@@ -49,21 +49,34 @@ function unsupported(message: string): HttpProblem {
   return new HttpProblem('unsupported_media_type', message, { closeConnection: true })
 }
 
-async function readBytes(req: IncomingMessage): Promise<Uint8Array> {
+function readBytes(req: IncomingMessage): Promise<Uint8Array> {
+  if (Number(req.headers['content-length'] ?? 0) > MAX_DISCARDED_BYTES)
+    return Promise.reject(tooLarge())
   const chunks: Buffer[] = []
   let received = 0
-  if (Number(req.headers['content-length'] ?? 0) > MAX_DISCARDED_BYTES) throw tooLarge()
-  try {
-    for await (const chunk of req as AsyncIterable<Buffer>) {
+  return new Promise((resolve, reject) => {
+    const endedEarly = () =>
+      reject(
+        new HttpProblem('bad_request_params', 'the body ended early', { closeConnection: true }),
+      )
+    req.on('data', (chunk: Buffer) => {
       received += chunk.length
-      if (received > MAX_DISCARDED_BYTES) break
-      if (received <= MAX_BODY_BYTES) chunks.push(chunk)
-    }
-  } catch {
-    throw new HttpProblem('bad_request_params', 'the body ended early', { closeConnection: true })
-  }
-  if (received > MAX_BODY_BYTES) throw tooLarge()
-  return Buffer.concat(chunks)
+      if (received > MAX_DISCARDED_BYTES) {
+        req.pause()
+        reject(tooLarge())
+      } else if (received <= MAX_BODY_BYTES) chunks.push(chunk)
+    })
+    req.on('end', () => {
+      if (received > MAX_BODY_BYTES) reject(tooLarge())
+      else resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks))
+    })
+    req.on('error', endedEarly)
+    // Also a request that was cut off before anybody read of it.
+    req.on('close', () => {
+      if (!req.readableEnded) endedEarly()
+    })
+    if (req.destroyed) endedEarly()
+  })
 }
 
 function tooLarge(): HttpProblem {

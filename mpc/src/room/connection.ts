@@ -169,7 +169,7 @@ class RemoteLink implements RoomLink {
     this.#disarm?.()
     this.#mailbox.end(reason)
     this.forget(tell)
-    this.joining.reject(new RoomClosed(reason))
+    if (this.#place === undefined) this.joining.reject(new RoomClosed(reason))
   }
 
   #joined(): { slot: number; size: number } {
