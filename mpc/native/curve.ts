@@ -70,17 +70,19 @@ function nativeCurve(lib: Bindings): Curve {
       .hashManyToCurve(messages, dst)
       .map((P) => outside(lib.publicKeyConvert(nobleCurve.encode(P), false)))
   // The kernel's points have the same form, and it is quicker where many share a base or an inversion.
-  const many: Pick<Curve, 'addMany' | 'hashManyToCurve' | 'mulByMany'> = loadWasmCurve() ?? {
-    addMany,
-    hashManyToCurve,
-    mulByMany: (P, scalars) => scalars.map((k) => mul(P, k)),
-  }
+  const many: Pick<Curve, 'addMany' | 'hashManyToCurve' | 'mulBaseMany' | 'mulByMany'> =
+    loadWasmCurve() ?? {
+      addMany,
+      hashManyToCurve,
+      mulBaseMany: (scalars) => scalars.map(mulBase),
+      mulByMany: (P, scalars) => scalars.map((k) => mul(P, k)),
+    }
 
   return Object.freeze<Curve>({
     name: 'libsecp256k1',
     order: ORDER,
     mulBase,
-    mulBaseMany: (scalars) => scalars.map(mulBase),
+    mulBaseMany: many.mulBaseMany,
     mul,
     mulMany: (points, k) => points.map((P) => mul(P, k)),
     mulByMany: many.mulByMany,

@@ -374,71 +374,81 @@ export function mulAdd(r: usize, a: usize, b: usize, x: usize, y: usize): void {
 
 /** r ← a² */
 export function sqr(r: usize, a: usize): void {
-  const a0 = load<u32>(a) as u64
-  const a1 = load<u32>(a, 4) as u64
-  const a2 = load<u32>(a, 8) as u64
-  const a3 = load<u32>(a, 12) as u64
-  const a4 = load<u32>(a, 16) as u64
-  const a5 = load<u32>(a, 20) as u64
-  const a6 = load<u32>(a, 24) as u64
-  const a7 = load<u32>(a, 28) as u64
-  const a8 = load<u32>(a, 32) as u64
-  const d0 = a0 << 1
-  const d1 = a1 << 1
-  const d2 = a2 << 1
-  const d3 = a3 << 1
-  const d4 = a4 << 1
-  const d5 = a5 << 1
-  const d6 = a6 << 1
-  const d7 = a7 << 1
-
-  let c: u64 = d1 * a8 + d2 * a7 + d3 * a6 + d4 * a5
-  const h0 = c & MASK
-  c = (c >> 29) + (d2 * a8 + d3 * a7 + d4 * a6 + a5 * a5)
-  const h1 = c & MASK
-  c = (c >> 29) + (d3 * a8 + d4 * a7 + d5 * a6)
-  const h2 = c & MASK
-  c = (c >> 29) + (d4 * a8 + d5 * a7 + a6 * a6)
-  const h3 = c & MASK
-  c = (c >> 29) + (d5 * a8 + d6 * a7)
-  const h4 = c & MASK
-  c = (c >> 29) + (d6 * a8 + a7 * a7)
-  const h5 = c & MASK
-  c = (c >> 29) + d7 * a8
-  const h6 = c & MASK
-  c = (c >> 29) + a8 * a8
-  const h7 = c & MASK
-  const h8 = c >> 29
-
-  c = a0 * a0 + h0 * FOLD
-  let r0 = c & MASK
-  c = (c >> 29) + d0 * a1 + h1 * FOLD + (h0 << 8)
-  let r1 = c & MASK
-  c = (c >> 29) + d0 * a2 + a1 * a1 + h2 * FOLD + (h1 << 8)
-  let r2 = c & MASK
-  c = (c >> 29) + d0 * a3 + d1 * a2 + h3 * FOLD + (h2 << 8)
-  const r3 = c & MASK
-  c = (c >> 29) + d0 * a4 + d1 * a3 + a2 * a2 + h4 * FOLD + (h3 << 8)
-  const r4 = c & MASK
-  c = (c >> 29) + d0 * a5 + d1 * a4 + d2 * a3 + h5 * FOLD + (h4 << 8)
-  const r5 = c & MASK
-  c = (c >> 29) + d0 * a6 + d1 * a5 + d2 * a4 + a3 * a3 + h6 * FOLD + (h5 << 8)
-  const r6 = c & MASK
-  c = (c >> 29) + d0 * a7 + d1 * a6 + d2 * a5 + d3 * a4 + h7 * FOLD + (h6 << 8)
-  const r7 = c & MASK
-  c = (c >> 29) + d0 * a8 + d1 * a7 + d2 * a6 + d3 * a5 + a4 * a4 + h8 * FOLD + (h7 << 8)
-  const r8 = c & MASK
-  c = (c >> 29) + (h8 << 8)
-  r0 += c * FOLD
-  r1 += (c << 8) + (r0 >> 29)
-  r2 += r1 >> 29
-  put(r, r0 & MASK, r1 & MASK, r2, r3, r4, r5, r6, r7, r8)
+  sqrTimes(r, a, 1)
 }
 
-/** r ← a^(2^n) */
+/** r ← a^(2^n), with the limbs at hand all the way. */
 export function sqrTimes(r: usize, a: usize, n: i32): void {
-  sqr(r, a)
-  for (let i = 1; i < n; i++) sqr(r, r)
+  let a0 = load<u32>(a) as u64
+  let a1 = load<u32>(a, 4) as u64
+  let a2 = load<u32>(a, 8) as u64
+  let a3 = load<u32>(a, 12) as u64
+  let a4 = load<u32>(a, 16) as u64
+  let a5 = load<u32>(a, 20) as u64
+  let a6 = load<u32>(a, 24) as u64
+  let a7 = load<u32>(a, 28) as u64
+  let a8 = load<u32>(a, 32) as u64
+  for (let i = 0; i < n; i++) {
+    const d0 = a0 << 1
+    const d1 = a1 << 1
+    const d2 = a2 << 1
+    const d3 = a3 << 1
+    const d4 = a4 << 1
+    const d5 = a5 << 1
+    const d6 = a6 << 1
+    const d7 = a7 << 1
+
+    let c: u64 = d1 * a8 + d2 * a7 + d3 * a6 + d4 * a5
+    const h0 = c & MASK
+    c = (c >> 29) + (d2 * a8 + d3 * a7 + d4 * a6 + a5 * a5)
+    const h1 = c & MASK
+    c = (c >> 29) + (d3 * a8 + d4 * a7 + d5 * a6)
+    const h2 = c & MASK
+    c = (c >> 29) + (d4 * a8 + d5 * a7 + a6 * a6)
+    const h3 = c & MASK
+    c = (c >> 29) + (d5 * a8 + d6 * a7)
+    const h4 = c & MASK
+    c = (c >> 29) + (d6 * a8 + a7 * a7)
+    const h5 = c & MASK
+    c = (c >> 29) + d7 * a8
+    const h6 = c & MASK
+    c = (c >> 29) + a8 * a8
+    const h7 = c & MASK
+    const h8 = c >> 29
+
+    c = a0 * a0 + h0 * FOLD
+    let r0 = c & MASK
+    c = (c >> 29) + d0 * a1 + h1 * FOLD + (h0 << 8)
+    let r1 = c & MASK
+    c = (c >> 29) + d0 * a2 + a1 * a1 + h2 * FOLD + (h1 << 8)
+    let r2 = c & MASK
+    c = (c >> 29) + d0 * a3 + d1 * a2 + h3 * FOLD + (h2 << 8)
+    const r3 = c & MASK
+    c = (c >> 29) + d0 * a4 + d1 * a3 + a2 * a2 + h4 * FOLD + (h3 << 8)
+    const r4 = c & MASK
+    c = (c >> 29) + d0 * a5 + d1 * a4 + d2 * a3 + h5 * FOLD + (h4 << 8)
+    const r5 = c & MASK
+    c = (c >> 29) + d0 * a6 + d1 * a5 + d2 * a4 + a3 * a3 + h6 * FOLD + (h5 << 8)
+    const r6 = c & MASK
+    c = (c >> 29) + d0 * a7 + d1 * a6 + d2 * a5 + d3 * a4 + h7 * FOLD + (h6 << 8)
+    const r7 = c & MASK
+    c = (c >> 29) + d0 * a8 + d1 * a7 + d2 * a6 + d3 * a5 + a4 * a4 + h8 * FOLD + (h7 << 8)
+    const r8 = c & MASK
+    c = (c >> 29) + (h8 << 8)
+    r0 += c * FOLD
+    r1 += (c << 8) + (r0 >> 29)
+    r2 += r1 >> 29
+    a0 = r0 & MASK
+    a1 = r1 & MASK
+    a2 = r2
+    a3 = r3
+    a4 = r4
+    a5 = r5
+    a6 = r6
+    a7 = r7
+    a8 = r8
+  }
+  put(r, a0, a1, a2, a3, a4, a5, a6, a7, a8)
 }
 
 /** r ← a + b, limb by limb: loose. */
