@@ -7,6 +7,7 @@ export {
   encodeKeyShare,
   InvalidKeyShare,
   keyFingerprint,
+  readKeyShare,
   type KeyShare,
 } from './dkls23/key-share.js'
 export { Secret } from './dkls23/secret.js'

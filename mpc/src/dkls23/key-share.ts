@@ -84,6 +84,17 @@ export function encodeKeyShare(share: KeyShare): Uint8Array {
  * @throws InvalidKeyShare
  */
 export function decodeKeyShare(suite: Suite, bytes: Uint8Array): KeyShare {
+  const share = readKeyShare(bytes)
+  checkKeyShare(suite, share)
+  return share
+}
+
+/**
+ * As {@link decodeKeyShare}, without the curve work: that the parts belong together is not asked. For bytes that this
+ * party has checked once and authenticated ever since, such as a record under its own seal.
+ * @throws InvalidKeyShare for bytes of a wrong form
+ */
+export function readKeyShare(bytes: Uint8Array): KeyShare {
   const take = reader(bytes)
   if (take(1)[0] !== FORMAT) throw new InvalidKeyShare('a format this version does not know')
   if (take(1)[0] !== SECP256K1) throw new InvalidKeyShare('a curve this version does not know')
@@ -100,7 +111,7 @@ export function decodeKeyShare(suite: Suite, bytes: Uint8Array): KeyShare {
   const identitySecret = take(32).slice()
   const keygenIds = Array.from({ length: q.parties }, () => take(KEYGEN_ID_BYTES).slice())
   const publicShares = Array.from({ length: q.parties }, () => take(33).slice())
-  const share: KeyShare = {
+  return {
     quorum: q,
     index,
     epoch,
@@ -112,8 +123,6 @@ export function decodeKeyShare(suite: Suite, bytes: Uint8Array): KeyShare {
     identitySecret: new Secret(identitySecret),
     fingerprint: keyFingerprint(publicKey, chainCode, q, keygenIds),
   }
-  checkKeyShare(suite, share)
-  return share
 }
 
 /**
