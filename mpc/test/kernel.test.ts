@@ -1,13 +1,15 @@
 import { blake3 } from '@noble/hashes/blake3.js'
 import fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import { Machine } from '../kernel/machine.js'
-import { wasmKernel } from '../kernel/wasm-kernel.js'
+import { kernel as chosenKernel, wasmKernel } from '../kernel/wasm-kernel.js'
 import type { Kernel } from '../src/kernel/kernel.js'
 import { referenceKernel } from '../src/kernel/reference.js'
 import { ORDER, encodeScalar } from '../src/math/scalar.js'
 import { TREES, XI } from '../src/ot/parameters.js'
 import { systemRng } from '../src/rng.js'
+import { finish } from './support/simulate.js'
+import { native, readyKey, sign } from './support/parties.js'
 import { seeded } from './support/seeded.js'
 
 const machine = new Machine()
@@ -214,5 +216,46 @@ describe('the WebAssembly kernel answers what the reference answers', () => {
     const first = kernel.reduceScalars(wide)
     kernel.hash(key, systemRng(5000), 64)
     expect(kernel.reduceScalars(wide)).toEqual(first)
+  })
+})
+
+describe('which kernel is used', () => {
+  afterEach(() => {
+    vi.unstubAllGlobals()
+    vi.resetModules()
+  })
+
+  it('is the WebAssembly one here, one for the whole process', () => {
+    expect(chosenKernel().name).toBe('wasm')
+    expect(chosenKernel()).toBe(native.kernel)
+  })
+
+  it('is the reference where WebAssembly is missing or forbidden', async () => {
+    for (const missing of [
+      undefined,
+      {
+        Module: function refused() {
+          throw new Error('refused by a content security policy')
+        },
+      },
+    ]) {
+      vi.resetModules()
+      vi.stubGlobal('WebAssembly', missing)
+      const { portableSuite } = await import('../src/portable-suite.js')
+      expect(portableSuite().kernel.name).toBe('reference')
+      expect(portableSuite().curve.name).toBe('noble')
+    }
+  })
+
+  it('may differ between the parties of a signature', () => {
+    const plain = { ...native, kernel: referenceKernel }
+    for (const suites of [
+      [native, plain],
+      [plain, native],
+    ]) {
+      const key = readyKey(2, 2, suites)
+      const signatures = [...finish(sign(key, { signers: [1, 2] }), 2).values()]
+      expect(signatures[0]).toEqual(signatures[1])
+    }
   })
 })

@@ -6,6 +6,7 @@ import {
   encodeKeyShare,
   encodePairSetup,
   partyIndex,
+  portableSuite,
   quorum,
   sessionId,
   type KeyShare,
@@ -227,6 +228,12 @@ describe('the protocols, from given randomness,', () => {
 
   it('say and make the known bytes on noble', () => {
     expect(vectorsOn(noble)).toEqual(known)
+  })
+
+  it('say and make the known bytes in WebAssembly', () => {
+    const portable = portableSuite()
+    expect(portable.kernel.name).toBe('wasm')
+    expect(vectorsOn(portable)).toEqual(known)
   })
 
   it.skipIf(!hasNativeCurve)('say and make the known bytes on libsecp256k1', () => {

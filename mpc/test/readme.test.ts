@@ -23,7 +23,7 @@ it('the README’s example makes a key and a signature that verifies', () => {
   const { signature, publicKey, message, der, backup } = example(mpc)
   expect(verifiesInNode(signature, message, publicKey)).toBe(true)
   expect(der).toEqual(mpc.encodeDer(signature.r, signature.s))
-  expect(mpc.decodeKeyShare(mpc.nobleSuite(), backup).index).toBe(1)
+  expect(mpc.decodeKeyShare(mpc.portableSuite(), backup).index).toBe(1)
 })
 
 it('the README says on its first screen what it is not', () => {
