@@ -2,6 +2,8 @@ import { secp256k1, secp256k1_hasher } from '@noble/curves/secp256k1.js'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { theMachine } from '../kernel/machine.js'
+import { loadWasmCurve } from '../kernel/wasm-curve.js'
+import { encodeScalar } from '../src/math/scalar.js'
 
 const machine = theMachine()!
 const { run } = machine
@@ -176,5 +178,25 @@ describe('the map to the curve of the kernel', () => {
     // Z²u⁴ + Zu² = 0 for u = 0 and, with Z = −11, for u² = 1/11.
     const r = Fp.sqrt(Fp.inv(11n))
     for (const u of [0n, 1n, P - 1n, r, P - r]) expect(mapped(u)).toBe(reference(u))
+  })
+})
+
+describe('the memory of the kernel', () => {
+  it('is after each operation of the curve as it was before', () => {
+    const curve = loadWasmCurve()!
+    const operations: ((x: bigint) => unknown)[] = [
+      (x) => curve.mulBase(x),
+      (x) => curve.mul(curve.mulBase(x + 1n), x),
+      (x) => curve.mulByMany(curve.mulBase(x + 2n), [x, x + 3n]),
+      (x) => curve.addMany([curve.mulBase(x)], [curve.mulBase(x + 1n)]),
+      (x) => curve.hashToCurve(encodeScalar(x), new Uint8Array([4])),
+    ]
+    const memory = () => Buffer.from(run.memory.buffer.slice(0))
+    for (const operate of operations) operate(2n ** 200n + 99n)
+    const before = memory()
+    for (const operate of operations) {
+      operate(2n ** 250n + 12345n)
+      expect(memory().equals(before)).toBe(true)
+    }
   })
 })
