@@ -129,8 +129,9 @@ export class LiveKey {
 const registry = new WeakMap<ShareStore, Map<string, LiveKey>>()
 
 function equal(a: Uint8Array, b: Uint8Array): boolean {
-  let difference = a.length ^ b.length
-  for (let i = 0; i < a.length; i++) difference |= a[i]! ^ (b[i] ?? 0)
+  if (a.length !== b.length) return false
+  let difference = 0
+  for (let i = 0; i < a.length; i++) difference |= a[i]! ^ b[i]!
   return difference === 0
 }
 

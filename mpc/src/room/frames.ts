@@ -79,16 +79,33 @@ const reasonOf = new Map<number, RoomCloseReason>(
 )
 
 export function encodeClientFrame(frame: ClientFrame): Uint8Array {
-  const channel = u32(frame.channel)
   switch (frame.type) {
     case 'join':
       if (frame.room.length !== ROOM_ID_BYTES) throw new RangeError('a room id has 16 bytes')
-      return concatBytes(u8(kinds.join), channel, frame.room, u8(frame.label.length), frame.label)
+      return concatBytes(
+        u8(kinds.join),
+        u32(frame.channel),
+        frame.room,
+        u8(frame.label.length),
+        frame.label,
+      )
     case 'send':
-      return concatBytes(u8(kinds.send), channel, u8(frame.to), frame.payload)
+      return carrying(kinds.send, frame.channel, frame.to, frame.payload)
     case 'leave':
-      return concatBytes(u8(kinds.leave), channel)
+      return concatBytes(u8(kinds.leave), u32(frame.channel))
   }
+}
+
+/** The two frames that carry a message: kind ‖ channel ‖ slot ‖ payload, copied once. */
+function carrying(kind: number, channel: number, slot: number, payload: Uint8Array): Uint8Array {
+  if (channel >>> 0 !== channel || slot >>> 0 !== slot || slot > 255)
+    throw new RangeError('a channel has 32 bits, a slot 8')
+  const frame = new Uint8Array(6 + payload.length)
+  frame[0] = kind
+  new DataView(frame.buffer).setUint32(1, channel)
+  frame[5] = slot
+  frame.set(payload, 6)
+  return frame
 }
 
 /**
@@ -117,18 +134,17 @@ export function decodeClientFrame(bytes: Uint8Array): ClientFrame {
 }
 
 export function encodeRelayFrame(frame: RelayFrame): Uint8Array {
-  const channel = u32(frame.channel)
   switch (frame.type) {
     case 'joined':
-      return concatBytes(u8(answers.joined), channel, u8(frame.slot), u8(frame.size))
+      return concatBytes(u8(answers.joined), u32(frame.channel), u8(frame.slot), u8(frame.size))
     case 'peer':
-      return concatBytes(u8(answers.peer), channel, u8(frame.slot), frame.label)
+      return concatBytes(u8(answers.peer), u32(frame.channel), u8(frame.slot), frame.label)
     case 'message':
-      return concatBytes(u8(answers.message), channel, u8(frame.from), frame.payload)
+      return carrying(answers.message, frame.channel, frame.from, frame.payload)
     case 'closed':
       return concatBytes(
         u8(answers.closed),
-        channel,
+        u32(frame.channel),
         u16(closeCodes[frame.reason]),
         ascii(frame.reason),
       )

@@ -1,5 +1,8 @@
 import { RoomClosed, type RoomCloseReason, type RoomEvent } from './link.js'
 
+/** Every run ends by leaving while it listens, so for this one reason no stack is taken each time. */
+const left = new RoomClosed('left')
+
 interface Waiter {
   resolve(event: RoomEvent): void
   reject(error: RoomClosed): void
@@ -30,7 +33,9 @@ export class Mailbox {
   end(reason: RoomCloseReason): void {
     if (this.#ended !== undefined) return
     this.#ended = reason
-    for (const waiter of this.#waiters.splice(0)) waiter.reject(new RoomClosed(reason))
+    if (this.#waiters.length === 0) return
+    const error = reason === 'left' ? left : new RoomClosed(reason)
+    for (const waiter of this.#waiters.splice(0)) waiter.reject(error)
   }
 
   /** Forgets what is still waiting to be read. */
