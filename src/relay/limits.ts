@@ -34,7 +34,7 @@ export interface RelayLimits {
 
 export const defaultRelayLimits: RelayLimits = {
   roomLifetimeMs: 60_000,
-  rooms: 4096,
+  rooms: 16_384,
   roomBufferBytes: 2 * 1024 * 1024,
   bufferBytes: 128 * 1024 * 1024,
   tombstones: 16_384,
