@@ -14,22 +14,25 @@ export interface Contender {
   run(prepared: unknown): unknown
 }
 
+/** CPU time of one turn, so that what a contender leaves to the collector is its own to pay. */
+const TURN_MS = 50
+
 /**
  * Times contenders side by side: the same CPU time of warming up for each, since compilers get better while they run,
- * then round after round in turn, so that whatever else the machine does hits all of them alike. Answers the samples
- * (ms of CPU) by name.
+ * then turn after turn, so that whatever else the machine does hits all of them alike. A turn is as many runs as take
+ * some time together. Answers the samples (ms of CPU of one run) by name.
  */
 export async function interleave(
   contenders: readonly Contender[],
   warmUpMs: number,
   progress: (done: number, total: number) => void,
 ): Promise<Map<string, number[]>> {
+  const runs = new Map<string, number>()
   const samples = new Map<string, number[]>()
   for (const contender of contenders) {
-    for (let spent = 0; spent < warmUpMs;) {
-      const prepared = await contender.prepare?.()
-      spent += (await cpuMs(() => contender.run(prepared))).ms
-    }
+    let last = Infinity
+    for (let spent = 0; spent < warmUpMs; spent += last) last = await turn(contender, 1)
+    runs.set(contender.name, Math.max(1, Math.round(TURN_MS / last)))
     samples.set(contender.name, [])
   }
   const total = Math.max(...contenders.map((contender) => contender.rounds))
@@ -37,10 +40,18 @@ export async function interleave(
     progress(round, total)
     for (const contender of contenders) {
       if (round >= contender.rounds) continue
-      const prepared = await contender.prepare?.()
-      const { ms } = await cpuMs(() => contender.run(prepared))
-      samples.get(contender.name)!.push(ms)
+      const times = runs.get(contender.name)!
+      samples.get(contender.name)!.push((await turn(contender, times)) / times)
     }
   }
   return samples
+}
+
+async function turn(contender: Contender, times: number): Promise<number> {
+  const prepared: unknown[] = []
+  for (let i = 0; i < times; i++) prepared.push(await contender.prepare?.())
+  const { ms } = await cpuMs(async () => {
+    for (const each of prepared) await contender.run(each)
+  })
+  return ms
 }
