@@ -5,10 +5,11 @@ import {
   createHmac,
   createPublicKey,
   diffieHellman,
+  generateKeyPairSync,
   type KeyObject,
 } from 'node:crypto'
 import type { ChannelCrypto } from '../src/channel/crypto.js'
-import { bufferOf, readPrivateKey } from './x25519-key.js'
+import { bufferOf, publicBytes, readPrivateKey } from './x25519-key.js'
 
 const CIPHER = 'chacha20-poly1305'
 const TAG_BYTES = 16
@@ -16,19 +17,17 @@ const CACHED_PUBLIC_KEYS = 256
 
 // Reading a secret costs as much as using it. Secrets are remembered by the array that holds them and only for as long
 // as it lives; the digest tells when the array has been filled with something else meanwhile.
-const privateKeys = new WeakMap<Uint8Array, { digest: Buffer; key: KeyObject; own: Uint8Array }>()
+const privateKeys = new WeakMap<Uint8Array, { digest: Buffer; key: KeyObject }>()
 const publicKeys = new Map<string, KeyObject>()
 
-function privateKey(secret: Uint8Array): { key: KeyObject; own: Uint8Array } {
+function privateKey(secret: Uint8Array): KeyObject {
   if (secret.length !== 32) throw new RangeError('an X25519 secret has 32 bytes')
   const digest = createHash('sha256').update(secret).digest()
   const cached = privateKeys.get(secret)
-  if (cached?.digest.equals(digest) === true) return cached
+  if (cached?.digest.equals(digest) === true) return cached.key
   const key = readPrivateKey(secret)
-  const { x } = key.export({ format: 'jwk' })
-  const entry = { digest, key, own: view(Buffer.from(x!, 'base64url')) }
-  privateKeys.set(secret, entry)
-  return entry
+  privateKeys.set(secret, { digest, key })
+  return key
 }
 
 function publicKey(bytes: Uint8Array): KeyObject {
@@ -45,17 +44,31 @@ function publicKey(bytes: Uint8Array): KeyObject {
   return key
 }
 
+function agree(secret: KeyObject, peer: Uint8Array): Uint8Array {
+  const shared = diffieHellman({ privateKey: secret, publicKey: publicKey(peer) })
+  if (shared.every((byte) => byte === 0)) throw new Error('a public key of small order')
+  return view(shared)
+}
+
 /** The channel's primitives from node:crypto. The same bytes as noble's, several times faster. */
 export const nodeChannelCrypto: ChannelCrypto = {
   name: 'node',
-  x25519Public: (secret) => privateKey(secret).own.slice(),
-  x25519(secret, peer) {
-    const shared = diffieHellman({
-      privateKey: privateKey(secret).key,
-      publicKey: publicKey(peer),
-    })
-    if (shared.every((byte) => byte === 0)) throw new Error('a public key of small order')
-    return view(shared)
+  x25519Public: (secret) => publicBytes(privateKey(secret)),
+  x25519: (secret, peer) => agree(privateKey(secret), peer),
+  ephemeral() {
+    const pair = generateKeyPairSync('x25519')
+    let secret: KeyObject | undefined = pair.privateKey
+    return {
+      publicKey: publicBytes(pair.publicKey),
+      agree: (peer) => {
+        if (secret === undefined) throw new Error('this key pair has been forgotten')
+        return agree(secret, peer)
+      },
+      // OpenSSL overwrites it when the last reference is collected.
+      forget: () => {
+        secret = undefined
+      },
+    }
   },
   sha256: (message) => view(createHash('sha256').update(message).digest()),
   hmacSha256: (key, message) => view(createHmac('sha256', key).update(message).digest()),

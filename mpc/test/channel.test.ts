@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { nodeChannelCrypto } from '../native/channel.js'
 import { fromDer, fromJwk, readPrivateKey } from '../native/x25519-key.js'
 import { bytesToHex, hexToBytes } from '../src/bytes.js'
-import type { ChannelCrypto } from '../src/channel/crypto.js'
+import { ephemeralOf, type ChannelCrypto } from '../src/channel/crypto.js'
 import { channelKey, createIdentity, identityOf, type Identity } from '../src/channel/identity.js'
 import { nobleChannelCrypto } from '../src/channel/noble.js'
 import { initiate, initiateWith, respond, respondWith } from '../src/channel/noise.js'
@@ -76,13 +76,13 @@ describe('the channel', () => {
         const [one, two, ...rest] = v.messages
         const initiator = initiateWith(
           sides.init,
-          hexToBytes(v.init_ephemeral),
+          ephemeralOf(a, hexToBytes(v.init_ephemeral)),
           hexToBytes(one!.payload),
         )
         expect(bytesToHex(initiator.message)).toBe(one!.ciphertext)
         const responder = respondWith(
           sides.resp,
-          () => hexToBytes(v.resp_ephemeral),
+          () => ephemeralOf(b, hexToBytes(v.resp_ephemeral)),
           initiator.message,
         )
         expect(bytesToHex(responder.payload)).toBe(one!.payload)
@@ -197,6 +197,26 @@ describe('the channel', () => {
         expect(() => finished.transport.open(new Uint8Array(16))).toThrow('closed')
       })
 
+      it('makes a new ephemeral key each time, which agrees with everybody until it is forgotten', () => {
+        const [one, two] = [crypto.ephemeral(), crypto.ephemeral()]
+        expect(one.publicKey).toHaveLength(32)
+        expect(one.publicKey).not.toEqual(two.publicKey)
+        const { secret } = createIdentity(nobleChannelCrypto, 'client')
+        const shared = nobleChannelCrypto.x25519(secret, one.publicKey)
+        expect(one.agree(nobleChannelCrypto.x25519Public(secret))).toEqual(shared)
+        expect(one.agree(two.publicKey)).toEqual(two.agree(one.publicKey))
+        expect(() => one.agree(new Uint8Array(32))).toThrow()
+        one.forget()
+        one.forget()
+        let after: Uint8Array | undefined
+        try {
+          after = one.agree(nobleChannelCrypto.x25519Public(secret))
+        } catch {
+          // Refusing is as good as another answer.
+        }
+        expect(after).not.toEqual(shared)
+      })
+
       it('notices when the array of a secret is filled with another secret', () => {
         const secret = createIdentity(crypto, 'client').secret
         const before = crypto.x25519Public(secret)
@@ -221,11 +241,19 @@ describe('the channel', () => {
     })
 
   it('refuses an all-zero agreement even of a backend that does not', () => {
-    const careless = { ...nobleChannelCrypto, x25519: () => new Uint8Array(32) }
+    const zeros = () => new Uint8Array(32)
+    const careless = { ...nobleChannelCrypto, x25519: zeros }
+    const lax = {
+      ...nobleChannelCrypto,
+      ephemeral: () => ({ ...nobleChannelCrypto.ephemeral(), agree: zeros }),
+    }
     const { alice, bob } = parties(nobleChannelCrypto)
     expect(() => initiate({ ...alice, crypto: careless })).toThrow('small order')
+    expect(() => initiate({ ...alice, crypto: lax })).toThrow('small order')
     const { message } = initiate(alice)
     expect(() => respond({ ...bob, crypto: careless }, message)).toThrow('small order')
+    const responder = respond({ ...bob, crypto: lax }, message)
+    expect(() => responder.reply(zeros())).toThrow('small order')
   })
 
   it('reads the same secret both ways in which Node can, and takes the fast one', () => {

@@ -1,7 +1,6 @@
 import { concatBytes, equalBytes, wipe } from '../bytes.js'
-import { systemRng } from '../rng.js'
 import { ChannelError } from './channel-error.js'
-import type { ChannelCrypto } from './crypto.js'
+import type { ChannelCrypto, EphemeralKey } from './crypto.js'
 import { nonce, Transport } from './transport.js'
 
 /**
@@ -57,7 +56,7 @@ export interface Responder {
 
 /** Starts a handshake as the initiator. @throws ChannelError for a static key of small order */
 export function initiate(input: HandshakeInput, payload: Uint8Array = empty): Initiator {
-  return initiateWith(input, systemRng(32), payload)
+  return initiateWith(input, input.crypto.ephemeral(), payload)
 }
 
 /**
@@ -65,20 +64,21 @@ export function initiate(input: HandshakeInput, payload: Uint8Array = empty): In
  * @throws ChannelError when it does not decrypt
  */
 export function respond(input: HandshakeInput, message: Uint8Array): Responder {
-  return respondWith(input, () => systemRng(32), message)
+  return respondWith(input, () => input.crypto.ephemeral(), message)
 }
 
-/** `initiate` with a given ephemeral secret: for published vectors only. */
+/** `initiate` with a given ephemeral key: for published vectors only. */
 export function initiateWith(
   { crypto, prologue, secret, own, peer }: HandshakeInput,
-  ephemeral: Uint8Array,
+  ephemeral: EphemeralKey,
   payload: Uint8Array,
 ): Initiator {
   const state = SymmetricState.begin(crypto, prologue, own, peer)
-  const e = crypto.x25519Public(ephemeral)
+  const fromStatic = (publicKey: Uint8Array) => crypto.x25519(secret, publicKey)
+  const e = ephemeral.publicKey
   state.mixHash(e) // → e
-  state.mixKey(dh(crypto, ephemeral, peer)) // es
-  state.mixKey(dh(crypto, secret, peer)) // ss
+  state.mixKey(dh(ephemeral.agree, peer)) // es
+  state.mixKey(dh(fromStatic, peer)) // ss
   const message = concatBytes(e, state.encryptAndHash(payload))
 
   let held: SymmetricState | undefined = state
@@ -91,12 +91,12 @@ export function initiateWith(
       const attempt = held.clone()
       const re = answer.slice(0, 32)
       attempt.mixHash(re) // ← e
-      attempt.mixKey(dh(crypto, ephemeral, re)) // ee
-      attempt.mixKey(dh(crypto, secret, re)) // se
+      attempt.mixKey(dh(ephemeral.agree, re)) // ee
+      attempt.mixKey(dh(fromStatic, re)) // se
       const received = attempt.decryptAndHash(answer.subarray(32))
       held.forget()
       held = undefined
-      wipe(ephemeral)
+      ephemeral.forget()
       const { handshakeHash, first, second } = attempt.split()
       return {
         payload: received,
@@ -108,18 +108,19 @@ export function initiateWith(
   }
 }
 
-/** `respond` with a given ephemeral secret: for published vectors only. */
+/** `respond` with a given ephemeral key: for published vectors only. */
 export function respondWith(
   { crypto, prologue, secret, own, peer }: HandshakeInput,
-  ephemeral: () => Uint8Array,
+  ephemeral: () => EphemeralKey,
   message: Uint8Array,
 ): Responder {
   if (message.length < HANDSHAKE_OVERHEAD) throw new ChannelError('a handshake message too short')
   const state = SymmetricState.begin(crypto, prologue, peer, own)
   const re = message.slice(0, 32)
   state.mixHash(re) // → e
-  state.mixKey(dh(crypto, secret, re)) // es
-  state.mixKey(dh(crypto, secret, peer)) // ss
+  const fromStatic = (publicKey: Uint8Array) => crypto.x25519(secret, publicKey)
+  state.mixKey(dh(fromStatic, re)) // es
+  state.mixKey(dh(fromStatic, peer)) // ss
   const received = state.decryptAndHash(message.subarray(32))
 
   let held: SymmetricState | undefined = state
@@ -129,13 +130,13 @@ export function respondWith(
       const taken = held
       held = undefined
       if (taken === undefined) throw new ChannelError('this handshake has been used already')
-      const e_secret = ephemeral()
-      const e = crypto.x25519Public(e_secret)
+      const pair = ephemeral()
+      const e = pair.publicKey
       taken.mixHash(e) // ← e
-      taken.mixKey(dh(crypto, e_secret, re)) // ee
-      taken.mixKey(dh(crypto, e_secret, peer)) // se
+      taken.mixKey(dh(pair.agree, re)) // ee
+      taken.mixKey(dh(pair.agree, peer)) // se
       const answer = concatBytes(e, taken.encryptAndHash(payload))
-      wipe(e_secret)
+      pair.forget()
       const { handshakeHash, first, second } = taken.split()
       return {
         message: answer,
@@ -148,10 +149,10 @@ export function respondWith(
 }
 
 /** X25519 that refuses the all-zero result, whatever the backend does (RFC 7748, section 6.1). */
-function dh(crypto: ChannelCrypto, secret: Uint8Array, publicKey: Uint8Array): Uint8Array {
+function dh(agree: (publicKey: Uint8Array) => Uint8Array, publicKey: Uint8Array): Uint8Array {
   let shared: Uint8Array
   try {
-    shared = crypto.x25519(secret, publicKey)
+    shared = agree(publicKey)
   } catch {
     throw new ChannelError('a public key of small order')
   }

@@ -71,7 +71,8 @@ export function signatureShare(
  * @throws ProtocolAbort `signature_invalid`, naming a culprit only where there are two signers
  */
 export function addShares(run: SignRun, round: number, shares: readonly SignatureShare[]): Scalar {
-  // 4.2  s ← Σ w_j / Σ u_j; ★ neither sum is 0. Both sums are public, so the inversion may take its time.
+  // 4.2  s ← Σ w_j / Σ u_j; ★ neither sum is 0. The protocol lets every signer know both sums, so the inversion may take
+  // its time, also where flight 4 says less.
   const u = mod(shares.reduce((sum, share) => sum + share.u, 0n))
   const w = mod(shares.reduce((sum, share) => sum + share.w, 0n))
   if (u === 0n || w === 0n) throw new ProtocolAbort('signature_invalid', round, onlyPeer(run))
