@@ -75,6 +75,7 @@ describe('derivation', () => {
   it('leaves the key as it is on the empty path', () => {
     expect(derivePublicKey(noble.curve, publicKey, chainCode, [])).toEqual({
       publicKey,
+      point: noble.curve.decode(publicKey),
       chainCode,
       tweak: 0n,
     })

@@ -126,7 +126,7 @@ describe('a party that cheats in a pair setup', () => {
 
 describe('a failure that proves nobody guilty', () => {
   it('among three signers retires every setup of the run, and counts against nobody', async () => {
-    const suite = { ...native, curve: { ...native.curve, verify: () => false } }
+    const suite = { ...native, curve: { ...native.curve, recover: () => undefined } }
     const setups = [1, 2, 3].map((i) => new MemorySetups(three.setups.get(p(i))))
     const signers = setups.map((of, at) => ({
       index: at + 1,

@@ -82,7 +82,7 @@ describe('a failed check', () => {
     const before = await storedSetup()
     const suite = nativeSuite()
     const doubting = await client({
-      suite: { ...suite, curve: { ...suite.curve, verify: () => false } },
+      suite: { ...suite, curve: { ...suite.curve, recover: () => undefined } },
     })
     const error = await tries(await doubting.ecdsa.openKey(key.id))
     expect(error).toBeInstanceOf(ProtocolError)

@@ -2,13 +2,15 @@ import { hmac } from '@noble/hashes/hmac.js'
 import { sha512 } from '@noble/hashes/sha2.js'
 import { bytesToNumberBE } from '@noble/curves/utils.js'
 import { concatBytes, u32 } from '../bytes.js'
-import type { Curve, Scalar } from '../curve/curve.js'
+import type { Curve, Point, Scalar } from '../curve/curve.js'
 import { mod, ORDER } from '../math/scalar.js'
 
 /** A public key below another. */
 export interface DerivedKey {
   /** 33 bytes, compressed. */
   readonly publicKey: Uint8Array
+  /** The same, in the form of the curve's backend. */
+  readonly point: Point
   /** Of the derived key, 32 bytes. */
   readonly chainCode: Uint8Array
   /** What the derived key's secret is ahead of the first key's, mod n. Public, as the path and both keys are. */
@@ -57,7 +59,7 @@ export function derivePublicKey(
     c = I.slice(32)
     tweak = mod(tweak + I_L) // 5  δ ← δ + I_L
   }
-  return { publicKey: encoded, chainCode: c, tweak }
+  return { publicKey: encoded, point: K, chainCode: c, tweak }
 }
 
 /**

@@ -80,34 +80,27 @@ export function addShares(run: SignRun, round: number, shares: readonly Signatur
 }
 
 /**
- * The signature, verified. docs/spec/sign.md, steps 4.3–4.6
+ * The signature, verified. docs/spec/sign.md, steps 4.3–4.5
  * @throws ProtocolAbort `signature_invalid`, naming a culprit only where there are two signers
  */
 export function finish(run: SignRun, round: number, R: Point, s: Scalar): Signature {
   const { curve, digest, pk } = run
   const n = curve.order
-  const invalid = () => new ProtocolAbort('signature_invalid', round, onlyPeer(run))
   const { x, yIsOdd } = curve.coordinates(R)
-  const r = encodeScalar(xOf(run, R))
   const overflow = readUint(x, 0, 32) >= n
-  const parity = (yIsOdd: boolean) => ((yIsOdd ? 1 : 0) + (overflow ? 2 : 0)) as Signature['v']
-
-  // ★ 4.3  s·R = m·G + r_x·pk, that is, pk is the key that s, r_x and this very R belong to. Plain ECDSA looks at R's x
-  // alone and takes n - s for s, which would turn v.
-  const signer =
-    s === 0n ? undefined : curve.recover({ r, s: encodeScalar(s), v: parity(yIsOdd) }, digest)
-  if (signer === undefined || !curve.equals(signer, pk)) throw invalid()
-
-  // 4.4  v ← (is R's y odd) + 2·(is R's x ≥ n); the low-s form: s ← n - s if s > n/2, and R's y the other way
+  // 4.3  the low-s form: s ← n - s if s > n/2, and R's y the other way; v ← (is R's y odd) + 2·(is R's x ≥ n)
   const high = s > n / 2n
   const signature: Signature = {
-    r,
+    r: encodeScalar(xOf(run, R)),
     s: encodeScalar(high ? n - s : s),
-    v: parity(yIsOdd !== high),
+    v: ((yIsOdd !== high ? 1 : 0) + (overflow ? 2 : 0)) as Signature['v'],
   }
-  // ★ 4.5  the signature verifies under the key this signer pinned; 4.6  only then it leaves
-  if (!curve.verify(signature, digest, pk)) throw invalid()
-  return signature
+  // ★ 4.4  r⁻¹·(s·R_v − m·G) = pk: the very signature that leaves, with its v, leads back to the key that this signer
+  // pinned. Plain ECDSA looks at R's x alone and takes n - s for s, which would turn v.
+  const signer = curve.recover(signature, digest)
+  if (signer === undefined || !curve.equals(signer, pk))
+    throw new ProtocolAbort('signature_invalid', round, onlyPeer(run))
+  return signature // 4.5  only now
 }
 
 /** r_x: the x coordinate of R mod n. */

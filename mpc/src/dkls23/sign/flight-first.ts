@@ -102,5 +102,5 @@ interface FinishState {
 
 function finishFirst({ run, R }: FinishState, inbox: Inbox): Step<Signature> {
   const s = receive(run.curve, 5, run.peers, inbox, finalMessage).get(twoSigners(run))! // 4.1
-  return { outbox: new Map(), result: finish(run, 5, R, s) } // ★ 4.3–4.6
+  return { outbox: new Map(), result: finish(run, 5, R, s) } // ★ 4.3–4.5
 }

@@ -106,7 +106,7 @@ function flight4(state: Flight4State, inbox: Inbox): Step<Signature> {
   const own = signatureShare(run, R, nonce, key, [{ psi_ji: product.psi, c, d }]) // 3.8–3.10
   const s = addShares(run, 4, [own, message.share]) // ★ 4.2
   // The signature is verified before anything of it leaves: a cheating A gets nothing but the abort.
-  const result = finish(run, 4, R, s) // ★ 4.3–4.6
+  const result = finish(run, 4, R, s) // ★ 4.3–4.5
   // Flight 4: s. Not (u_B, w_B), from which an A that asks two copies of this side with one random source, each with
   // a ψ and a share that fit together, could tell r_B. s is the same in both copies, and says no more than the result.
   return { outbox: broadcast(run.peers, encodeScalar(s)), result }

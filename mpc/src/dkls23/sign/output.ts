@@ -23,9 +23,9 @@ export interface OutputState {
   readonly own: SignatureShare
 }
 
-/** Output of the rounds: docs/spec/sign.md, steps 4.1–4.6 */
+/** Output of the rounds: docs/spec/sign.md, steps 4.1–4.5 */
 export function output({ run, R, own }: OutputState, inbox: Inbox): Step<Signature> {
   const shares = receive(run.curve, 4, run.peers, inbox, signatureShareMessage) // 4.1
   const s = addShares(run, 4, [own, ...shares.values()]) // ★ 4.2
-  return { outbox: new Map(), result: finish(run, 4, R, s) } // ★ 4.3–4.6
+  return { outbox: new Map(), result: finish(run, 4, R, s) } // ★ 4.3–4.5
 }

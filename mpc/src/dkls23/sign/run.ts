@@ -75,7 +75,7 @@ export function signRun(input: SignInput, rng: Rng): SignRun {
     peers,
     setups,
     digest: digest.slice(),
-    pk: curve.decode(derived.publicKey),
+    pk: derived.point,
     x_i: mod(lambda_i * (s_i + derived.tweak)),
     hedge: new Hedge(rng, suite.kernel.hash, encodeScalar(s_i), sid, digest),
   }
