@@ -22,6 +22,25 @@ const bytes = (text: string) => Uint8Array.from(Buffer.from(text, 'hex'))
 const G = bytes('0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798')
 const dst = new TextEncoder().encode('QUUX-V01-CS02-with-secp256k1_XMD:SHA-256_SSWU_RO_')
 
+/**
+ * Scalars k₁ + k₂·λ, λ being the endomorphism's eigenvalue, around which their split is rounded to another lattice point:
+ * half sums of the basis (Guide to Elliptic Curve Cryptography, section 3.5), where |k₁| and |k₂| are largest.
+ */
+function cornersOfTheSplit(): bigint[] {
+  const lambda = 0x5363ad4cc05c30e0a5261c028812645a122e22ea20816678df02967c1b23bd72n
+  const [a1, b1] = [0x3086d221a7d46bcde86c90e49284eb15n, -0xe4437ed6010e88286f547fa90abfe4c3n]
+  const [a2, b2] = [0x114ca50f7a8e2f3f657c1108d9d44cfd8n, a1]
+  const near = [-1n, 0n, 1n]
+  return near.flatMap((i) =>
+    near.flatMap((j) =>
+      near.map((off) => {
+        const k = (i * a1 + j * a2) / 2n + off + ((i * b1 + j * b2) / 2n) * lambda
+        return ((k % ORDER) + ORDER) % ORDER || lambda
+      }),
+    ),
+  )
+}
+
 describe.each(backends)('the %s curve', (_, backend) => {
   const it_ = backend === undefined ? it.skip : it
   const curve = backend!
@@ -127,7 +146,7 @@ describe.each(backends)('the %s curve', (_, backend) => {
       ...[0x55n, 0xaan, 0x88n, 0x77n, 0x10n, 0xf0n, 0x0fn].map((byte) => (ones / 255n) * byte),
       (ORDER - 1n) / 2n,
       (ORDER + 1n) / 2n,
-      0x5363ad4cc05c30e0a5261c028812645a122e22ea20816678df02967c1b23bd72n, // the endomorphism's eigenvalue
+      ...cornersOfTheSplit(),
     ].map((k) => k % ORDER)
     const [P, Q] = [curve.mulBase(99n), nobleCurve.mulBase(99n)]
     const byP = curve.mulByMany(P, shapes)

@@ -3,10 +3,12 @@ import { partyIndex, type Point } from '@vertex/mpc'
 import { addNonces, addShares, finish } from '../src/dkls23/sign/combine.js'
 import type { SignRun } from '../src/dkls23/sign/run.js'
 import { encodeScalar, invertPublic, mod, ORDER, readUint } from '../src/math/scalar.js'
+import { loadWasmCurve } from '../kernel/wasm-curve.js'
 import { native, noble } from './support/parties.js'
 import { recovered, verifiesDigest } from './support/verify.js'
 
 const digest = encodeScalar(123456789n)
+const curves = [noble.curve, native.curve, loadWasmCurve()!]
 
 /** The first points at or above this x coordinate, with even and odd y. */
 function pointsFrom(x: bigint): Point[] {
@@ -43,7 +45,7 @@ describe('a signature put together', () => {
           const R = pointsFrom(x)[parity]!
           const s = high ? ORDER - 77n : 77n
           const key = noble.curve.encode(keyFor(R, s))
-          for (const { curve } of [noble, native]) {
+          for (const curve of curves) {
             const run = {
               curve,
               digest,
@@ -62,6 +64,41 @@ describe('a signature put together', () => {
             expect(verifiesDigest(signature, digest, key)).toBe(true)
           }
         })
+})
+
+// 4.3 by recovery must say what s·R = m·G + r_x·pk says, for just this R: four points have one r_x.
+describe('a signature that plain ECDSA would take', () => {
+  const decodes = (x: bigint) => {
+    try {
+      noble.curve.decode(Uint8Array.from([2, ...encodeUint(x)]))
+      return true
+    } catch {
+      return false
+    }
+  }
+  let low = 1n
+  while (!decodes(low) || !decodes(low + ORDER)) low++
+  const four = [...pointsFrom(low), ...pointsFrom(low + ORDER)]
+  const s = 77n
+
+  it.each([0, 1, 2, 3])('is refused unless its nonce point is the one of the run: %i', (which) => {
+    const key = noble.curve.encode(keyFor(four[which]!, s))
+    for (const curve of curves) {
+      const run = { curve, digest, pk: curve.decode(key), peers: [partyIndex(2)] }
+      const end = (R: Point, s: bigint) =>
+        finish(run as unknown as SignRun, 4, curve.decode(noble.curve.encode(R)), s)
+      const refused = expect.objectContaining({ code: 'signature_invalid', culprits: [2] })
+      four.forEach((R, at) => {
+        if (at === which) expect(end(R, s).v).toBe(which)
+        else expect(() => end(R, s)).toThrow(refused)
+        if (at !== (which ^ 1)) expect(() => end(R, ORDER - s)).toThrow(refused)
+        for (const other of [0n, 1n, s - 1n, ORDER - 1n])
+          expect(() => end(R, other)).toThrow(refused)
+      })
+      // −R and n − s are the same signature, with its own v.
+      expect(end(four[which ^ 1]!, ORDER - s).v).toBe(which)
+    }
+  })
 })
 
 describe('nonces put together', () => {
