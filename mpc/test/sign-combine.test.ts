@@ -66,7 +66,7 @@ describe('a signature put together', () => {
         })
 })
 
-// 4.3 by recovery must say what s·R = m·G + r_x·pk says, for just this R: four points have one r_x.
+// 4.4 by recovery must say what s·R = m·G + r_x·pk says, for just this R: four points have one r_x.
 describe('a signature that plain ECDSA would take', () => {
   const decodes = (x: bigint) => {
     try {
