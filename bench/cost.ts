@@ -97,10 +97,18 @@ function blocksOf({ name, args }: Call): number {
       return rows(LEAVES, length(1) / LEAVES, length(2))
     case 'kernel.senderRows': // key, leaves, Δ, u
       return rows(LEAVES, length(1) / LEAVES, length(3) / TREES)
-    case 'kernel.pads': // key, columns
-      return rows(length(1) / COLUMN, COLUMN, PADS)
-    case 'kernel.maskInputs': // key, columns, …: both branches of each OT
-      return 2 * rows(length(1) / COLUMN, COLUMN, PADS)
+    case 'kernel.answerMultiplication': // keys, gadget, columns, Δ, inputs, message: both branches of each OT, θ, μ
+      return (
+        2 * rows(length(2) / COLUMN, COLUMN, PADS) +
+        compressions(length(5) + (3 * 32 * length(2)) / COLUMN, 2 * 48) +
+        compressions(length(1), 32)
+      )
+    case 'kernel.finishMultiplication': // keys, gadget, β, columns, message, answer
+      return (
+        rows(length(3) / COLUMN, COLUMN, PADS) +
+        compressions(length(4) + (3 * 32 * length(3)) / COLUMN, 2 * 48) +
+        compressions(length(1), 32)
+      )
     default:
       return 0
   }

@@ -68,6 +68,7 @@ export interface SymmetricFunctions {
     masked: Address,
   ): void
   selectedSum(choice: Address, scalars: Address, count: number, out: Address): void
+  senderEta(inputs: Address, theta: Address, out: Address): void
   senderSums(
     gadget: Address,
     alpha0: Address,
@@ -82,7 +83,7 @@ export interface SymmetricFunctions {
     gamma: Address,
     masked: Address,
     theta: Address,
-    eta: Address,
+    minusEta: Address,
     count: number,
     rows: Address,
     sums: Address,

@@ -1,13 +1,21 @@
 import type { Kernel } from '../src/kernel/kernel.js'
 import { SCALAR_BYTES, WIDE_BYTES, decodeScalar, encodeScalar, mod } from '../src/math/scalar.js'
 import { BASE_OTS, KEY_BYTES, LEAVES, MASK_BYTES, TREES, XI } from '../src/ot/parameters.js'
-import { theMachine, type Machine } from './machine.js'
+import { theMachine, type Address, type Machine } from './machine.js'
 import { referenceKernel } from '../src/kernel/reference.js'
 
 const BLOCK = 64
 const CHUNK = 1024
 /** Vector instructions may write this much past an end. */
 const SLACK = 16
+
+/** Pads of one multiplication. */
+const PAD_COUNT = 3 * XI
+/** Bytes of a number in the kernel's limbs. */
+const LIMBS_BYTES = 48
+/** ã, and ã ‖ η ‖ μ. */
+const MASKED_BYTES = PAD_COUNT * SCALAR_BYTES
+const ANSWER_BYTES = MASKED_BYTES + SCALAR_BYTES + KEY_BYTES
 
 /** A row that is hashed in one block has its number in front. */
 const MAX_ROW_BYTES = BLOCK - 4
@@ -29,19 +37,38 @@ export function kernel(): Kernel {
 export function wasmKernel(machine: Machine): Kernel {
   const { run } = machine
 
+  /** Hashes what lies in the kernel's memory, to where there is room for `blocks` blocks. */
+  const hashAt = (
+    key: Uint8Array,
+    from: Address,
+    length: number,
+    out: Address,
+    blocks: number,
+  ): void => {
+    if (key.length !== KEY_BYTES) throw new RangeError('a BLAKE3 key has 32 bytes')
+    const work = machine.room(length / (CHUNK / 32) + BLOCK)
+    run.hash(machine.put(key), from, length, work, out, blocks)
+  }
+
+  /** θ_0, θ_1 from what lies in the kernel's memory. docs/spec/vole.md, step 4.5 */
+  const challenge = (key: Uint8Array, from: Address, length: number): Address => {
+    const wide = machine.room(2 * BLOCK)
+    const theta = machine.room(2 * SCALAR_BYTES)
+    hashAt(key, from, length, wide, 2)
+    run.reduceScalars(wide, 2, theta)
+    return theta
+  }
+
   return Object.freeze<Kernel>({
     name: 'wasm',
 
-    hash(key, message, length) {
-      if (key.length !== KEY_BYTES) throw new RangeError('a BLAKE3 key has 32 bytes')
-      return machine.call(() => {
+    hash: (key, message, length) =>
+      machine.call(() => {
         const blocks = blocksOf(length)
-        const work = machine.room(message.length / (CHUNK / 32) + BLOCK)
         const out = machine.room(blocks * BLOCK)
-        run.hash(machine.put(key), machine.put(message), message.length, work, out, blocks)
+        hashAt(key, machine.put(message), message.length, out, blocks)
         return machine.take(out, length)
-      })
-    },
+      }),
 
     hashRows(key, rows, rowLength, length) {
       if (rowLength > MAX_ROW_BYTES || key.length !== KEY_BYTES)
@@ -134,13 +161,6 @@ export function wasmKernel(machine: Machine): Kernel {
       })
     },
 
-    pads: (key, columns) =>
-      machine.call(() => {
-        const out = machine.room(3 * XI * SCALAR_BYTES)
-        run.pads(machine.put(key), machine.put(columns), XI, out)
-        return machine.take(out, 3 * XI * SCALAR_BYTES)
-      }),
-
     selectedSum: (choice, scalars) =>
       machine.call(() => {
         const out = machine.room(SCALAR_BYTES)
@@ -149,63 +169,63 @@ export function wasmKernel(machine: Machine): Kernel {
         return machine.take(out, SCALAR_BYTES)
       }),
 
-    maskInputs: (key, columns, delta, inputs) =>
+    answerMultiplication: (keys, gadget, columns, delta, inputs, message) =>
       machine.call(() => {
-        const length = 3 * XI * SCALAR_BYTES
-        const alpha0 = machine.room(length)
-        const masked = machine.room(length)
+        // message ‖ ã is what θ comes from, ã ‖ η ‖ μ the answer; the hash writes whole blocks.
+        const hashed = machine.room(message.length + ANSWER_BYTES + BLOCK)
+        machine.set(hashed, message)
+        const masked = hashed + message.length
+        const eta = masked + MASKED_BYTES
+        const alpha0 = machine.room(PAD_COUNT * LIMBS_BYTES)
+        const from = machine.put(inputs)
         run.maskInputs(
-          machine.put(key),
+          machine.put(keys.pad),
           machine.put(columns),
           XI,
           machine.put(delta),
-          machine.put(inputs),
+          from,
           alpha0,
           masked,
         )
-        return { alpha0: machine.take(alpha0, length), masked: machine.take(masked, length) }
-      }),
-
-    senderSums: (gadget, alpha0, theta) =>
-      machine.call(() => {
-        const count = gadget.length / SCALAR_BYTES
-        const rows = machine.room(gadget.length)
+        const theta = challenge(keys.theta, hashed, message.length + MASKED_BYTES)
+        run.senderEta(from, theta, eta)
+        const rows = machine.room(XI * SCALAR_BYTES)
         const sums = machine.room(2 * SCALAR_BYTES)
-        run.senderSums(
-          machine.put(gadget),
-          machine.put(alpha0),
-          machine.put(theta),
-          count,
-          rows,
-          sums,
-        )
+        run.senderSums(machine.put(gadget), alpha0, theta, XI, rows, sums)
+        hashAt(keys.mu, rows, XI * SCALAR_BYTES, eta + SCALAR_BYTES, 1)
         return {
-          rows: machine.take(rows, gadget.length),
+          answer: machine.take(masked, ANSWER_BYTES),
           sums: machine.take(sums, 2 * SCALAR_BYTES),
         }
       }),
 
-    receiverSums(gadget, beta, gamma, masked, theta, eta) {
+    finishMultiplication(keys, gadget, beta, columns, message, answer) {
+      const eta = answer.subarray(MASKED_BYTES, MASKED_BYTES + SCALAR_BYTES)
       const minusEta = encodeScalar(mod(-decodeScalar(eta)))
       return machine.call(() => {
-        const count = gadget.length / SCALAR_BYTES
-        const rows = machine.room(gadget.length)
+        const hashed = machine.room(message.length + ANSWER_BYTES)
+        const masked = hashed + message.length
+        machine.set(hashed, message)
+        machine.set(masked, answer)
+        const theta = challenge(keys.theta, hashed, message.length + MASKED_BYTES)
+        const gamma = machine.room(PAD_COUNT * LIMBS_BYTES)
+        run.pads(machine.put(keys.pad), machine.put(columns), XI, gamma)
+        const rows = machine.room(XI * SCALAR_BYTES)
         const sums = machine.room(2 * SCALAR_BYTES)
         run.receiverSums(
           machine.put(gadget),
           machine.put(beta),
-          machine.put(gamma),
-          machine.put(masked),
-          machine.put(theta),
+          gamma,
+          masked,
+          theta,
           machine.put(minusEta),
-          count,
+          XI,
           rows,
           sums,
         )
-        return {
-          rows: machine.take(rows, gadget.length),
-          sums: machine.take(sums, 2 * SCALAR_BYTES),
-        }
+        const mu = machine.room(BLOCK)
+        hashAt(keys.mu, rows, XI * SCALAR_BYTES, mu, 1)
+        return { mu: machine.take(mu, KEY_BYTES), sums: machine.take(sums, 2 * SCALAR_BYTES) }
       })
     },
   })

@@ -168,47 +168,52 @@ describe('the WebAssembly kernel answers what the reference answers', () => {
     )
   })
 
-  it('for the pads and masked inputs of the multiplication', () => {
-    for (const kind of scalarKinds) {
-      const columns = systemRng(16 * XI)
-      both((k) => k.pads(key, columns))
-      const [delta, inputs] = [systemRng(16), scalars(kind, 3)]
-      both((k) => k.maskInputs(key, columns, delta, inputs))
-    }
-  })
-
-  it('for the sums of the multiplication', () => {
+  it('for both sides of a multiplication', () => {
     fc.assert(
       fc.property(
         of(kinds),
-        ...([0, 0, 0, 0, 0].map(() => of(scalarKinds)) as [
-          ReturnType<typeof of<Kind | 'mixed'>>,
-          ReturnType<typeof of<Kind | 'mixed'>>,
-          ReturnType<typeof of<Kind | 'mixed'>>,
-          ReturnType<typeof of<Kind | 'mixed'>>,
-          ReturnType<typeof of<Kind | 'mixed'>>,
-        ]),
-        (choiceKind, gadgetKind, gammaKind, maskedKind, thetaKind, etaKind) => {
+        of(kinds),
+        of(scalarKinds),
+        of(scalarKinds),
+        of(scalarKinds),
+        fc.integer({ min: 0, max: 7000 }),
+        (choiceKind, deltaKind, gadgetKind, inputKind, maskedKind, messageLength) => {
+          const keys = { pad: key, theta: systemRng(32), mu: systemRng(32) }
+          const columns = systemRng(16 * XI)
           const choice = bytes(choiceKind, XI / 8)
+          const delta = bytes(deltaKind, 16)
           const gadget = scalars(gadgetKind, XI)
-          const gamma = scalars(gammaKind, 3 * XI)
-          const masked = scalars(maskedKind, 3 * XI)
-          const theta = scalars(thetaKind, 2)
-          const eta = scalars(etaKind, 1)
+          const inputs = scalars(inputKind, 3)
+          const message = systemRng(messageLength)
           both((k) => k.selectedSum(choice, gadget))
-          both((k) => k.senderSums(gadget, gamma, theta))
-          both((k) => k.receiverSums(gadget, choice, gamma, masked, theta, eta))
+          both((k) => k.answerMultiplication(keys, gadget, columns, delta, inputs, message))
+          const { answer } = kernel.answerMultiplication(
+            keys,
+            gadget,
+            columns,
+            delta,
+            inputs,
+            message,
+          )
+          both((k) => k.finishMultiplication(keys, gadget, choice, columns, message, answer))
+          const other = Uint8Array.from([...scalars(maskedKind, 3 * XI + 1), ...systemRng(32)])
+          both((k) => k.finishMultiplication(keys, gadget, choice, columns, message, other))
         },
       ),
       {
-        numRuns: 30,
+        numRuns: 12,
         examples: [
-          ['ones', 'ones', 'ones', 'ones', 'ones', 'ones'],
-          ['ones', 'ones', 'ones', 'ones', 'ones', 'zeros'],
-          ['zeros', 'ones', 'zeros', 'ones', 'zeros', 'ones'],
+          ['ones', 'ones', 'ones', 'ones', 'ones', 6416],
+          ['zeros', 'zeros', 'ones', 'zeros', 'ones', 6416],
         ],
       },
     )
+    const short = { pad: key, theta: key, mu: key.subarray(1) }
+    const [gadget, columns] = [scalars('random', XI), systemRng(16 * XI)]
+    expect(() =>
+      kernel.answerMultiplication(short, gadget, columns, key, scalars('ones', 3), key),
+    ).toThrow(RangeError)
+    expect(left()).toBe(0)
   })
 
   it('for sums at the top of what their limbs and columns can hold', () => {
@@ -225,6 +230,99 @@ describe('the WebAssembly kernel answers what the reference answers', () => {
     const first = kernel.reduceScalars(wide)
     kernel.hash(key, systemRng(5000), 64)
     expect(kernel.reduceScalars(wide)).toEqual(first)
+  })
+})
+
+// Pads stay in limbs between the kernel's steps, and need not be below n. What a hash gives never comes near the bounds.
+describe('the sums of the multiplication, with pads at the bounds of their limbs', () => {
+  const { run } = machine
+  const LIMBS = 9
+  const ROWS = 3 * XI
+  /** What a pad may be: eight limbs below 2^29, and one below 2^30. */
+  const limbKinds = {
+    highest: (i: number) => (i % LIMBS === 8 ? 2 ** 30 - 1 : 2 ** 29 - 1),
+    mixed: (i: number) => {
+      const full = i % LIMBS === 8 ? 2 ** 30 - 1 : 2 ** 29 - 1
+      return [0, 1, full, full - 1, full >> 1][systemRng(1)[0]! % 5]!
+    },
+    zeros: () => 0,
+  }
+  const mod = (x: bigint) => ((x % ORDER) + ORDER) % ORDER
+  const list = (encoded: Uint8Array) =>
+    Array.from({ length: encoded.length / 32 }, (_, i) =>
+      BigInt(`0x${Buffer.from(encoded.subarray(32 * i, 32 * i + 32)).toString('hex')}`),
+    )
+  const encode = (values: readonly bigint[]) =>
+    Uint8Array.from(values.flatMap((x) => [...encodeScalar(mod(x))]))
+
+  it.each(
+    Object.keys(limbKinds).flatMap((limbs) =>
+      (['ones', 'mixed', 'random'] as const).map(
+        (rest) => [limbs as keyof typeof limbKinds, rest] as const,
+      ),
+    ),
+  )('%s, and other scalars that are %s', (limbKind, kind) => {
+    const limbs = Array.from({ length: ROWS * LIMBS }, (_, i) => limbKinds[limbKind](i))
+    const pads = Array.from({ length: ROWS }, (_, row) =>
+      limbs
+        .slice(LIMBS * row, LIMBS * (row + 1))
+        .reduce((sum, limb, i) => sum + (BigInt(limb) << BigInt(29 * i)), 0n),
+    )
+    const words = new Uint32Array(12 * ROWS)
+    for (let row = 0; row < ROWS; row++)
+      words.set(limbs.slice(LIMBS * row, LIMBS * (row + 1)), 12 * row)
+    const [gadget, theta, masked, eta] = [XI, 2, ROWS, 1].map((count) => scalars(kind, count))
+    const choice = bytes(kind === 'ones' ? 'ones' : 'random', XI / 8)
+    const [t0, t1] = list(theta!) as [bigint, bigint]
+    const [g, more, minusEta] = [list(gadget!), list(masked!), list(eta!)[0]!]
+
+    /** Runs one of the two, and compares what it makes of rows x, less η where a bit is set. */
+    const check = (
+      x: readonly bigint[],
+      bits: (j: number) => bigint,
+      work: (
+        put: { gadget: number; theta: number; pads: number },
+        rows: number,
+        sums: number,
+      ) => void,
+    ) => {
+      const made = machine.call(() => {
+        const put = {
+          gadget: machine.put(gadget!),
+          theta: machine.put(theta!),
+          pads: machine.put(new Uint8Array(words.buffer)),
+        }
+        const [rows, sums] = [machine.room(32 * XI), machine.room(64)]
+        work(put, rows, sums)
+        return { rows: machine.take(rows, 32 * XI), sums: machine.take(sums, 64) }
+      })
+      const row = (j: number) =>
+        x[3 * j + 2]! + t0 * x[3 * j]! + t1 * x[3 * j + 1]! + bits(j) * minusEta
+      const sum = (i: number) => g.reduce((total, g_j, j) => total + g_j * x[3 * j + i]!, 0n)
+      expect(made.rows).toEqual(encode(g.map((_, j) => row(j))))
+      expect(made.sums).toEqual(encode([sum(0), sum(1)]))
+      expect(left()).toBe(0)
+    }
+    check(
+      pads,
+      () => 0n,
+      (put, rows, sums) => run.senderSums(put.gadget, put.pads, put.theta, XI, rows, sums),
+    )
+    const bit = (j: number) => BigInt((choice[j >> 3]! >> (j & 7)) & 1)
+    const chosen = pads.map((pad, i) => pad + bit(Math.floor(i / 3)) * more[i]!)
+    check(chosen, bit, (put, rows, sums) =>
+      run.receiverSums(
+        put.gadget,
+        machine.put(choice),
+        put.pads,
+        machine.put(masked!),
+        put.theta,
+        machine.put(eta!),
+        XI,
+        rows,
+        sums,
+      ),
+    )
   })
 })
 

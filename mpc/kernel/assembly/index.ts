@@ -6,7 +6,15 @@ export { hash, hashRows } from './hash'
 export { transposeBits } from './transpose'
 export { positions, foldRow, foldColumns } from './fold'
 export { receiverRows, senderRows } from './extension'
-export { reduceScalars, pads, maskInputs, selectedSum, senderSums, receiverSums } from './vole'
+export {
+  maskInputs,
+  pads,
+  receiverSums,
+  reduceScalars,
+  selectedSum,
+  senderEta,
+  senderSums,
+} from './vole'
 
 // curve-functions.ts
 export { addMany, decodePoint } from './point'

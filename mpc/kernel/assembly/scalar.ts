@@ -13,7 +13,7 @@ export const COLUMNS: usize = 18 * 8
 
 /**
  * This many products may be added to carried columns before they are carried again: nine terms of 29 by 30 bits for
- * each product, so three would still do.
+ * each product (the ninth limb of a sum of pad and ã is a little more), so three would still do.
  */
 export const PRODUCTS: i32 = 2
 
@@ -315,7 +315,7 @@ export function carry(columns: usize): void {
   store<u64>(columns, column(columns, 17) + over, 136)
 }
 
-/** The columns mod n, 32 bytes, big-endian. They hold less than 2^523; what they are afterwards means nothing. */
+/** The columns mod n, 32 bytes, big-endian. They hold less than 2^528; what they are afterwards means nothing. */
 export function reduce(columns: usize, to: usize): void {
   carry(columns)
   const h0 = column(columns, 9)

@@ -49,22 +49,21 @@ export function reduceScalars(wide: usize, count: usize, out: usize): void {
   }
 }
 
-/** Three scalars for each of `count` columns of 16 bytes, a multiple of four: step 3.4. */
+/** Three numbers in limbs for each of `count` columns of 16 bytes, a multiple of four: step 3.4. */
 export function pads(key: usize, columns: usize, count: usize, out: usize): void {
   const wide = scratch() + PADS
-  const x = value(0)
   setRowKey(key)
   for (let j: usize = 0; j < count; j += 4) {
     hashFourRows(<i32>j, columns + 16 * j, 16, i64x2.splat(0), wide, PAD_STEP, <i32>PAD_BLOCKS)
     for (let k: usize = 0; k < 4; k++)
-      for (let i: usize = 0; i < WIDTH; i++) {
-        fromWide(wide + k * PAD_STEP + i * WIDE, x)
-        toBytes(x, out + ((j + k) * WIDTH + i) * SCALAR)
-      }
+      for (let i: usize = 0; i < WIDTH; i++)
+        fromWide(wide + k * PAD_STEP + i * WIDE, out + ((j + k) * WIDTH + i) * LIMBS)
   }
 }
 
-/** Steps 4.3 and 4.4: the pads of both branches, α0, and their difference with the inputs added, ã. */
+/**
+ * Steps 4.3 and 4.4: the pads of both branches, α0 in limbs, and their difference with the inputs added, ã.
+ */
 export function maskInputs(
   key: usize,
   columns: usize,
@@ -77,7 +76,6 @@ export function maskInputs(
   const wide = scratch() + PADS
   const other = scratch() + OTHER_PADS
   const added = v128.load(delta)
-  const x = value(0)
   const y = value(1)
   for (let i: usize = 0; i < WIDTH; i++) fromBytes(inputs + i * SCALAR, value(2 + i))
   setRowKey(key)
@@ -87,11 +85,11 @@ export function maskInputs(
     hashFourRows(<i32>j, rows, 16, added, other, PAD_STEP, <i32>PAD_BLOCKS)
     for (let k: usize = 0; k < 4; k++)
       for (let i: usize = 0; i < WIDTH; i++) {
-        const at = ((j + k) * WIDTH + i) * SCALAR
+        const at = (j + k) * WIDTH + i
+        const x = alpha0 + at * LIMBS
         fromWide(wide + k * PAD_STEP + i * WIDE, x)
-        toBytes(x, alpha0 + at)
         fromWide(other + k * PAD_STEP + i * WIDE, y)
-        subtractAdd(x, y, value(2 + i), masked + at)
+        subtractAdd(x, y, value(2 + i), masked + at * SCALAR)
       }
   }
 }
@@ -133,7 +131,19 @@ function addRow(j: usize, gadget: usize, x: usize, theta: usize): void {
   setProducts(scratch() + SUM_ROW, theta, x, theta + LIMBS, x + LIMBS, x + 2 * LIMBS)
 }
 
-/** Steps 4.7 and 4.8: the check's rows, and Σ_j g_j·α0_{j,i} for i = 0, 1. */
+/** Step 4.6: η, from the inputs a_u, a_v, â. */
+export function senderEta(inputs: usize, theta: usize, out: usize): void {
+  const row = scratch() + SUM_ROW
+  const x = value(0)
+  const t = value(3)
+  for (let i: usize = 0; i < WIDTH; i++) fromBytes(inputs + i * SCALAR, x + LIMBS * i)
+  fromBytes(theta, t)
+  fromBytes(theta + SCALAR, t + LIMBS)
+  setProducts(row, t, x, t + LIMBS, x + LIMBS, x + 2 * LIMBS)
+  reduce(row, out)
+}
+
+/** Steps 4.7 and 4.8: the check's rows, and Σ_j g_j·α0_{j,i} for i = 0, 1. α0 is in limbs. */
 export function senderSums(
   gadget: usize,
   alpha0: usize,
@@ -142,21 +152,21 @@ export function senderSums(
   rows: usize,
   sums: usize,
 ): void {
-  const x = value(0)
   const t = value(3)
   fromBytes(theta, t)
   fromBytes(theta + SCALAR, t + LIMBS)
   clearSums()
   for (let j: usize = 0; j < count; j++) {
-    for (let i: usize = 0; i < WIDTH; i++)
-      fromBytes(alpha0 + (j * WIDTH + i) * SCALAR, x + LIMBS * i)
-    addRow(j, gadget, x, t)
+    addRow(j, gadget, alpha0 + j * WIDTH * LIMBS, t)
     reduce(scratch() + SUM_ROW, rows + SCALAR * j)
   }
   takeSums(sums)
 }
 
-/** Steps 5.4 and 5.6: the check's rows, and Σ_j g_j·(γ_{j,i} + β_j·ã_{j,i}) for i = 0, 1. */
+/**
+ * Steps 5.4 and 5.6: the check's rows, and Σ_j g_j·(γ_{j,i} + β_j·ã_{j,i}) for i = 0, 1. γ is in limbs; afterwards it is
+ * γ + β·ã.
+ */
 export function receiverSums(
   gadget: usize,
   choice: usize,
@@ -169,7 +179,6 @@ export function receiverSums(
   sums: usize,
 ): void {
   const row = scratch() + SUM_ROW
-  const x = value(0)
   const t = value(3)
   const y = value(6)
   const less = value(7)
@@ -179,10 +188,9 @@ export function receiverSums(
   clearSums()
   for (let j: usize = 0; j < count; j++) {
     const mask = maskOf(choice, j)
+    const x = gamma + j * WIDTH * LIMBS
     for (let i: usize = 0; i < WIDTH; i++) {
-      const at = (j * WIDTH + i) * SCALAR
-      fromBytes(gamma + at, x + LIMBS * i)
-      fromBytes(masked + at, y)
+      fromBytes(masked + (j * WIDTH + i) * SCALAR, y)
       addLimbs(x + LIMBS * i, y, mask)
     }
     addRow(j, gadget, x, t)

@@ -7,10 +7,11 @@ export interface ReceiverRows {
   readonly rows: Uint8Array
 }
 
-/** The rows of the multiplication's check, and Σ_j g_j·x_{j,i} for i = 0, 1: two scalars. Both are secret. */
-export interface RowsAndSums {
-  readonly rows: Uint8Array
-  readonly sums: Uint8Array
+/** The keys of one direction of a multiplication: of its pads, of θ and of μ. docs/spec/notation.md */
+export interface MultiplicationKeys {
+  readonly pad: Uint8Array
+  readonly theta: Uint8Array
+  readonly mu: Uint8Array
 }
 
 /**
@@ -42,26 +43,30 @@ export interface Kernel {
   /** The same for each of the 128 rows; and the choice bits' columns, 16 bytes each. Steps 3.1.7–8, 3.2.5 and 3.2.7 */
   foldRows(rows: Uint8Array, chi: Uint8Array): { sums: Uint8Array; columns: Uint8Array }
 
-  /** Three scalars for each of 416 columns of 16 bytes. docs/spec/vole.md, step 3.4 */
-  pads(key: Uint8Array, columns: Uint8Array): Uint8Array
   /** Σ_j β_j·x_j mod n, with the bits β secret. docs/spec/vole.md, step 3.3 */
   selectedSum(choice: Uint8Array, scalars: Uint8Array): Uint8Array
-  /** α0, and ã for three inputs a_u, a_v, â. docs/spec/vole.md, steps 4.3 and 4.4 */
-  maskInputs(
-    key: Uint8Array,
+  /**
+   * The sender's answer ã ‖ η ‖ μ to the receiver's message, for three inputs a_u, a_v, â; and Σ_j g_j·α0_{j,i} for
+   * i = 0, 1, which is secret. `columns` are w. docs/spec/vole.md, steps 4.3–4.8
+   */
+  answerMultiplication(
+    keys: MultiplicationKeys,
+    gadget: Uint8Array,
     columns: Uint8Array,
     delta: Uint8Array,
     inputs: Uint8Array,
-  ): { alpha0: Uint8Array; masked: Uint8Array }
-  /** Of x = α0. docs/spec/vole.md, steps 4.7 and 4.8 */
-  senderSums(gadget: Uint8Array, alpha0: Uint8Array, theta: Uint8Array): RowsAndSums
-  /** Of x = γ + β·ã, and β_j·η off row j. docs/spec/vole.md, steps 5.4 and 5.6 */
-  receiverSums(
+    message: Uint8Array,
+  ): { answer: Uint8Array; sums: Uint8Array }
+  /**
+   * The receiver's μ, to be compared with the answer's, and Σ_j g_j·(γ_{j,i} + β_j·ã_{j,i}) for i = 0, 1. Both are
+   * secret. `columns` are v; all scalars of the answer are below n. docs/spec/vole.md, steps 3.4, 5.3, 5.4 and 5.6
+   */
+  finishMultiplication(
+    keys: MultiplicationKeys,
     gadget: Uint8Array,
     beta: Uint8Array,
-    gamma: Uint8Array,
-    masked: Uint8Array,
-    theta: Uint8Array,
-    eta: Uint8Array,
-  ): RowsAndSums
+    columns: Uint8Array,
+    message: Uint8Array,
+    answer: Uint8Array,
+  ): { mu: Uint8Array; sums: Uint8Array }
 }

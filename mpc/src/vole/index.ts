@@ -1,6 +1,6 @@
 import { concatBytes, equalBytes, u8, wipe } from '../bytes.js'
 import type { Scalar } from '../curve/curve.js'
-import type { Kernel } from '../kernel/kernel.js'
+import type { Kernel, MultiplicationKeys } from '../kernel/kernel.js'
 import { ProtocolAbort } from '../abort.js'
 import {
   SCALAR_BYTES,
@@ -28,8 +28,10 @@ const WIDTH = 3
 /** The receiver's message: u, x̂, t̂ of the OT extension. */
 export const VOLE_MESSAGE_BYTES = extensionBytes(CHOICE_BYTES)
 
+const MU_BYTES = 32
+
 /** The sender's answer: ã (416 rows of three scalars), η, μ. */
-export const VOLE_ANSWER_BYTES = XI * WIDTH * SCALAR_BYTES + SCALAR_BYTES + 32
+export const VOLE_ANSWER_BYTES = XI * WIDTH * SCALAR_BYTES + SCALAR_BYTES + MU_BYTES
 
 /** What one direction of a multiplication needs. */
 export interface VoleContext {
@@ -65,19 +67,11 @@ function directionId(ctx: VoleContext, receiver: PartyIndex, sender: PartyIndex)
     .digest()
 }
 
-/** θ_0, θ_1, from the OT message and all of ã. docs/spec/vole.md, steps 4.5 and 5.3. */
-function challenge(
-  kernel: Kernel,
-  sid: Uint8Array,
-  message: Uint8Array,
-  masked: Uint8Array,
-): Uint8Array {
-  const key = sessionKey(kernel, sid, tags.voleTheta)
-  return kernel.reduceScalars(kernel.hash(key, concatBytes(message, masked), 2 * WIDE_BYTES))
-}
-
-const checkDigest = (kernel: Kernel, sid: Uint8Array, rows: Uint8Array): Uint8Array =>
-  kernel.hash(sessionKey(kernel, sid, tags.voleMu), rows, 32)
+const keysOf = (kernel: Kernel, sid: Uint8Array): MultiplicationKeys => ({
+  pad: sessionKey(kernel, sid, tags.volePad),
+  theta: sessionKey(kernel, sid, tags.voleTheta),
+  mu: sessionKey(kernel, sid, tags.voleMu),
+})
 
 /**
  * Starts one multiplication as its receiver (Bob), with a fresh random χ. docs/spec/vole.md, steps 3 and 5.
@@ -93,30 +87,24 @@ export function voleReceive(ctx: VoleContext): VoleReceiver {
   const { message, v } = extendReceiver(kernel, sid, setup.leaves, beta, mask) // 3.2
   mask.fill(0)
   const chi = decodeScalar(kernel.selectedSum(beta, gadget)) // 3.3  χ ← Σ β_j·g_j
-  const gamma = kernel.pads(sessionKey(kernel, sid, tags.volePad), v) // 3.4
-  v.fill(0)
   let used = false
   const finish = (answer: Uint8Array): [Scalar, Scalar] => {
     if (used) throw new Error('this multiplication has been finished already')
     used = true
     try {
       if (answer.length !== VOLE_ANSWER_BYTES) throw invalid(ctx) // 5.1
-      const masked = answer.subarray(0, XI * WIDTH * SCALAR_BYTES)
-      const eta = answer.subarray(masked.length, masked.length + SCALAR_BYTES)
-      const mu = answer.subarray(masked.length + SCALAR_BYTES)
-      if (!allScalars(masked) || !allScalars(eta)) throw invalid(ctx) // 5.2
-      const theta = challenge(kernel, sid, message, masked) // 5.3
-      // 5.4  Row j: γ̂_j + Σ θ_i·γ_{j,i}, and for β_j = 1 also â~_j + Σ θ_i·ã_{j,i} − η
-      // 5.6  d_i ← Σ_j g_j·(γ_{j,i} + β_j·ã_{j,i}), of no use unless 5.5 holds
-      const { rows, sums } = kernel.receiverSums(gadget, beta, gamma, masked, theta, eta)
-      const holds = equalBytes(checkDigest(kernel, sid, rows), mu) // 5.5
+      const scalars = answer.subarray(0, answer.length - MU_BYTES)
+      if (!allScalars(scalars)) throw invalid(ctx) // 5.2
+      // 3.4, 5.3, 5.4; 5.6  d_i ← Σ_j g_j·(γ_{j,i} + β_j·ã_{j,i}), of no use unless 5.5 holds
+      const keys = keysOf(kernel, sid)
+      const { mu, sums } = kernel.finishMultiplication(keys, gadget, beta, v, message, answer)
+      const holds = equalBytes(mu, answer.subarray(scalars.length)) // 5.5
       const d = twoScalars(sums)
-      wipe(rows, sums)
+      wipe(mu, sums)
       if (!holds) throw new ProtocolAbort('vole_check_failed', ctx.round, [setup.peer])
       return d
     } finally {
-      beta.fill(0)
-      gamma.fill(0)
+      wipe(beta, v)
     }
   }
   return { message, chi, finish }
@@ -140,16 +128,18 @@ export function voleSend(
   const random = ctx.rng(WIDE_BYTES)
   const aHat = reduceWide(random) // 4.4
   const inputs = concatBytes(encodeScalar(a[0]), encodeScalar(a[1]), encodeScalar(aHat))
-  const padKey = sessionKey(kernel, sid, tags.volePad)
-  const { alpha0, masked } = kernel.maskInputs(padKey, w, setup.delta, inputs) // 4.3, 4.4
-  const theta = challenge(kernel, sid, message, masked) // 4.5
-  const [theta_0, theta_1] = twoScalars(theta)
-  const eta = mod(aHat + theta_0 * a[0] + theta_1 * a[1]) // 4.6
-  const { rows, sums } = kernel.senderSums(gadget, alpha0, theta) // 4.7, 4.8
-  const mu = checkDigest(kernel, sid, rows)
+  const keys = keysOf(kernel, sid)
+  // 4.3–4.8
+  const { answer, sums } = kernel.answerMultiplication(
+    keys,
+    gadget,
+    w,
+    setup.delta,
+    inputs,
+    message,
+  )
   const [sum_u, sum_v] = twoScalars(sums) // c_i ← −Σ g_j·α0_{j,i}
-  const answer = concatBytes(masked, encodeScalar(eta), mu)
-  wipe(w, alpha0, random, inputs, rows, sums)
+  wipe(w, random, inputs, sums)
   return { answer, c: [mod(-sum_u), mod(-sum_v)] }
 }
 

@@ -28,11 +28,13 @@ export function cheatingSender(
   const direction = directionOf(sid, setup, setup.peer, setup.me)
   const w = extendSender(kernel, direction, setup.puncturedLeaves, setup.delta, 52, message)
   const padKey = sessionKey(kernel, direction, tags.volePad)
-  const alpha0 = kernel.pads(padKey, w)
+  const pads = (columns: Uint8Array) =>
+    kernel.reduceScalars(kernel.hashRows(padKey, columns, 16, 144))
+  const alpha0 = pads(w)
   const a = [11n, 13n, mod(BigInt(`0x${Buffer.from(systemRng(32)).toString('hex')}`))]
   const masked = maskInputs(
     alpha0,
-    kernel.pads(padKey, addDelta(w, setup.delta)),
+    pads(addDelta(w, setup.delta)),
     concatBytes(...a.map(encodeScalar)),
   )
   const place = (3 * row + input) * 32
