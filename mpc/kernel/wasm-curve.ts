@@ -3,7 +3,7 @@ import { utf8ToBytes } from '@noble/hashes/utils.js'
 import { concatBytes, equalBytes, u8 } from '../src/bytes.js'
 import { InvalidPoint, type Curve, type Point, type Scalar } from '../src/curve/curve.js'
 import { recoverWith } from '../src/curve/recover.js'
-import { ORDER, invertPublic, mod, readUint, writeUint256 } from '../src/math/scalar.js'
+import { ORDER, writeUint256 } from '../src/math/scalar.js'
 import { theMachine, type Address, type Machine } from './machine.js'
 
 // A point is its 65 bytes 04 ‖ x ‖ y; 65 zeros are the identity.
@@ -142,17 +142,6 @@ function wasmCurve(machine: Machine): Curve {
     },
     hashToCurve: (message, dst) => hashManyToCurve([message], dst)[0]!,
     hashManyToCurve,
-    verify({ r, s }, digest, publicKey) {
-      if (r.length !== 32 || s.length !== 32 || digest.length !== 32) return false
-      const [x, y] = [readUint(r, 0, 32), readUint(s, 0, 32)]
-      if (x === 0n || x >= ORDER || y === 0n || y > ORDER >> 1n) return false
-      if (isIdentity(publicKey)) return false
-      const w = invertPublic(y)
-      const u1 = mod(readUint(digest, 0, 32) * w)
-      const G = u1 === 0n ? IDENTITY : mulBaseMany([u1])[0]!
-      const R = add(G, multiply([publicKey], mod(x * w))[0]!)
-      return !isIdentity(R) && mod(readUint(inside(R), 1, 32)) === x
-    },
     recover: (signature, digest) => recoverWith(curve, signature, digest),
     coordinates(P) {
       if (isIdentity(P)) throw new InvalidPoint('the identity has no coordinates')

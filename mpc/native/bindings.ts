@@ -9,7 +9,6 @@ export interface Bindings {
   publicKeyNegate(key: Uint8Array, compressed: boolean): Uint8Array
   publicKeyCombine(keys: Uint8Array[], compressed: boolean): Uint8Array
   publicKeyTweakMul(key: Uint8Array, tweak: Uint8Array, compressed: boolean): Uint8Array
-  ecdsaVerify(signature: Uint8Array, digest: Uint8Array, key: Uint8Array): boolean
   ecdsaRecover(
     signature: Uint8Array,
     recoveryId: number,

@@ -16,9 +16,6 @@ const isIdentity = (bytes: Uint8Array): boolean => bytes[0] === 0
 /** Stands for ECDH's hash: the coordinates are wanted as they are, and stay in the buffers given for them. */
 const both = (): Uint8Array => new Uint8Array(1)
 
-/** Half the order, floor: s above it is the other of two valid signatures. */
-const HALF_ORDER = encodeScalar(ORDER >> 1n)
-
 /**
  * libsecp256k1 as a backend, or undefined where there is no prebuilt binding for this platform: the caller then
  * takes the noble backend and says so. There is no silent stand-in.
@@ -114,19 +111,8 @@ function nativeCurve(lib: Bindings): Curve {
     },
     hashToCurve: (message, dst) => many.hashManyToCurve([message], dst)[0]!,
     hashManyToCurve: many.hashManyToCurve,
-    verify({ r, s }, digest, publicKey) {
-      if (r.length !== 32 || s.length !== 32 || digest.length !== 32) return false
-      if (isIdentity(inside(publicKey)) || isHigh(s)) return false
-      const signature = new Uint8Array(64)
-      signature.set(r)
-      signature.set(s, 32)
-      try {
-        return lib.ecdsaVerify(signature, digest, inside(publicKey))
-      } catch {
-        return false // r or s is not below n
-      }
-    },
     recover({ r, s, v }, digest) {
+      if (r.length !== 32 || s.length !== 32) return undefined
       const signature = new Uint8Array(64)
       signature.set(r)
       signature.set(s, 32)
@@ -141,10 +127,4 @@ function nativeCurve(lib: Bindings): Curve {
       return { x: inside(P).slice(1, 33), yIsOdd: (inside(P)[64]! & 1) === 1 }
     },
   })
-}
-
-/** s > n/2, for public s. */
-function isHigh(s: Uint8Array): boolean {
-  for (let i = 0; i < 32; i++) if (s[i] !== HALF_ORDER[i]) return s[i]! > HALF_ORDER[i]!
-  return false
 }

@@ -48,11 +48,10 @@ export interface Curve {
   hashToCurve(message: Uint8Array, dst: Uint8Array): Point
   /** As {@link hashToCurve} for each message in turn. */
   hashManyToCurve(messages: readonly Uint8Array[], dst: Uint8Array): Point[]
-  /** Plain ECDSA over a 32-byte digest; r and s 32 bytes each; refuses high s. */
-  verify(signature: { r: Uint8Array; s: Uint8Array }, digest: Uint8Array, publicKey: Point): boolean
   /**
-   * The public key under which (r, s) is a signature whose nonce point is R: r⁻¹·(s·R − m·G), all public, R the point
-   * that r and v name (bit 0 of v: its y is odd; bit 1: its x is r + n). Undefined where there is no R or no key.
+   * The public key under which (r, s) is a signature of a 32-byte digest whose nonce point is R: r⁻¹·(s·R − m·G), all
+   * public, R the point that r and v name (bit 0 of v: its y is odd; bit 1: its x is r + n); s may be high. Undefined
+   * where r or s is not 32 bytes in 1..n-1, or there is no R or no key.
    */
   recover(
     signature: { r: Uint8Array; s: Uint8Array; v: number },

@@ -1,5 +1,4 @@
 import { secp256k1, secp256k1_hasher } from '@noble/curves/secp256k1.js'
-import { concatBytes } from '../bytes.js'
 import { ORDER } from '../math/scalar.js'
 import { recoverWith } from './recover.js'
 import { InvalidPoint, type Curve, type Point } from './curve.js'
@@ -49,20 +48,6 @@ export const nobleCurve: Curve = Object.freeze<Curve>({
   hashToCurve: (message, dst) => outside(secp256k1_hasher.hashToCurve(message, { DST: dst })),
   hashManyToCurve: (messages, dst) =>
     messages.map((message) => outside(secp256k1_hasher.hashToCurve(message, { DST: dst }))),
-  verify(signature, digest, publicKey) {
-    if (signature.r.length !== 32 || signature.s.length !== 32 || digest.length !== 32) return false
-    if (inside(publicKey).is0()) return false
-    try {
-      return secp256k1.verify(
-        concatBytes(signature.r, signature.s),
-        digest,
-        inside(publicKey).toBytes(true),
-        { prehash: false, lowS: true, format: 'compact' },
-      )
-    } catch {
-      return false
-    }
-  },
   recover: (signature, digest) => recoverWith(nobleCurve, signature, digest),
   coordinates(P) {
     if (inside(P).is0()) throw new InvalidPoint('the identity has no coordinates')

@@ -15,6 +15,7 @@ export function recoverWith(
   { r, s, v }: { r: Uint8Array; s: Uint8Array; v: number },
   digest: Uint8Array,
 ): Point | undefined {
+  if (digest.length !== 32) return undefined
   try {
     const [r_x, s_] = [decodeNonZeroScalar(r), decodeNonZeroScalar(s)]
     const x = v & 2 ? r_x + ORDER : r_x
