@@ -7,6 +7,7 @@ import {
   type Note,
 } from './compose.js'
 import { ConfigError, takeConfig, type Config } from './config.js'
+import { growHeapsFreely } from './engine/heap.js'
 import { ThreadPool } from './engine/pool.js'
 import { logUnexpected } from './http/log.js'
 
@@ -19,6 +20,7 @@ const HARD_STOP_MS = 25_000
 // A debugger attached to the process reads every share in it; Node would open one for this signal.
 process.on('SIGUSR1', () => undefined)
 
+growHeapsFreely()
 const config = readConfigOrExit()
 const logger = createLogger(config.logLevel)
 process.on('uncaughtException', (error) => {

@@ -1,4 +1,5 @@
 // A thread that computes protocol runs. It is told everything by messages, and knows no setting and no key of its own.
+import { constants, setPriority } from 'node:os'
 import { parentPort } from 'node:worker_threads'
 import { nativeSuite } from '@vertex/mpc/native'
 import { localEngine } from '../vault/index.js'
@@ -8,6 +9,10 @@ import { WorkerRun } from './worker-run.js'
 
 const port = parentPort
 if (port === null) throw new Error('this program is the worker of a server')
+
+// HTTP work must not wait behind a signature where there are fewer processors than threads. On Linux, and there alone,
+// this is the priority of one thread.
+if (process.platform === 'linux') setPriority(constants.priority.PRIORITY_LOW)
 
 const engine = localEngine(nativeSuite())
 const outbox = new Outbox<FromWorker>({

@@ -24,7 +24,7 @@ export class Sealer {
     sealed: Uint8Array,
   ): Uint8Array {
     try {
-      return this.rowSeal.open({ table, id: identity(fields), column }, new Uint8Array(sealed))
+      return this.rowSeal.open({ table, id: identity(fields), column }, sealed)
     } catch {
       throw new SealedValueInvalid(table, column)
     }

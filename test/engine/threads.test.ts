@@ -1,3 +1,4 @@
+import { readdirSync, readFileSync } from 'node:fs'
 import type { Worker } from 'node:worker_threads'
 import { ProtocolAbort, RunFailed, type RoomLink } from '@vertex/mpc'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -102,6 +103,18 @@ describe('runs in worker threads', () => {
         expect(verifies(which.pubkey, `message ${i}`, signature)).toBe(true)
       }),
     )
+  })
+
+  it.runIf(process.platform === 'linux')('let everything else go first', async () => {
+    // proc(5): of what follows the name in parentheses, the 17th is how nice a thread is.
+    const niceThreads = () =>
+      readdirSync('/proc/self/task').filter((thread) => {
+        const stat = readFileSync(`/proc/self/task/${thread}/stat`, 'utf8')
+        return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[16] === '19'
+      })
+    expect(niceThreads()).toHaveLength(0)
+    pool = await startThreads({ threads: 2 })
+    expect(niceThreads()).toHaveLength(2)
   })
 
   it('take the secrets along: nothing of them is left in the main thread', async () => {
