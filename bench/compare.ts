@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { runInRoom } from './in-memory-run.js'
 import { interleave, type Contender } from './measure.js'
 import { keygen, keygenWithSetups, setUpPair, sign, suites, type WholeKey } from './protocol.js'
 import type { Rivals } from './rivals.js'
@@ -69,7 +70,14 @@ export async function compareProtocols(
     await ask(`sign ${label}`, rounds.warmUpMs, [
       signing(`sign_${label}`, rounds.sign, native, key, digest),
       ...(label === '2of2'
-        ? [signing('portable_sign_2of2', rounds.sign, portable, key, digest)]
+        ? [
+            signing('portable_sign_2of2', rounds.sign, portable, key, digest),
+            {
+              name: 'sign_2of2_with_channel',
+              rounds: rounds.sign,
+              run: () => runInRoom(native, key, digest),
+            },
+          ]
         : []),
       ...when(rivals, ({ dklsWasmLl }) => ({
         name: `sign_${label}/dkls_wasm_ll`,

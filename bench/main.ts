@@ -60,7 +60,7 @@ const plan: Plan = flags.quick
   ? {
       rounds: { sign: 9, keygen2of2: 2, keygen2of3: 1, warmUpMs: 400 },
       service: {
-        throughput: { count: 2, ms: 1000 },
+        throughput: { count: 2, ms: 1000, warmUpMs: 1000 },
         latencyMs: 1500,
         probes: { count: 1000, gapMs: 3 },
         batch: { count: 1, ms: 700 },
@@ -69,7 +69,7 @@ const plan: Plan = flags.quick
   : {
       rounds: { sign: 41, keygen2of2: 9, keygen2of3: 5, warmUpMs: 2000 },
       service: {
-        throughput: { count: 7, ms: 5000 },
+        throughput: { count: 7, ms: 5000, warmUpMs: 30_000 },
         latencyMs: 10_000,
         probes: { count: 2000, gapMs: 5 },
         batch: { count: 5, ms: 2000 },

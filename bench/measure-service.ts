@@ -3,10 +3,10 @@ import { measureEventLoop } from './event-loop.js'
 import { measureLatency } from './latency.js'
 import type { Samples } from './samples.js'
 import { CLIENTS, withPostgres, withService, type Service, type Windows } from './service.js'
-import { measureThroughput } from './throughput.js'
+import { measureThroughput, type WarmWindows } from './throughput.js'
 
 export interface ServicePlan {
-  readonly throughput: Windows
+  readonly throughput: WarmWindows
   readonly latencyMs: number
   readonly probes: { readonly count: number; readonly gapMs: number }
   readonly batch: Windows
