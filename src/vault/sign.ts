@@ -135,15 +135,19 @@ export class Signing {
 
   async #run(run: Run, { place, batch }: Job, read: SigningRead): Promise<Signature[]> {
     const { shareId, userId, confirmedAt, keygenId } = read.share
-    const usable = await this.#usableSetups(read)
+    // Held before anything is awaited: joining a room at another relay takes a while, and a setup that dies meanwhile
+    // takes this run along.
+    const setups = this.setups.forRun({ shareId, run }, read.setups)
+    const lockedOut = await this.#lockedOut(read)
     try {
       const link = await this.rooms.join(run, place, keygenId)
+      const known = new Map([...setups.known].filter(([peer]) => !lockedOut.has(peer)))
       const signatures = await this.engine.sign({
         link,
         room: place.room,
         record: read.record,
         batch,
-        setups: this.setups.forRun({ shareId, run }, usable),
+        setups: { ...setups, known },
       })
       // The others proved their identity keys, and their shares with the signatures.
       if (confirmedAt === null) {
@@ -171,14 +175,14 @@ export class Signing {
     return late
   }
 
-  /** The setups with those who are not locked out. @throws VaultError `key_locked` when they are no quorum */
-  async #usableSetups({ share, setups, unreadable, failures }: SigningRead) {
+  /** The peers who are locked out. @throws VaultError `key_locked` when the others are no quorum */
+  async #lockedOut({ share, unreadable, failures }: SigningRead): Promise<ReadonlySet<number>> {
     for (const peer of unreadable) this.setups.unreadable(share.shareId, peer)
     // Nobody alone can have failed more checks than all together.
-    if (failures < limits.failures) return setups
+    if (failures < limits.failures) return new Set()
     const lockedOut = await this.setups.lockedPeers(share)
     if (share.parties - lockedOut.size < share.threshold) throw locked()
-    return setups.filter(({ peer }) => !lockedOut.has(peer))
+    return lockedOut
   }
 }
 

@@ -339,6 +339,42 @@ describe('a failed check', () => {
     await signTogether(world, caller, key)
   })
 
+  it('kills a run that is still on its way into its room', async () => {
+    const { world, caller, key } = await withKey()
+    const { rooms } = world
+    const join = rooms.join.bind(rooms)
+    // As with the relay of another Vertex, which is a network away.
+    let arrive: () => void = () => undefined
+    const arrived = new Promise<void>((resolve) => (arrive = resolve))
+    const onItsWay = new Promise<void>((resolve) => {
+      Object.assign(rooms, {
+        join: async (...to: Parameters<typeof join>) => {
+          Object.assign(rooms, { join })
+          resolve()
+          await arrived
+          return join(...to)
+        },
+      })
+    })
+    const { roomUuid } = await world.vault.createRoom(caller, 2)
+    const slow = Promise.allSettled([world.vault.sign(caller, request(key.keyId, roomUuid))])
+    await onItsWay
+    const [dead] = [...key.client.setups.entries()]
+    cheat(key.client)
+    const [cheated] = await settleBoth(world, caller, key)
+    expect(cheated).toMatchObject({ reason: { errType: 'protocol_abort' } })
+    behave(key.client)
+    key.client.setups.set(...dead!)
+    key.client.retired.length = 0
+    const same = digestOf(new Uint8Array(1), 'sha256')
+    const client = Promise.allSettled([key.client.sign(world, roomUuid, same)])
+    arrive()
+    expect(await slow).toMatchObject([{ reason: { errType: 'session_mismatch' } }])
+    await client
+    expect(events(world, 'setup_retired')).toHaveLength(1)
+    await signTogether(world, caller, key)
+  })
+
   it('among many honest runs at once ends them or lets them finish, and none uses the setup again', async () => {
     const { world, caller, key } = await withKey()
     const [dead] = [...key.client.setups.values()]
