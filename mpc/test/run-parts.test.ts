@@ -1,15 +1,24 @@
 import { describe, expect, it } from 'vitest'
-import { concatBytes, partyIndex, type AbortCode, type PartyIndex, type Step } from '@vertex/mpc'
+import {
+  concatBytes,
+  equalBytes,
+  MAX_BATCH,
+  partyIndex,
+  type AbortCode,
+  type PartyIndex,
+  type Step,
+} from '@vertex/mpc'
+import { nodeChannelCrypto } from '../native/channel.js'
 import type { Established } from '../src/channel/noise.js'
 import { Transport } from '../src/channel/transport.js'
-import { nobleChannelCrypto } from '../src/channel/noble.js'
+import { PRODUCT_BYTES } from '../src/dkls23/sign/multiply.js'
 import { systemRng } from '../src/rng.js'
 import { round } from '../src/round.js'
 import { RunFailed } from '../src/run/failures.js'
 import { exchangeHellos } from '../src/run/hello.js'
 import type { Meeting } from '../src/run/meeting.js'
 import { compareOffers, encodeOffer, noSetup, OFFER_BYTES, type Offer } from '../src/run/offer.js'
-import { Peer } from '../src/run/peer.js'
+import { bytesAhead, Peer } from '../src/run/peer.js'
 import { playRounds } from '../src/run/rounds.js'
 import {
   decodeAbort,
@@ -20,12 +29,13 @@ import {
   MOST_PARTS,
   PART_BYTES,
 } from '../src/run/wire.js'
+import { VOLE_MESSAGE_BYTES } from '../src/vole/index.js'
 
 const p = partyIndex
 const randomBytes = (length: number) => systemRng(length)
 
 /** Two ends of one channel, without a room between them. */
-function pair(a: number, b: number): [Peer, Peer] {
+function pair(a: number, b: number, most = bytesAhead(MAX_BATCH)): [Peer, Peer] {
   const keys = [randomBytes(32), randomBytes(32)] as const
   const hash = randomBytes(32)
   const contributions = { initiator: randomBytes(32), responder: randomBytes(32) }
@@ -34,15 +44,15 @@ function pair(a: number, b: number): [Peer, Peer] {
     return {
       handshakeHash: hash,
       contributions,
-      transport: new Transport(nobleChannelCrypto, send.slice(), receive.slice()),
+      transport: new Transport(nodeChannelCrypto, send.slice(), receive.slice()),
     }
   }
   const party = (index: number) => ({ index: p(index), keygenId: new Uint8Array(33) })
   const none = new Uint8Array(0)
-  const one: Peer = new Peer(party(b), true, true, end(0), none, (bytes) => {
+  const one: Peer = new Peer(party(b), true, true, end(0), none, most, (bytes) => {
     other.deliver(bytes)
   })
-  const other: Peer = new Peer(party(a), false, true, end(1), none, (bytes) => {
+  const other: Peer = new Peer(party(a), false, true, end(1), none, most, (bytes) => {
     one.deliver(bytes)
   })
   return [one, other]
@@ -79,6 +89,43 @@ describe('a peer', () => {
       code: 'message_invalid',
       culprits: [2],
     })
+  })
+
+  it('is to blame when it makes us hold more bytes than the run can need', async () => {
+    const most = bytesAhead(1)
+    const [here, there] = pair(1, 2, most)
+    const half = new Uint8Array(most / 2 - 2)
+    for (let i = 1; i <= 4; i++) {
+      if (i > 2) expect(await here.receive('sign', i - 2, 1)).toHaveLength(half.length)
+      there.send('sign', i, half)
+    }
+    there.send('sign', 5, new Uint8Array(0))
+    for (let i = 3; i <= 4; i++) expect(await here.receive('sign', i, 1)).toHaveLength(half.length)
+    await expect(here.receive('sign', 5, 1)).rejects.toMatchObject({
+      code: 'message_invalid',
+      culprits: [2],
+    })
+  })
+
+  it.each([
+    [1, 1],
+    [2, 1],
+    [6, 2],
+    [17, 5],
+    [32, MOST_PARTS],
+  ])('may send what %i signatures need, in up to %i parts', async (signatures, most) => {
+    const fullPiece = new Uint8Array(PART_BYTES)
+    const longestFlight = VOLE_MESSAGE_BYTES + PRODUCT_BYTES + 100
+    expect(bytesAhead(signatures)).toBeGreaterThan(signatures * longestFlight + 13_000)
+    for (const parts of [most, most + 1].filter((count) => count > 1)) {
+      const [here, there] = pair(1, 2, bytesAhead(signatures))
+      const receiving = here.receive('sign', 1, 3)
+      there.sendRaw(concatBytes(encodeMessage('part', 1, Uint8Array.of(parts)), fullPiece))
+      there.sendRaw(encodeAbort(undefined))
+      // Refused from the first part on, or waited for until the notice.
+      const error = parts > most ? { code: 'message_invalid' } : { reason: 'peer_aborted' }
+      await expect(receiving).rejects.toMatchObject(error)
+    }
   })
 
   it('still gives what it sent before the room ended, and is then the one missed', async () => {
@@ -124,7 +171,7 @@ describe('a message that is too long for one frame', () => {
     expect(inParts(encodeMessage('sign', 1, payload))).toHaveLength(parts)
     there.send('sign', 1, payload)
     there.send('sign', 2, Uint8Array.of(7))
-    expect(await here.receive('sign', 1, 1)).toEqual(payload)
+    expect(equalBytes(await here.receive('sign', 1, 1), payload)).toBe(true)
     expect(await here.receive('sign', 2, 1)).toEqual(Uint8Array.of(7))
   })
 

@@ -17,7 +17,7 @@ import { tags } from '../tags.js'
 import { Transcript } from '../transcript.js'
 import { RunFailed, type MissingParty } from './failures.js'
 import { compareOffers, noSetup, OFFER_BYTES } from './offer.js'
-import { Peer } from './peer.js'
+import { bytesAhead, Peer } from './peer.js'
 import { encodeAbort } from './wire.js'
 
 /** How many unauthenticated messages of one slot are looked at; each costs a few curve multiplications. */
@@ -32,6 +32,8 @@ export interface MeetingInput {
   readonly link: RoomLink
   readonly room: Uint8Array
   readonly operation: 'keygen' | 'sign'
+  /** How many are made in this run; one if absent. */
+  readonly signatures?: number
   readonly me: PartyIndex
   /** The X25519 secret behind the own keygen_id. */
   readonly secret: Uint8Array
@@ -202,7 +204,7 @@ export class Meeting {
     offer: Uint8Array,
     iMoveFirst: boolean,
   ): Peer {
-    const { link, offerFor } = this.#input
+    const { link, offerFor, signatures = 1 } = this.#input
     const { party } = guest
     const mine = offerFor(party.index)
     const transmit = (bytes: Uint8Array) => {
@@ -210,7 +212,8 @@ export class Meeting {
     }
     const sit = (setupAgreed: boolean) => {
       const unsent = iMoveFirst ? mine : nothing
-      const peer = new Peer(party, iMoveFirst, setupAgreed, channel, unsent, transmit)
+      const most = bytesAhead(signatures)
+      const peer = new Peer(party, iMoveFirst, setupAgreed, channel, unsent, most, transmit)
       guest.peer = peer
       this.#peers.set(party.index, peer)
       return peer

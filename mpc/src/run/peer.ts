@@ -9,6 +9,7 @@ import {
   decodeMessage,
   encodeMessage,
   inParts,
+  PART_BYTES,
   partCount,
   pieceOf,
   protocols,
@@ -18,6 +19,13 @@ import {
 
 /** More than any honest party can be ahead of us: a message in parts counts each of them. */
 const MOST_WAITING = 16
+
+/**
+ * Bytes of waiting messages, and of one that comes in parts: more than an honest party is ahead of us in a run of so
+ * many signatures, each of which has less than 47 kB in any two messages that follow each other. A keygen counts as one.
+ */
+export const bytesAhead = (signatures: number): number => (signatures + 1) * 64 * 1024
+
 const nothing = new Uint8Array(0)
 
 /** The other end of an established channel. Messages come out in the order in which the peer sent them. */
@@ -25,6 +33,7 @@ export class Peer {
   readonly #channel: Established
   readonly #transmit: (bytes: Uint8Array) => void
   readonly #waiting: Uint8Array[] = []
+  #waitingBytes = 0
   #waiter: { resolve(bytes: Uint8Array): void; reject(error: unknown): void } | undefined
   #end: { error: unknown } | undefined
   #offer: Uint8Array
@@ -34,6 +43,7 @@ export class Peer {
   /**
    * @param offer what goes in front of the first message to this peer: the own offer, if the peer has not seen it
    * @param setupAgreed whether both sides offered the same setup
+   * @param mostBytes {@link bytesAhead} of the run
    */
   constructor(
     readonly party: MissingParty,
@@ -42,6 +52,7 @@ export class Peer {
     readonly setupAgreed: boolean,
     channel: Established,
     offer: Uint8Array,
+    private readonly mostBytes: number,
     transmit: (bytes: Uint8Array) => void,
   ) {
     this.#channel = channel
@@ -118,9 +129,15 @@ export class Peer {
   queue(message: Uint8Array): void {
     const waiter = this.#waiter
     this.#waiter = undefined
-    if (waiter !== undefined) waiter.resolve(message)
-    else if (this.#waiting.length < MOST_WAITING) this.#waiting.push(message)
-    else this.end(new ProtocolAbort('message_invalid', 0, [this.index]))
+    if (waiter !== undefined) {
+      waiter.resolve(message)
+      return
+    }
+    const bytes = this.#waitingBytes + message.length
+    if (this.#waiting.length < MOST_WAITING && bytes <= this.mostBytes) {
+      this.#waiting.push(message)
+      this.#waitingBytes = bytes
+    } else this.end(new ProtocolAbort('message_invalid', 0, [this.index]))
   }
 
   /** No more messages will come, for this reason; what has come is still read. */
@@ -140,7 +157,7 @@ export class Peer {
     const first = decodeMessage(await this.#next())
     if (first?.protocol !== protocols.part) return first
     const count = partCount(first)
-    if (count === undefined) return undefined
+    if (count === undefined || (count - 1) * PART_BYTES > this.mostBytes) return undefined
     const pieces: Uint8Array[] = []
     for (let part: RunMessage | undefined = first; ; part = decodeMessage(await this.#next())) {
       if (part?.protocol === protocols.abort) return part
@@ -153,7 +170,10 @@ export class Peer {
 
   #next(): Promise<Uint8Array> {
     const message = this.#waiting.shift()
-    if (message !== undefined) return Promise.resolve(message)
+    if (message !== undefined) {
+      this.#waitingBytes -= message.length
+      return Promise.resolve(message)
+    }
     if (this.#end !== undefined) return Promise.reject(this.#failure(this.#end.error))
     return new Promise((resolve, reject) => {
       this.#waiter = { resolve, reject }

@@ -64,6 +64,7 @@ async function signAll(
       link,
       room,
       operation: 'sign',
+      signatures: batch.length,
       me,
       secret: share.identitySecret.reveal(),
       keygenIds,
