@@ -60,8 +60,8 @@ export type Call =
 /** What a worker tells the main thread about a run. */
 export type RunMessage = { readonly run: number } & (
   | { readonly type: 'send'; readonly to: number; readonly bytes: Uint8Array }
-  /** So many events have been read. */
-  | { readonly type: 'taken'; readonly count: number }
+  /** So many events have been read, with so many bytes in them. */
+  | { readonly type: 'taken'; readonly count: number; readonly bytes: number }
   | { readonly type: 'leave' }
   | { readonly type: 'unreadable'; readonly peer: PartyIndex }
   | { readonly type: 'call'; readonly call: number; readonly is: Call }
@@ -72,5 +72,11 @@ export type RunMessage = { readonly run: number } & (
 
 export type FromWorker = RunMessage | { readonly type: 'ready' }
 
-/** A worker says so each time it has read so many events of a run; the main thread keeps back what is more than twice. */
-export const EVENTS_AT_ONCE = 32
+/**
+ * A worker says so each time it has read so many events of a run, or bytes in them; the main thread keeps back what is
+ * more than twice.
+ */
+export const AT_ONCE = { events: 32, bytes: 256 * 1024 } as const
+
+export const bytesIn = (event: RoomEvent): number =>
+  event.type === 'message' ? event.bytes.length : 0

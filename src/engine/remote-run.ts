@@ -1,7 +1,7 @@
 import { RoomClosed, type RoomLink } from '@vertex/mpc'
 import type { MadeShare, RunSetups } from '../vault/index.js'
 import { errorFrom } from './error-data.js'
-import { EVENTS_AT_ONCE, type Call, type RunMessage, type ToWorker } from './messages.js'
+import { AT_ONCE, bytesIn, type Call, type RunMessage, type ToWorker } from './messages.js'
 import { owning } from './outbox.js'
 
 /** How a run ends well. */
@@ -25,9 +25,12 @@ export class RemoteRun {
   readonly #failedCalls = new Map<number, unknown>()
   #settle!: { resolve(end: Ended): void; reject(error: unknown): void }
   #isOver = false
+  /** What went wrong here; the run ends with it once its thread has ended it. */
+  #broken: { readonly error: unknown } | undefined
   #tell!: Tell
-  /** Events that the worker has not read yet, as far as it has said. */
+  /** Events that the worker has not read yet, as far as it has said, and the bytes in them. */
   #underWay = 0
+  #bytesUnderWay = 0
   #goOn: (() => void) | undefined
 
   constructor(given: Given) {
@@ -50,6 +53,7 @@ export class RemoteRun {
         return
       case 'taken':
         this.#underWay -= message.count
+        this.#bytesUnderWay -= message.bytes
         this.#goOn?.()
         return
       case 'leave':
@@ -62,7 +66,7 @@ export class RemoteRun {
         void this.#answer(message.call, message.is)
         return
       case 'failed':
-        this.fail(errorFrom(message.error, this.#failedCalls))
+        this.fail(this.#broken ? this.#broken.error : errorFrom(message.error, this.#failedCalls))
         return
       case 'signed':
       case 'made':
@@ -77,6 +81,16 @@ export class RemoteRun {
     this.#settle.reject(error)
   }
 
+  /**
+   * Ends it for a reason of this thread. The worker has secrets to overwrite, and perhaps a setup to retire, so it is
+   * told that the room is gone, and has the last word.
+   */
+  #breakOff(error: unknown): void {
+    this.#broken ??= { error }
+    this.#given.link.leave()
+    this.#tell({ type: 'closed', reason: 'connection_lost' })
+  }
+
   #end(): void {
     this.#isOver = true
     this.#given.link.leave()
@@ -88,7 +102,7 @@ export class RemoteRun {
       this.#given.link.send(to, bytes)
     } catch (error) {
       // Why the room ended is heard where it is listened to.
-      if (!(error instanceof RoomClosed)) this.fail(error)
+      if (!(error instanceof RoomClosed)) this.#breakOff(error)
     }
   }
 
@@ -98,25 +112,31 @@ export class RemoteRun {
     try {
       while (!this.#isOver) {
         const event = await link.receive()
+        this.#underWay++
+        this.#bytesUnderWay += bytesIn(event)
         if (event.type === 'peer') this.#tell({ type: 'event', event })
         else {
           const bytes = owning(event.bytes)
           this.#tell({ type: 'event', event: { ...event, bytes } }, bytes)
         }
-        if (++this.#underWay >= 2 * EVENTS_AT_ONCE) await this.#pause()
+        if (this.#isFull()) await this.#pause()
       }
     } catch (error) {
       if (this.#isOver) return
       if (error instanceof RoomClosed) this.#tell({ type: 'closed', reason: error.reason })
-      else this.fail(error)
+      else this.#breakOff(error)
     }
+  }
+
+  #isFull(): boolean {
+    return this.#underWay >= 2 * AT_ONCE.events || this.#bytesUnderWay >= 2 * AT_ONCE.bytes
   }
 
   /** Until the worker has read some: what a room may hold for a party is limited, and this is no way around it. */
   #pause(): Promise<void> {
     return new Promise((resolve) => {
       this.#goOn = () => {
-        if (!this.#isOver && this.#underWay >= 2 * EVENTS_AT_ONCE) return
+        if (!this.#isOver && this.#isFull()) return
         this.#goOn = undefined
         resolve()
       }

@@ -2,7 +2,8 @@ import { Mailbox, RoomClosed, type RoomEvent, type RoomLink } from '@vertex/mpc'
 import { Lifeline, type Engine, type RunSetups } from '../vault/index.js'
 import { CallFailed, errorData } from './error-data.js'
 import {
-  EVENTS_AT_ONCE,
+  AT_ONCE,
+  bytesIn,
   type BeginKeygen,
   type BeginSign,
   type Call,
@@ -23,7 +24,7 @@ export class WorkerRun implements RoomLink {
   readonly #mailbox = new Mailbox()
   readonly #calls = new Map<number, (answer: Answer) => void>()
   #lastCall = 0
-  #taken = 0
+  #taken = { count: 0, bytes: 0 }
 
   constructor(
     run: number,
@@ -93,9 +94,12 @@ export class WorkerRun implements RoomLink {
 
   async receive(): Promise<RoomEvent> {
     const event = await this.#mailbox.receive()
-    if (++this.#taken === EVENTS_AT_ONCE) {
-      this.#outbox.add({ type: 'taken', run: this.#run, count: this.#taken })
-      this.#taken = 0
+    const taken = this.#taken
+    taken.count++
+    taken.bytes += bytesIn(event)
+    if (taken.count >= AT_ONCE.events || taken.bytes >= AT_ONCE.bytes) {
+      this.#outbox.add({ type: 'taken', run: this.#run, ...taken })
+      this.#taken = { count: 0, bytes: 0 }
     }
     return event
   }
