@@ -1,8 +1,21 @@
+import { portableSuite } from '@vertex/mpc'
 import { MemoryShareStore, Vertex } from '@vertex/sdk'
 
 // Runs in a browser: makes a key with the server, signs twice, and hands the results to the test.
 declare global {
   var life: (url: string, apiKey: string) => Promise<unknown>
+  /** Which implementations run here, and k·G and a hash as they compute them. */
+  var portable: (k: string, message: Uint8Array) => unknown
+}
+
+globalThis.portable = (k, message) => {
+  const { curve, kernel } = portableSuite()
+  return {
+    curve: curve.name,
+    kernel: kernel.name,
+    point: [...curve.encode(curve.mulBase(BigInt(k)))],
+    hash: [...kernel.hash(new Uint8Array(32).fill(7), message, 32)],
+  }
 }
 
 globalThis.life = async (url, apiKey) => {
