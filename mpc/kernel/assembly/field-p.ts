@@ -2,8 +2,13 @@
 //
 // An element is 48 bytes: nine limbs of 29 bits in u32, least significant first, and three words that are zero. It
 // stands for Σ limb_i·2^(29i) mod p and is in general not reduced. What a function here gives has limbs below
-// 2²⁹ + 2²³ ("tight"); only `add` gives the sums of the limbs as they are ("loose"). A product takes loose factors as
-// long as all its columns stay below 2⁶⁴: a sum of two by a sum of two, or a sum of three by a tight one.
+// T = 2²⁹ + 2²³ ("tight"); only `add` gives the sums of the limbs as they are ("loose").
+//
+// A product takes loose factors as long as all its columns stay below 2⁶⁴. For limbs below a·T and b·T the fullest, of
+// nine terms, is below a·b·9·T² = a·b·9.29·2⁵⁸, and what is folded into it below 2⁴⁸: so a·b may be 6, but not 7. That
+// is a sum of two by a sum of two, or one of three by a tight one; and, together, for both products of `mulAdd`. The
+// last carry of a product is then below 2⁴⁰, comes back through 2²⁶¹ = 2⁸·2²⁹ + FOLD, and leaves less than 2¹⁹ above
+// limb 2: tight. Vectors have words of 32 bits: three tight limbs fit, and what `tighten` is given.
 // No branch and no address depends on what an element is.
 
 /** Bytes of an element. */
@@ -139,7 +144,7 @@ export function mul(r: usize, a: usize, b: usize): void {
   put(r, r0 & MASK, r1 & MASK, r2, r3, r4, r5, r6, r7, r8)
 }
 
-/** r ← a·b + x·y, with one reduction. */
+/** r ← a·b + x·y, with one reduction. At most a tight one by a sum of two and two by two, six products of tight ones. */
 export function mulAdd(r: usize, a: usize, b: usize, x: usize, y: usize): void {
   const a0 = load<u32>(a) as u64
   const a1 = load<u32>(a, 4) as u64
@@ -458,7 +463,7 @@ export function add(r: usize, a: usize, b: usize): void {
   v128.store(r, i32x4.add(v128.load(a, 32), v128.load(b, 32)), 32)
 }
 
-/** r ← a − b; both may be sums of two. */
+/** r ← a − b; both may be sums of two: MULTIPLE's limbs are above 2·T, and with those of a below 2³². */
 export function sub(r: usize, a: usize, b: usize): void {
   const k = MULTIPLE
   tighten(
@@ -480,7 +485,7 @@ export function negate(r: usize, a: usize): void {
   )
 }
 
-/** r ← m·a for tight a, m ≤ 7. */
+/** r ← m·a for tight a, m ≤ 7; also a loose one with m = 1, which makes it tight. */
 export function small(r: usize, a: usize, m: i32): void {
   const by = i32x4.splat(m)
   tighten(
@@ -497,7 +502,10 @@ export function times21(r: usize, a: usize): void {
   small(r, r, 7)
 }
 
-/** Carries every limb into the next one, once, and writes the element: tight, from limbs of 32 bits. */
+/**
+ * Carries every limb into the next one, once, and writes the element: tight, from limbs of 32 bits, whose carries are
+ * below 8 and the last one's, times FOLD, below 2¹⁸.
+ */
 function tighten(r: usize, x0: v128, x1: v128, x2: v128): void {
   const mask = i32x4.splat(0x1fffffff)
   const c0 = i32x4.shr_u(x0, 29)

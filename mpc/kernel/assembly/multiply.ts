@@ -140,6 +140,10 @@ function pick(table: usize, size: i32): void {
 //
 // k = k₁ + k₂·λ mod n with |k₁|, |k₂| < 2¹²⁸, where λ·(x, y) = (β·x, y). Each half has 33 digits −8 ≤ d < 8 and looks
 // its multiples up in a table of 1..8 times P.
+//
+// The halves: the quotients are off by less than 1/2 + 2⁻¹²⁸ each, k < 2²⁵⁶ being multiplied by g/2³⁸⁴ where g is off
+// by less than 1/2. So |k₁| is at most about (a₁ + a₂)/2 < 0.65·2¹²⁸ and |k₂| (|b₁| + b₂)/2 < 0.55·2¹²⁸; both fit 160
+// bits with their sign, and |k_i| plus 8 in each of 33 digits stays below 2¹³².
 
 /** out_i ← k·P_i for `count` points outside. `room` has 192 bytes for each. */
 export function multiplyMany(

@@ -188,6 +188,13 @@ export function addMany(out: usize, p: usize, q: usize, count: i32, room: usize)
 
 /** 33 bytes, whose first is 02 or 03, to a point outside; 0 when they are none. Public data. */
 export function decodePoint(outside: usize, bytes: usize): i32 {
+  const found = decode(outside, bytes)
+  wipePoint()
+  wipeField()
+  return found
+}
+
+function decode(outside: usize, bytes: usize): i32 {
   fromBytes(u, bytes + 1)
   copy(t0, u)
   normalize(t0)
