@@ -67,7 +67,7 @@ function countsOf(shapes: readonly Shape[]): Record<string, number> {
       'curve.mulByMany': 1,
     }),
     public_multiplications: callsOf({ 'curve.mulPublic': undefined }),
-    verifications: callsOf({ 'curve.verify': undefined, 'curve.recover': undefined }),
+    verifications: callsOf({ 'curve.recover': undefined }),
     points_hashed: callsOf({ 'curve.hashToCurve': undefined, 'curve.hashManyToCurve': 0 }),
     blake3_blocks: sum(blocksOf),
   }
