@@ -16,9 +16,14 @@ export class RelayBusy extends Error {
   }
 }
 
+interface RoomMeter extends Meter {
+  /** Bytes that wait in the room. */
+  readonly held: number
+}
+
 interface Open {
   readonly room: Room
-  readonly meter: Meter
+  readonly meter: RoomMeter
   readonly timer: NodeJS.Timeout
 }
 
@@ -142,14 +147,30 @@ export class Rooms {
     }
   }
 
+  /**
+   * Ends the room in which most waits, if that is more than in the one that needs place: whoever lets full rooms stand
+   * around loses them, and nobody else.
+   */
+  #endFullest(needed: number): void {
+    let fullest: Open | undefined
+    for (const open of this.#open.values())
+      if (open.meter.held > (fullest?.meter.held ?? needed)) fullest = open
+    fullest?.room.end('buffer_full')
+  }
+
   /** One for each room, under the limit of the room and of the relay. */
-  #meter(): Meter {
+  #meter(): RoomMeter {
     let held = 0
     const { roomBufferBytes, bufferBytes } = this.#limits
+    const fits = (bytes: number) => this.#bufferedBytes + bytes <= bufferBytes
     return {
+      get held() {
+        return held
+      },
       take: (bytes) => {
-        if (held + bytes > roomBufferBytes || this.#bufferedBytes + bytes > bufferBytes)
-          return false
+        if (held + bytes > roomBufferBytes) return false
+        if (!fits(bytes)) this.#endFullest(held + bytes)
+        if (!fits(bytes)) return false
         held += bytes
         this.#bufferedBytes += bytes
         return true

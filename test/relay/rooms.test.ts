@@ -225,6 +225,32 @@ describe('the limits of the relay', () => {
     ).toBe('buffer_full')
   })
 
+  it('take the fullest room, and not a small one, when all together hold too much', async () => {
+    const relay = rooms({ bufferBytes: 10_000 })
+    const hoards = [3000, 4000].map((length) => {
+      const link = relay.join(relay.create(2).roomUuid, label(1), 1000)
+      link.send(2, new Uint8Array(length))
+      return link
+    })
+    // Somebody else's message of an ordinary size
+    const { roomUuid } = relay.create(2)
+    const link = relay.join(roomUuid, label(1), 1000)
+    link.send(2, new Uint8Array(2500))
+    expect(await endOf(hoards[1]!)).toBe('buffer_full')
+    const other = relay.join(roomUuid, label(2), 1000)
+    expect(await other.receive()).toMatchObject({ type: 'peer' })
+    expect(await other.receive()).toMatchObject({ bytes: new Uint8Array(2500) })
+    expect(relay.usage).toMatchObject({ rooms: 2, bufferedBytes: 3000 + 512 })
+    hoards[0]!.send(2, new Uint8Array(3000))
+    // Nobody has more than this one would have.
+    expect(
+      reasonOf(() => {
+        hoards[0]!.send(2, new Uint8Array(3000))
+      }),
+    ).toBe('buffer_full')
+    link.leave()
+  })
+
   it('bound the memory of rooms that were, and forget them in time', async () => {
     const relay = rooms({ tombstones: 3, tombstoneMs: 30 })
     const names = Array.from({ length: 5 }, () => {
