@@ -88,4 +88,9 @@ export interface SymmetricFunctions {
     rows: Address,
     sums: Address,
   ): void
+  // Four numbers at once, for tests; the second pair of a function of a pair is 8 bytes on.
+  fourWide(words: Address, to: Address): void
+  foldWidePair(wide: Address, to: Address): void
+  subtractAddPair(x: Address, wide: Address, a: Address, columns: Address, to: Address): void
+  fourToBytes(from: Address, to: Address, step: number): void
 }

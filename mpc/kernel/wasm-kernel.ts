@@ -11,8 +11,8 @@ const SLACK = 16
 
 /** Pads of one multiplication. */
 const PAD_COUNT = 3 * XI
-/** Bytes of a number in the kernel's limbs. */
-const LIMBS_BYTES = 48
+/** Bytes of a pad in the kernel's limbs. */
+const LIMBS_BYTES = 36
 /** ã, and ã ‖ η ‖ μ. */
 const MASKED_BYTES = PAD_COUNT * SCALAR_BYTES
 const ANSWER_BYTES = MASKED_BYTES + SCALAR_BYTES + KEY_BYTES

@@ -4,8 +4,9 @@ import { afterEach, describe, expect, it, vi } from 'vitest'
 import { Machine } from '../kernel/machine.js'
 import { kernel as chosenKernel, wasmKernel } from '../kernel/wasm-kernel.js'
 import type { Kernel } from '../src/kernel/kernel.js'
+import { concatBytes } from '../src/bytes.js'
 import { referenceKernel } from '../src/kernel/reference.js'
-import { ORDER, encodeScalar } from '../src/math/scalar.js'
+import { ORDER, encodeScalar, mod, readUint } from '../src/math/scalar.js'
 import { TREES, XI } from '../src/ot/parameters.js'
 import { systemRng } from '../src/rng.js'
 import { finish } from './support/simulate.js'
@@ -238,7 +239,6 @@ describe('the sums of the multiplication, with pads at the bounds of their limbs
     },
     zeros: () => 0,
   }
-  const mod = (x: bigint) => ((x % ORDER) + ORDER) % ORDER
   const list = (encoded: Uint8Array) =>
     Array.from({ length: encoded.length / 32 }, (_, i) =>
       BigInt(`0x${Buffer.from(encoded.subarray(32 * i, 32 * i + 32)).toString('hex')}`),
@@ -259,9 +259,13 @@ describe('the sums of the multiplication, with pads at the bounds of their limbs
         .slice(LIMBS * row, LIMBS * (row + 1))
         .reduce((sum, limb, i) => sum + (BigInt(limb) << BigInt(29 * i)), 0n),
     )
-    const words = new Uint32Array(12 * ROWS)
-    for (let row = 0; row < ROWS; row++)
-      words.set(limbs.slice(LIMBS * row, LIMBS * (row + 1)), 12 * row)
+    // A limb of four rows is one vector.
+    const words = new Uint32Array(LIMBS * ROWS)
+    for (const [at, limb] of limbs.entries()) {
+      const [pad, k] = [Math.floor(at / LIMBS), at % LIMBS]
+      const [row, i] = [Math.floor(pad / 3), pad % 3]
+      words[((row >> 2) * 3 + i) * 4 * LIMBS + 4 * k + (row & 3)] = limb
+    }
     const [gadget, theta, masked, eta] = [XI, 2, ROWS, 1].map((count) => scalars(kind, count))
     const choice = bytes(kind === 'ones' ? 'ones' : 'random', XI / 8)
     const [t0, t1] = list(theta!) as [bigint, bigint]
@@ -314,6 +318,56 @@ describe('the sums of the multiplication, with pads at the bounds of their limbs
         sums,
       ),
     )
+  })
+})
+
+// Nor can a hash be made to give pads at their bounds.
+describe('the difference of two pads', () => {
+  const { run } = machine
+  const N = 4
+
+  it('is that of any 48 bytes, four at once', () => {
+    for (const kind of kinds)
+      for (const otherKind of kinds)
+        for (const inputKind of scalarKinds) {
+          const [x, y] = [kind, otherKind].map((each) => bytes(each, 48 * N)) as [
+            Uint8Array,
+            Uint8Array,
+          ]
+          const inputs = scalars(inputKind, N)
+          const made = machine.call(() => {
+            // 12 words of each, word after word
+            const inLanes = (wide: Uint8Array) => {
+              const lanes = new Uint8Array(48 * N)
+              for (let i = 0; i < 48 * N; i++)
+                lanes[((i % 48) >> 2) * 16 + 4 * Math.floor(i / 48) + (i & 3)] = wide[i]!
+              const limbs = machine.room(14 * 16)
+              run.fourWide(machine.put(lanes), limbs)
+              return limbs
+            }
+            const limbsOfInputs = new Uint32Array(9 * N)
+            for (let i = 0; i < N; i++)
+              for (let k = 0, rest = readUint(inputs, 32 * i, 32); k < 9; k++, rest >>= 29n)
+                limbsOfInputs[4 * k + i] = Number(BigInt.asUintN(29, rest))
+            const [wideX, wideY] = [inLanes(x), inLanes(y)]
+            const a = machine.put(new Uint8Array(limbsOfInputs.buffer))
+            const [folded, difference] = [machine.room(9 * 16), machine.room(9 * 16)]
+            const columns = machine.room(18 * 16)
+            for (const pair of [0, 8]) {
+              run.foldWidePair(wideX + pair, folded + pair)
+              run.subtractAddPair(folded + pair, wideY + pair, a + pair, columns, difference + pair)
+            }
+            const out = machine.room(32 * N)
+            run.fourToBytes(difference, out, 32)
+            return machine.take(out, 32 * N)
+          })
+          const expected = Array.from({ length: N }, (_, i) => {
+            const wide = readUint(x, 48 * i, 48) - readUint(y, 48 * i, 48)
+            return encodeScalar(mod(wide + readUint(inputs, 32 * i, 32)))
+          })
+          expect(made).toEqual(concatBytes(...expected))
+        }
+    expect(left()).toBe(0)
   })
 })
 

@@ -25,7 +25,7 @@ export const CHUNK: usize = 1024
 
 @inline
 function right16(x: v128): v128 {
-  return v128.shuffle<u16>(x, x, 1, 0, 3, 2, 5, 4, 7, 6)
+  return i8x16.swizzle(x, i8x16(2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13))
 }
 @inline
 function right12(x: v128): v128 {
@@ -33,7 +33,7 @@ function right12(x: v128): v128 {
 }
 @inline
 function right8(x: v128): v128 {
-  return v128.or(i32x4.shr_u(x, 8), i32x4.shl(x, 24))
+  return i8x16.swizzle(x, i8x16(1, 2, 3, 0, 5, 6, 7, 4, 9, 10, 11, 8, 13, 14, 15, 12))
 }
 @inline
 function right7(x: v128): v128 {

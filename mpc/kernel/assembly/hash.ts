@@ -189,22 +189,29 @@ function parents(key: usize, work: usize, nodes: usize): void {
   if ((nodes & 1) === 1) memory.copy(to, work + pairs * BLOCK, 32)
 }
 
-/** The key for `hashFourRows`, to be set before. */
+/** The key of the rows, to be set before. */
 export function setRowKey(key: usize): void {
   spread(key, scratch() + H)
   memory.fill(scratch() + M, 0, BLOCK * 4)
 }
 
+/** Row numbers, big-endian, in front of the rows. */
+function number(index: i32): void {
+  const numbers = i32x4.add(i32x4.splat(index), i32x4(0, 1, 2, 3))
+  v128.store(
+    scratch() + M,
+    v128.shuffle<u8>(numbers, numbers, 3, 2, 1, 0, 7, 6, 5, 4, 11, 10, 9, 8, 15, 14, 13, 12),
+  )
+}
+
 /**
  * Rows `index` to `index` + 3, each (u32 index ‖ row) in one block: 64·`blocks` bytes of output each, the next row
- * `step` bytes on. The rows have `width` bytes, filled up with zeros to a multiple of 16, and are hashed with `mask`
- * added to their first 16 bytes.
+ * `step` bytes on. The rows have `width` bytes, filled up with zeros to a multiple of 16.
  */
-export function hashFourRows(
+function hashFourRows(
   index: i32,
   rows: usize,
   width: usize,
-  mask: v128,
   out: usize,
   step: usize,
   blocks: i32,
@@ -213,17 +220,14 @@ export function hashFourRows(
   const m = scratch() + M
   const result = scratch() + OUT
   const padded = (width + 15) & ~15
-  const numbers = i32x4.add(i32x4.splat(index), i32x4(0, 1, 2, 3))
-  // big-endian
-  v128.store(m, v128.shuffle<u8>(numbers, numbers, 3, 2, 1, 0, 7, 6, 5, 4, 11, 10, 9, 8, 15, 14, 13, 12))
+  number(index)
   for (let w: usize = 0; w < padded; w += 16) {
     const x = rows + w
-    const added = w === 0 ? mask : i64x2.splat(0)
     transposeWords(
-      v128.xor(v128.load(x), added),
-      v128.xor(v128.load(x + padded), added),
-      v128.xor(v128.load(x + 2 * padded), added),
-      v128.xor(v128.load(x + 3 * padded), added),
+      v128.load(x),
+      v128.load(x + padded),
+      v128.load(x + 2 * padded),
+      v128.load(x + 3 * padded),
       m + 16 + 4 * w,
       16,
     )
@@ -244,6 +248,25 @@ export function hashFourRows(
   }
 }
 
+/**
+ * The same for rows of 16 bytes with `mask` added, three blocks each. The output stays as words in lanes: 48 of them.
+ */
+export function hashFourColumns(index: i32, columns: usize, mask: v128, out: usize): void {
+  const h = scratch() + H
+  const m = scratch() + M
+  number(index)
+  transposeWords(
+    v128.xor(v128.load(columns), mask),
+    v128.xor(v128.load(columns, 16), mask),
+    v128.xor(v128.load(columns, 32), mask),
+    v128.xor(v128.load(columns, 48), mask),
+    m + 16,
+    16,
+  )
+  for (let block = 0; block < 3; block++)
+    compress4(h, m, i32x4.splat(block), 20, ONE_BLOCK, out + <usize>block * 4 * BLOCK)
+}
+
 /** Keyed BLAKE3 of each row, 64·`blocks` bytes each; works on the rows four by four, past the end if need be. */
 export function hashRows(
   key: usize,
@@ -257,13 +280,5 @@ export function hashRows(
   const padded = (width + 15) & ~15
   const step = <usize>blocks * BLOCK
   for (let r = 0; r < count; r += 4)
-    hashFourRows(
-      r,
-      rows + <usize>r * padded,
-      width,
-      i64x2.splat(0),
-      out + <usize>r * step,
-      step,
-      blocks,
-    )
+    hashFourRows(r, rows + <usize>r * padded, width, out + <usize>r * step, step, blocks)
 }

@@ -15,6 +15,7 @@ export {
   senderEta,
   senderSums,
 } from './vole'
+export { foldWidePair, fourToBytes, fourWide, subtractAddPair } from './lanes'
 
 // curve-functions.ts
 export { addMany, decodePoint } from './point'

@@ -11,12 +11,6 @@ export const WIDE: usize = 48
 /** A sum of products is 18 columns of 64 bits, column k counting 2^(29k). */
 export const COLUMNS: usize = 18 * 8
 
-/**
- * This many products may be added to carried columns before they are carried again: nine terms of 29 by 30 bits for
- * each product (the ninth limb of a sum of pad and ã is a little more), so three would still do.
- */
-export const PRODUCTS: i32 = 2
-
 const MASK: u64 = 0x1fffffff
 
 // c = 2^256 - n in limbs, and in 64-bit words
@@ -34,17 +28,6 @@ const F1: u64 = 0xda1732f
 const F2: u64 = 0x1afe2201
 const F3: u64 = 0x8c6542d
 const F4: u64 = 0x28aa2
-// a multiple of n, about 2^264, whose every limb is above those of the numbers that are taken off it
-const D0: u64 = 0x86778241
-const D1: u64 = 0x91875ae4
-const D2: u64 = 0x9a36fee0
-const D3: u64 = 0x97872beb
-const D4: u64 = 0x9feb9694
-const D5: u64 = 0x9ffffffb
-const D6: u64 = 0x9ffffffb
-const D7: u64 = 0x9ffffffb
-const D8: u64 = 0x100fffffb
-
 @inline
 function limb(a: usize, i: usize): u64 {
   return <u64>load<u32>(a + 4 * i)
@@ -133,45 +116,6 @@ export function toBytes(from: usize, to: usize): void {
   )
 }
 
-/** columns += a·b */
-export function addProduct(columns: usize, a: usize, b: usize): void {
-  const a0 = limb(a, 0)
-  const a1 = limb(a, 1)
-  const a2 = limb(a, 2)
-  const a3 = limb(a, 3)
-  const a4 = limb(a, 4)
-  const a5 = limb(a, 5)
-  const a6 = limb(a, 6)
-  const a7 = limb(a, 7)
-  const a8 = limb(a, 8)
-  const b0 = limb(b, 0)
-  const b1 = limb(b, 1)
-  const b2 = limb(b, 2)
-  const b3 = limb(b, 3)
-  const b4 = limb(b, 4)
-  const b5 = limb(b, 5)
-  const b6 = limb(b, 6)
-  const b7 = limb(b, 7)
-  const b8 = limb(b, 8)
-  store<u64>(columns, column(columns, 0) + a0 * b0, 0)
-  store<u64>(columns, column(columns, 1) + a0 * b1 + a1 * b0, 8)
-  store<u64>(columns, column(columns, 2) + a0 * b2 + a1 * b1 + a2 * b0, 16)
-  store<u64>(columns, column(columns, 3) + a0 * b3 + a1 * b2 + a2 * b1 + a3 * b0, 24)
-  store<u64>(columns, column(columns, 4) + a0 * b4 + a1 * b3 + a2 * b2 + a3 * b1 + a4 * b0, 32)
-  store<u64>(columns, column(columns, 5) + a0 * b5 + a1 * b4 + a2 * b3 + a3 * b2 + a4 * b1 + a5 * b0, 40)
-  store<u64>(columns, column(columns, 6) + a0 * b6 + a1 * b5 + a2 * b4 + a3 * b3 + a4 * b2 + a5 * b1 + a6 * b0, 48)
-  store<u64>(columns, column(columns, 7) + a0 * b7 + a1 * b6 + a2 * b5 + a3 * b4 + a4 * b3 + a5 * b2 + a6 * b1 + a7 * b0, 56)
-  store<u64>(columns, column(columns, 8) + a0 * b8 + a1 * b7 + a2 * b6 + a3 * b5 + a4 * b4 + a5 * b3 + a6 * b2 + a7 * b1 + a8 * b0, 64)
-  store<u64>(columns, column(columns, 9) + a1 * b8 + a2 * b7 + a3 * b6 + a4 * b5 + a5 * b4 + a6 * b3 + a7 * b2 + a8 * b1, 72)
-  store<u64>(columns, column(columns, 10) + a2 * b8 + a3 * b7 + a4 * b6 + a5 * b5 + a6 * b4 + a7 * b3 + a8 * b2, 80)
-  store<u64>(columns, column(columns, 11) + a3 * b8 + a4 * b7 + a5 * b6 + a6 * b5 + a7 * b4 + a8 * b3, 88)
-  store<u64>(columns, column(columns, 12) + a4 * b8 + a5 * b7 + a6 * b6 + a7 * b5 + a8 * b4, 96)
-  store<u64>(columns, column(columns, 13) + a5 * b8 + a6 * b7 + a7 * b6 + a8 * b5, 104)
-  store<u64>(columns, column(columns, 14) + a6 * b8 + a7 * b7 + a8 * b6, 112)
-  store<u64>(columns, column(columns, 15) + a7 * b8 + a8 * b7, 120)
-  store<u64>(columns, column(columns, 16) + a8 * b8, 128)
-}
-
 /** columns ← a·b + c·d + e */
 export function setProducts(
   columns: usize,
@@ -248,14 +192,6 @@ export function addMasked(columns: usize, a: usize, mask: u64): void {
   store<u64>(columns, column(columns, 6) + (limb(a, 6) & mask), 48)
   store<u64>(columns, column(columns, 7) + (limb(a, 7) & mask), 56)
   store<u64>(columns, column(columns, 8) + (limb(a, 8) & mask), 64)
-}
-
-/** x += mask & y, limb by limb; mask is 0 or all ones. The limbs may have 30 bits then. */
-export function addLimbs(x: usize, y: usize, mask: u64): void {
-  const four = i64x2.splat(mask)
-  v128.store(x, i32x4.add(v128.load(x), v128.and(v128.load(y), four)))
-  v128.store(x, i32x4.add(v128.load(x, 16), v128.and(v128.load(y, 16), four)), 16)
-  store<u32>(x, load<u32>(x, 32) + (load<u32>(y, 32) & <u32>mask), 32)
 }
 
 /** Brings every column but the last below 2^29. */
@@ -369,22 +305,6 @@ export function reduce(columns: usize, to: usize): void {
     (r6 & MASK) + i2 * F4 + i3 * F3 + i4 * F2,
     (r7 & MASK) + i3 * F4 + i4 * F3,
     (r8 & MASK) + i4 * F4,
-    to,
-  )
-}
-
-/** x - y + a mod n, as bytes; x and y come from `fromWide`. */
-export function subtractAdd(x: usize, y: usize, a: usize, to: usize): void {
-  settle(
-    limb(x, 0) + (D0 - limb(y, 0)) + limb(a, 0),
-    limb(x, 1) + (D1 - limb(y, 1)) + limb(a, 1),
-    limb(x, 2) + (D2 - limb(y, 2)) + limb(a, 2),
-    limb(x, 3) + (D3 - limb(y, 3)) + limb(a, 3),
-    limb(x, 4) + (D4 - limb(y, 4)) + limb(a, 4),
-    limb(x, 5) + (D5 - limb(y, 5)) + limb(a, 5),
-    limb(x, 6) + (D6 - limb(y, 6)) + limb(a, 6),
-    limb(x, 7) + (D7 - limb(y, 7)) + limb(a, 7),
-    limb(x, 8) + (D8 - limb(y, 8)) + limb(a, 8),
     to,
   )
 }

@@ -1,43 +1,72 @@
 // The multiplication's pads and sums. docs/spec/vole.md
 import { BLOCK } from './blake3'
-import { hashFourRows, setRowKey } from './hash'
+import { hashFourColumns, setRowKey } from './hash'
+import {
+  FOUR,
+  FOUR_WIDE,
+  OTHER_PAIR,
+  PAIR_COLUMNS,
+  addProductPair,
+  foldWidePair,
+  fourFromBytes,
+  fourToBytes,
+  fourWide,
+  productsPair,
+  reducePair,
+  subtractAddPair,
+} from './lanes'
 import { scratch } from './memory'
 import {
   COLUMNS,
   LIMBS,
-  PRODUCTS,
   SCALAR,
   WIDE,
-  addLimbs,
   addMasked,
-  addProduct,
-  carry,
   fromBytes,
   fromWide,
   reduce,
   setProducts,
-  subtractAdd,
   toBytes,
 } from './scalar'
 
 /** Scalars in a row: two inputs, and the one that carries the check. */
 const WIDTH: usize = 3
-/** What four rows are hashed to. */
-const PAD_BLOCKS: usize = (WIDTH * WIDE + BLOCK - 1) / BLOCK
-const PAD_STEP: usize = PAD_BLOCKS * BLOCK
+/** What four rows are hashed to, as words in lanes; what 48 bytes of each are of it. */
+const FOUR_PADS: usize = 4 * 3 * BLOCK
+const FOUR_PAD: usize = 4 * WIDE
+/** Four rows in limbs. */
+const FOUR_ROWS: usize = WIDTH * FOUR
 
 // In the scratch, behind that of the hash:
 const PADS: usize = 1024
-const OTHER_PADS: usize = PADS + 4 * PAD_STEP
-const SUM_U: usize = OTHER_PADS + 4 * PAD_STEP
-const SUM_V: usize = SUM_U + COLUMNS
-const SUM_ROW: usize = SUM_V + COLUMNS
-const VALUES: usize = SUM_ROW + COLUMNS
+const OTHER_PADS: usize = PADS + FOUR_PADS
+/** a row's three sums, where the pads were, */
+const SUM_U: usize = PADS
+const SUM_V: usize = SUM_U + PAIR_COLUMNS
+const PRODUCTS: usize = SUM_V + PAIR_COLUMNS
+/** and numbers that are not four at once; */
+const SUM: usize = PRODUCTS + PAIR_COLUMNS
+const VALUES: usize = SUM + COLUMNS
+/** four numbers each, the first three the same for all rows; */
+const FOURS: usize = OTHER_PADS + FOUR_PADS
+const WIDE_LIMBS: usize = FOURS + 6 * FOUR
+const PAIR: usize = WIDE_LIMBS + FOUR_WIDE
 
 /** One of the scalars in limbs that a function works with. */
 @inline
 function value(index: usize): usize {
   return scratch() + VALUES + LIMBS * index
+}
+
+/** Four numbers in limbs. */
+@inline
+function four(index: usize): usize {
+  return scratch() + FOURS + FOUR * index
+}
+
+/** One scalar for all four lanes. */
+function spreadScalar(from: usize, to: usize): void {
+  fourFromBytes(from, 0, to, scratch() + PAIR)
 }
 
 /** 48 bytes to a scalar, `count` times. */
@@ -49,15 +78,23 @@ export function reduceScalars(wide: usize, count: usize, out: usize): void {
   }
 }
 
-/** Three numbers in limbs for each of `count` columns of 16 bytes, a multiple of four: step 3.4. */
+/** Four of the pads at `words` in limbs. */
+@inline
+function padInLimbs(words: usize, to: usize): void {
+  const wide = scratch() + WIDE_LIMBS
+  fourWide(words, wide)
+  foldWidePair(wide, to)
+  foldWidePair(wide + OTHER_PAIR, to + OTHER_PAIR)
+}
+
+/** Three numbers for each of `count` columns of 16 bytes, a multiple of four: step 3.4. In limbs, four rows at once. */
 export function pads(key: usize, columns: usize, count: usize, out: usize): void {
-  const wide = scratch() + PADS
+  const words = scratch() + PADS
   setRowKey(key)
   for (let j: usize = 0; j < count; j += 4) {
-    hashFourRows(<i32>j, columns + 16 * j, 16, i64x2.splat(0), wide, PAD_STEP, <i32>PAD_BLOCKS)
-    for (let k: usize = 0; k < 4; k++)
-      for (let i: usize = 0; i < WIDTH; i++)
-        fromWide(wide + k * PAD_STEP + i * WIDE, out + ((j + k) * WIDTH + i) * LIMBS)
+    hashFourColumns(<i32>j, columns + 16 * j, i64x2.splat(0), words)
+    for (let i: usize = 0; i < WIDTH; i++) padInLimbs(words + i * FOUR_PAD, out + i * FOUR)
+    out += FOUR_ROWS
   }
 }
 
@@ -73,24 +110,34 @@ export function maskInputs(
   alpha0: usize,
   masked: usize,
 ): void {
-  const wide = scratch() + PADS
+  const words = scratch() + PADS
   const other = scratch() + OTHER_PADS
+  const wide = scratch() + WIDE_LIMBS
+  const pair = scratch() + PAIR
+  const result = four(3)
   const added = v128.load(delta)
-  const y = value(1)
-  for (let i: usize = 0; i < WIDTH; i++) fromBytes(inputs + i * SCALAR, value(2 + i))
+  for (let i: usize = 0; i < WIDTH; i++) spreadScalar(inputs + i * SCALAR, four(i))
   setRowKey(key)
   for (let j: usize = 0; j < count; j += 4) {
     const rows = columns + 16 * j
-    hashFourRows(<i32>j, rows, 16, i64x2.splat(0), wide, PAD_STEP, <i32>PAD_BLOCKS)
-    hashFourRows(<i32>j, rows, 16, added, other, PAD_STEP, <i32>PAD_BLOCKS)
-    for (let k: usize = 0; k < 4; k++)
-      for (let i: usize = 0; i < WIDTH; i++) {
-        const at = (j + k) * WIDTH + i
-        const x = alpha0 + at * LIMBS
-        fromWide(wide + k * PAD_STEP + i * WIDE, x)
-        fromWide(other + k * PAD_STEP + i * WIDE, y)
-        subtractAdd(x, y, value(2 + i), masked + at * SCALAR)
-      }
+    hashFourColumns(<i32>j, rows, i64x2.splat(0), words)
+    hashFourColumns(<i32>j, rows, added, other)
+    for (let i: usize = 0; i < WIDTH; i++) {
+      const x = alpha0 + i * FOUR
+      const a = four(i)
+      padInLimbs(words + i * FOUR_PAD, x)
+      fourWide(other + i * FOUR_PAD, wide)
+      subtractAddPair(x, wide, a, pair, result)
+      subtractAddPair(
+        x + OTHER_PAIR,
+        wide + OTHER_PAIR,
+        a + OTHER_PAIR,
+        pair,
+        result + OTHER_PAIR,
+      )
+      fourToBytes(result, masked + (j * WIDTH + i) * SCALAR, WIDTH * SCALAR)
+    }
+    alpha0 += FOUR_ROWS
   }
 }
 
@@ -100,15 +147,19 @@ function maskOf(bits: usize, index: usize): u64 {
   return -(<u64>((load<u8>(bits + (index >> 3)) >> <u8>(index & 7)) & 1))
 }
 
-function clearSums(): void {
-  memory.fill(scratch() + SUM_U, 0, 2 * COLUMNS)
+/** The same for four bits in lanes; `index` is a multiple of four. */
+@inline
+function fourMasks(bits: usize, index: usize): v128 {
+  const four = <i32>load<u8>(bits + (index >> 3)) >> (<i32>index & 4)
+  const places = i32x4(1, 2, 4, 8)
+  return i32x4.eq(v128.and(i32x4.splat(four), places), places)
 }
 
 /** Σ_j β_j·x_j over `count` scalars: step 3.3. */
 export function selectedSum(choice: usize, scalars: usize, count: usize, out: usize): void {
-  const sum = scratch() + SUM_U
+  const sum = scratch() + SUM
   const x = value(0)
-  clearSums()
+  memory.fill(sum, 0, COLUMNS)
   for (let j: usize = 0; j < count; j++) {
     fromBytes(scalars + SCALAR * j, x)
     addMasked(sum, x, maskOf(choice, j))
@@ -116,24 +167,37 @@ export function selectedSum(choice: usize, scalars: usize, count: usize, out: us
   reduce(sum, out)
 }
 
-/** g_j·x_0 and g_j·x_1 to the two sums, and x_2 + θ_0·x_0 + θ_1·x_1 to SUM_ROW. */
-function addRow(j: usize, gadget: usize, x: usize, theta: usize): void {
-  const u = scratch() + SUM_U
-  const v = scratch() + SUM_V
-  const g = value(5)
-  fromBytes(gadget + SCALAR * j, g)
-  addProduct(u, g, x)
-  addProduct(v, g, x + LIMBS)
-  if ((<i32>j & (PRODUCTS - 1)) === PRODUCTS - 1) {
-    carry(u)
-    carry(v)
-  }
-  setProducts(scratch() + SUM_ROW, theta, x, theta + LIMBS, x + LIMBS, x + 2 * LIMBS)
+/** θ_0 and θ_1 for all rows, and sums of nothing. */
+function beginSums(theta: usize): void {
+  spreadScalar(theta, four(0))
+  spreadScalar(theta + SCALAR, four(1))
+  memory.fill(scratch() + SUM_U, 0, 2 * PAIR_COLUMNS)
+}
+
+/** Of two rows: g·x_0 and g·x_1 to the two sums, and limbs of e + θ_0·x_0 + θ_1·x_1 mod n to `to`. */
+@inline
+function addTwoRows(g: usize, x: usize, e: usize, theta: usize, to: usize): void {
+  const products = scratch() + PRODUCTS
+  addProductPair(scratch() + SUM_U, g, x)
+  addProductPair(scratch() + SUM_V, g, x + FOUR)
+  productsPair(products, theta, x, theta + FOUR, x + FOUR, e)
+  reducePair(products, scratch() + PAIR, to)
+}
+
+/** Of four rows: the sums, and their rows of the check. */
+function addRows(gadget: usize, x: usize, e: usize, rows: usize): void {
+  const theta = four(0)
+  const g = four(3)
+  const result = four(4)
+  fourFromBytes(gadget, SCALAR, g, scratch() + PAIR)
+  addTwoRows(g, x, e, theta, result)
+  addTwoRows(g + OTHER_PAIR, x + OTHER_PAIR, e + OTHER_PAIR, theta, result + OTHER_PAIR)
+  fourToBytes(result, rows, SCALAR)
 }
 
 /** Step 4.6: η, from the inputs a_u, a_v, â. */
 export function senderEta(inputs: usize, theta: usize, out: usize): void {
-  const row = scratch() + SUM_ROW
+  const row = scratch() + SUM
   const x = value(0)
   const t = value(3)
   for (let i: usize = 0; i < WIDTH; i++) fromBytes(inputs + i * SCALAR, x + LIMBS * i)
@@ -143,7 +207,7 @@ export function senderEta(inputs: usize, theta: usize, out: usize): void {
   reduce(row, out)
 }
 
-/** Steps 4.7 and 4.8: the check's rows, and Σ_j g_j·α0_{j,i} for i = 0, 1. α0 is in limbs. */
+/** Steps 4.7 and 4.8: the check's rows, and Σ_j g_j·α0_{j,i} for i = 0, 1. α0 is as `maskInputs` gives it. */
 export function senderSums(
   gadget: usize,
   alpha0: usize,
@@ -152,20 +216,23 @@ export function senderSums(
   rows: usize,
   sums: usize,
 ): void {
-  const t = value(3)
-  fromBytes(theta, t)
-  fromBytes(theta + SCALAR, t + LIMBS)
-  clearSums()
-  for (let j: usize = 0; j < count; j++) {
-    addRow(j, gadget, alpha0 + j * WIDTH * LIMBS, t)
-    reduce(scratch() + SUM_ROW, rows + SCALAR * j)
+  beginSums(theta)
+  for (let j: usize = 0; j < count; j += 4) {
+    addRows(gadget + SCALAR * j, alpha0, alpha0 + 2 * FOUR, rows + SCALAR * j)
+    alpha0 += FOUR_ROWS
   }
   takeSums(sums)
 }
 
+/** x += mask & y, limb by limb: limbs may have 30 bits then. */
+function addFour(x: usize, y: usize, mask: v128): void {
+  for (let k: usize = 0; k < FOUR; k += 16)
+    v128.store(x + k, i32x4.add(v128.load(x + k), v128.and(v128.load(y + k), mask)))
+}
+
 /**
- * Steps 5.4 and 5.6: the check's rows, and Σ_j g_j·(γ_{j,i} + β_j·ã_{j,i}) for i = 0, 1. γ is in limbs; afterwards it is
- * γ + β·ã.
+ * Steps 5.4 and 5.6: the check's rows, and Σ_j g_j·(γ_{j,i} + β_j·ã_{j,i}) for i = 0, 1. γ is as `pads` gives it, and
+ * lost afterwards.
  */
 export function receiverSums(
   gadget: usize,
@@ -178,29 +245,36 @@ export function receiverSums(
   rows: usize,
   sums: usize,
 ): void {
-  const row = scratch() + SUM_ROW
-  const t = value(3)
-  const y = value(6)
-  const less = value(7)
-  fromBytes(theta, t)
-  fromBytes(theta + SCALAR, t + LIMBS)
-  fromBytes(minusEta, less)
-  clearSums()
-  for (let j: usize = 0; j < count; j++) {
-    const mask = maskOf(choice, j)
-    const x = gamma + j * WIDTH * LIMBS
+  const less = four(2)
+  const y = four(5)
+  const work = scratch() + PAIR
+  beginSums(theta)
+  spreadScalar(minusEta, less)
+  for (let j: usize = 0; j < count; j += 4) {
+    const mask = fourMasks(choice, j)
     for (let i: usize = 0; i < WIDTH; i++) {
-      fromBytes(masked + (j * WIDTH + i) * SCALAR, y)
-      addLimbs(x + LIMBS * i, y, mask)
+      fourFromBytes(masked + (j * WIDTH + i) * SCALAR, WIDTH * SCALAR, y, work)
+      addFour(gamma + i * FOUR, y, mask)
     }
-    addRow(j, gadget, x, t)
-    addMasked(row, less, mask)
-    reduce(row, rows + SCALAR * j)
+    const e = gamma + 2 * FOUR
+    addFour(e, less, mask)
+    addRows(gadget + SCALAR * j, gamma, e, rows + SCALAR * j)
+    gamma += FOUR_ROWS
   }
   takeSums(sums)
 }
 
 function takeSums(out: usize): void {
-  reduce(scratch() + SUM_U, out)
-  reduce(scratch() + SUM_V, out + SCALAR)
+  takeSum(scratch() + SUM_U, out)
+  takeSum(scratch() + SUM_V, out + SCALAR)
+}
+
+/** The sum of two lanes' sums of products mod n. */
+function takeSum(pair: usize, out: usize): void {
+  const sum = scratch() + SUM
+  for (let k: usize = 0; k < 18; k++) {
+    const two = v128.load(pair + 16 * k)
+    store<i64>(sum + 8 * k, i64x2.extract_lane(two, 0) + i64x2.extract_lane(two, 1))
+  }
+  reduce(sum, out)
 }
