@@ -39,8 +39,10 @@ export class Machine {
   /** Room for `length` bytes, at a multiple of 16; what is in it is zero. */
   room(length: number): Address {
     const at = this.#next
+    // Compared before it is cut to 32 bits; what is no length is too much as well.
+    if (!(length >= 0 && at + length <= this.#bytes.length - 15))
+      throw new RangeError('too much for the kernel at once')
     this.#next = (at + length + 15) & ~15
-    if (this.#next > this.#bytes.length) throw new RangeError('too much for the kernel at once')
     return at
   }
 

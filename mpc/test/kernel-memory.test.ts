@@ -76,6 +76,17 @@ const failures: Record<string, () => unknown> = {
   'a message that does not fit': () =>
     kernel.hash(systemRng(32), new Uint8Array(5 << 20).fill(1), 32),
   'an output that does not fit': () => kernel.hash(systemRng(32), systemRng(3), 5 << 20),
+  'more output than addresses': () => kernel.hash(systemRng(32), systemRng(3), 2 ** 31),
+  'room of no length': () =>
+    machine.call(() => {
+      machine.put(systemRng(32))
+      machine.room(Number.NaN)
+    }),
+  'room of less than nothing': () =>
+    machine.call(() => {
+      machine.put(systemRng(32))
+      machine.room(-16)
+    }),
   'a key that is too short, found late': () =>
     kernel.answerMultiplication(
       { ...keys(), mu: systemRng(31) },
