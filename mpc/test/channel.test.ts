@@ -5,6 +5,7 @@ import { nodeChannelCrypto } from '../native/channel.js'
 import { fromDer, fromJwk, readPrivateKey } from '../native/x25519-key.js'
 import { bytesToHex, hexToBytes } from '../src/bytes.js'
 import { ephemeralOf, type ChannelCrypto } from '../src/channel/crypto.js'
+import { IdentityKey } from '../src/channel/identity-key.js'
 import { channelKey, createIdentity, identityOf, type Identity } from '../src/channel/identity.js'
 import { nobleChannelCrypto } from '../src/channel/noble.js'
 import { initiate, initiateWith, respond, respondWith } from '../src/channel/noise.js'
@@ -30,14 +31,17 @@ const backends: ChannelCrypto[] = [nobleChannelCrypto, nodeChannelCrypto]
 const pairs = backends.flatMap((a) => backends.map((b) => [a, b] as const))
 const prologue = hexToBytes('0102')
 
-const keysOf = ({ secret, keygenId }: Identity) => ({ secret, own: channelKey(keygenId) })
+const keysOf = (crypto: ChannelCrypto, { secret, keygenId }: Identity) => ({
+  identity: new IdentityKey(crypto, secret),
+  own: channelKey(keygenId),
+})
 
 function parties(a: ChannelCrypto, b: ChannelCrypto = a) {
   const alice = createIdentity(a, 'client')
   const bob = createIdentity(b, 'vertex')
   return {
-    alice: { crypto: a, prologue, ...keysOf(alice), peer: channelKey(bob.keygenId) },
-    bob: { crypto: b, prologue, ...keysOf(bob), peer: channelKey(alice.keygenId) },
+    alice: { crypto: a, prologue, ...keysOf(a, alice), peer: channelKey(bob.keygenId) },
+    bob: { crypto: b, prologue, ...keysOf(b, bob), peer: channelKey(alice.keygenId) },
   }
 }
 
@@ -61,14 +65,14 @@ describe('the channel', () => {
           init: {
             crypto: a,
             prologue: hexToBytes(v.init_prologue),
-            secret: hexToBytes(v.init_static),
+            identity: new IdentityKey(a, hexToBytes(v.init_static)),
             own: a.x25519Public(hexToBytes(v.init_static)),
             peer: hexToBytes(v.init_remote_static),
           },
           resp: {
             crypto: b,
             prologue: hexToBytes(v.resp_prologue),
-            secret: hexToBytes(v.resp_static),
+            identity: new IdentityKey(b, hexToBytes(v.resp_static)),
             own: b.x25519Public(hexToBytes(v.resp_static)),
             peer: hexToBytes(v.resp_remote_static),
           },
@@ -133,7 +137,7 @@ describe('the channel', () => {
         const other = createIdentity(crypto, 'client')
         expect(() => respond({ ...bob, prologue: hexToBytes('0103') }, message)).toThrow()
         expect(() => respond({ ...bob, peer: channelKey(other.keygenId) }, message)).toThrow()
-        expect(() => respond({ ...bob, ...keysOf(other) }, message)).toThrow()
+        expect(() => respond({ ...bob, ...keysOf(crypto, other) }, message)).toThrow()
         expect(respond(bob, message).payload).toHaveLength(0)
       })
 
@@ -202,7 +206,7 @@ describe('the channel', () => {
         expect(one.publicKey).toHaveLength(32)
         expect(one.publicKey).not.toEqual(two.publicKey)
         const { secret } = createIdentity(nobleChannelCrypto, 'client')
-        const shared = nobleChannelCrypto.x25519(secret, one.publicKey)
+        const shared = nobleChannelCrypto.secretKey(secret).agree(one.publicKey)
         expect(one.agree(nobleChannelCrypto.x25519Public(secret))).toEqual(shared)
         expect(one.agree(two.publicKey)).toEqual(two.agree(one.publicKey))
         expect(() => one.agree(new Uint8Array(32))).toThrow()
@@ -217,14 +221,72 @@ describe('the channel', () => {
         expect(after).not.toEqual(shared)
       })
 
-      it('notices when the array of a secret is filled with another secret', () => {
-        const secret = createIdentity(crypto, 'client').secret
-        const before = crypto.x25519Public(secret)
+      it('reads a secret once: what becomes of its array changes nothing, until it is forgotten', () => {
+        const { secret } = createIdentity(crypto, 'client')
+        const peer = crypto.ephemeral()
+        const own = crypto.x25519Public(secret)
+        const key = crypto.secretKey(secret)
         secret.fill(5)
-        expect(crypto.x25519Public(secret)).not.toEqual(before)
-        expect(crypto.x25519Public(secret)).toEqual(
-          nobleChannelCrypto.x25519Public(new Uint8Array(32).fill(5)),
+        const shared = peer.agree(own)
+        expect(key.agree(peer.publicKey)).toEqual(shared)
+        expect(crypto.x25519Public(secret)).not.toEqual(own)
+        expect(() => crypto.secretKey(secret.subarray(1)).agree(peer.publicKey)).toThrow()
+        key.forget()
+        key.forget()
+        expect(() => key.agree(peer.publicKey)).toThrow('forgotten')
+      })
+
+      it('agrees with another identity once, and wipes that when the identity is forgotten', () => {
+        const agreed: Uint8Array[] = []
+        const counting: ChannelCrypto = {
+          ...crypto,
+          secretKey: (bytes) => {
+            const key = crypto.secretKey(bytes)
+            const agree = (peer: Uint8Array) => {
+              const shared = key.agree(peer)
+              agreed.push(shared)
+              return shared
+            }
+            return { ...key, agree }
+          },
+        }
+        const [one, two, three] = (['client', 'vertex', 'vertex'] as const).map((role) =>
+          createIdentity(crypto, role),
         )
+        const key = new IdentityKey(counting, one!.secret)
+        const peers = [two!, three!].map(({ keygenId }) => channelKey(keygenId))
+        const shared = peers.map((peer) => key.agreeStatic(peer))
+        const expected = [two!, three!].map(({ secret }) =>
+          nobleChannelCrypto.secretKey(secret).agree(channelKey(one!.keygenId)),
+        )
+        expect(shared).toEqual(expected)
+        shared.forEach((bytes) => bytes.fill(0)) // as a handshake does
+        expect(peers.map((peer) => key.agreeStatic(peer))).toEqual(expected)
+        expect(agreed).toEqual(expected)
+        // With a key of one handshake nothing is remembered.
+        key.agree(peers[0]!)
+        key.agree(peers[0]!)
+        expect(agreed).toHaveLength(4)
+        expect(JSON.stringify({ key })).toBe('{"key":"[secret]"}')
+        key.forget()
+        expect(agreed.slice(0, 2)).toEqual([new Uint8Array(32), new Uint8Array(32)])
+        expect(() => key.agreeStatic(peers[0]!)).toThrow()
+        expect(() => key.agree(peers[0]!)).toThrow()
+      })
+
+      it('gives other channels each time, also with identities that are kept', () => {
+        const { alice, bob } = parties(crypto)
+        const meet = () => {
+          const initiator = initiate(alice)
+          const answered = respond(bob, initiator.message).reply(new Uint8Array(0))
+          const finished = initiator.finish(answered.message)
+          const sealed = finished.transport.seal(Uint8Array.of(1), Uint8Array.of(2, 3))
+          expect(answered.transport.open(sealed)).toEqual(Uint8Array.of(1, 2, 3))
+          return { sealed, hash: finished.handshakeHash }
+        }
+        const [first, second] = [meet(), meet()]
+        expect(second.hash).not.toEqual(first.hash)
+        expect(second.sealed).not.toEqual(first.sealed)
       })
 
       it('never crashes on arbitrary bytes', () => {
@@ -242,16 +304,19 @@ describe('the channel', () => {
 
   it('refuses an all-zero agreement even of a backend that does not', () => {
     const zeros = () => new Uint8Array(32)
-    const careless = { ...nobleChannelCrypto, x25519: zeros }
+    const careless = new IdentityKey(
+      { ...nobleChannelCrypto, secretKey: () => ({ agree: zeros, forget: () => undefined }) },
+      zeros(),
+    )
     const lax = {
       ...nobleChannelCrypto,
       ephemeral: () => ({ ...nobleChannelCrypto.ephemeral(), agree: zeros }),
     }
     const { alice, bob } = parties(nobleChannelCrypto)
-    expect(() => initiate({ ...alice, crypto: careless })).toThrow('small order')
+    expect(() => initiate({ ...alice, identity: careless })).toThrow('small order')
     expect(() => initiate({ ...alice, crypto: lax })).toThrow('small order')
     const { message } = initiate(alice)
-    expect(() => respond({ ...bob, crypto: careless }, message)).toThrow('small order')
+    expect(() => respond({ ...bob, identity: careless }, message)).toThrow('small order')
     const responder = respond({ ...bob, crypto: lax }, message)
     expect(() => responder.reply(zeros())).toThrow('small order')
   })
@@ -279,7 +344,11 @@ describe('the channel', () => {
           const [a, b] = [nobleChannelCrypto, nodeChannelCrypto]
           expect(b.encrypt(key, nonce, ad, text)).toEqual(a.encrypt(key, nonce, ad, text))
           expect(b.decrypt(key, nonce, ad, a.encrypt(key, nonce, ad, text))).toEqual(text)
-          expect(b.hmacSha256(key, text)).toEqual(a.hmacSha256(key, text))
+          const input = text.subarray(0, 32)
+          expect(b.hkdf(key, input)).toEqual(a.hkdf(key, input))
+          const cut = [text.subarray(0, 50), text.subarray(50), nonce.subarray(0, 0)]
+          expect(b.encrypt(key, nonce, ad, ...cut)).toEqual(a.encrypt(key, nonce, ad, text))
+          expect(a.encrypt(key, nonce, ad, ...cut)).toEqual(b.encrypt(key, nonce, ad, text))
           expect(b.sha256(text)).toEqual(a.sha256(text))
           expect(b.x25519Public(key)).toEqual(a.x25519Public(key))
         },
@@ -327,7 +396,7 @@ describe('a keygen_id', () => {
     for (const u of [0n, 1n, ...order8, prime - 1n]) {
       const raw = idOf(u).subarray(1)
       for (const crypto of [nobleChannelCrypto, nodeChannelCrypto])
-        expect(() => crypto.x25519(someSecret, raw)).toThrow()
+        expect(() => crypto.secretKey(someSecret).agree(raw)).toThrow()
       expect(() => channelKey(idOf(u))).toThrow('small order')
     }
     for (const u of [2n, 9n, prime - 2n]) expect(channelKey(idOf(u))).toHaveLength(32)

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { beforeAll, describe, expect, it } from 'vitest'
 import {
+  concatBytes,
   derivePublicKey,
   MAX_BATCH,
   ProtocolAbort,
@@ -210,7 +211,8 @@ function cheatingAt(number: number, at: number): Suite {
     ...native,
     channel: {
       ...channel,
-      encrypt: (key, nonce, ad, plaintext) => channel.encrypt(key, nonce, ad, spoil(plaintext)),
+      encrypt: (key, nonce, ad, ...plaintext) =>
+        channel.encrypt(key, nonce, ad, spoil(concatBytes(...plaintext))),
     },
   }
 }

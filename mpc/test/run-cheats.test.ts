@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { beforeAll, describe, expect, it } from 'vitest'
 import {
+  concatBytes,
   createIdentity,
   ProtocolAbort,
   quorum,
@@ -16,6 +17,7 @@ import {
   type Suite,
 } from '@vertex/mpc'
 import { channelKey } from '../src/channel/identity.js'
+import { IdentityKey } from '../src/channel/identity-key.js'
 import { initiate } from '../src/channel/noise.js'
 import { retiring } from '../src/run/retire.js'
 import { protocols } from '../src/run/wire.js'
@@ -40,8 +42,8 @@ function cheatingInSetup(number: number, byte: number): Suite {
     ...native,
     channel: {
       ...channel,
-      encrypt: (key, nonce, ad, plaintext) => {
-        const changed = plaintext.slice()
+      encrypt: (key, nonce, ad, ...plaintext) => {
+        const changed = concatBytes(...plaintext)
         if (changed[0] === protocols.setup && changed[1] === number) changed[2 + byte]! ^= 1
         return channel.encrypt(key, nonce, ad, changed)
       },
@@ -234,7 +236,7 @@ describe('a slot that has not authenticated', () => {
         .add(room.id, Uint8Array.of(2))
         .list(keygenIds)
         .digest(),
-      secret: identitySecret.reveal(),
+      identity: new IdentityKey(native.channel, identitySecret.reveal()),
       own: channelKey(keygenIds[0]!),
       peer: channelKey(keygenIds[1]!),
     }

@@ -247,8 +247,8 @@ describe('a keygen run', () => {
 
   it('takes a party with which it cannot begin a handshake for one that never came', async () => {
     const room = new MemoryRoom(2)
-    const x25519 = () => new Uint8Array(32)
-    const careless = { ...native, channel: { ...native.channel, x25519 } }
+    const secretKey = () => ({ agree: () => new Uint8Array(32), forget: () => undefined })
+    const careless = { ...native, channel: { ...native.channel, secretKey } }
     const { running } = keygenIn(room, 2, (run, at) =>
       at === 0 ? { ...run, suite: careless } : run,
     )

@@ -1,4 +1,11 @@
-import { bytesToHex, decodeKeyShare, type KeyShare, type Suite } from '@vertex/mpc'
+import {
+  bytesToHex,
+  decodeKeyShare,
+  IdentityKey,
+  type KeyShare,
+  type SigningParty,
+  type Suite,
+} from '@vertex/mpc'
 import { ShareStoreError, StoreConflictError, StoreCorruptError, VertexError } from './errors.js'
 import { decodeRecord, encodeRecord, type KeyRecord, type VertexRecord } from './record.js'
 import { Setups } from './setups.js'
@@ -18,6 +25,8 @@ export class LiveKey {
   /** A Vertex lets no more runs at a time touch one share; more would only wait there. */
   readonly runs = new Slots(4)
   #decoded: { bytes: Uint8Array; share: KeyShare } | undefined
+  /** The identity of the decoded share. */
+  #identity: { share: KeyShare; suite: Suite; key: IdentityKey } | undefined
   /** The record as it was last read from the store; most of the time it still says the same. */
   #read: { bytes: Uint8Array; record: KeyRecord } | undefined
 
@@ -95,12 +104,25 @@ export class LiveKey {
     return share
   }
 
+  /** The share in a record as it signs, with its identity, which is read once. @throws StoreCorruptError as `share` */
+  signer(suite: Suite, record: KeyRecord): SigningParty {
+    const share = this.share(suite, record)
+    const known = this.#identity
+    if (known?.share === share && known.suite === suite) return { share, identity: known.key }
+    // The one before is left to the runs that may still use it.
+    const key = new IdentityKey(suite.channel, share.identitySecret.reveal())
+    this.#identity = { share, suite, key }
+    return { share, identity: key }
+  }
+
   /** Deletes everything that this side keeps of the key. */
   async erase(): Promise<void> {
     await this.setups.erase()
     await this.store.delete('key', this.id)
     this.#decoded?.bytes.fill(0)
     this.#decoded = undefined
+    this.#identity?.key.forget()
+    this.#identity = undefined
     this.#forgetRead()
     registry.get(this.store)?.delete(this.id)
   }

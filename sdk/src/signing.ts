@@ -8,9 +8,9 @@ import {
   RoomClosed,
   runSignBatch,
   type HashAlgo,
-  type KeyShare,
   type RoomCloseReason,
   type RoomLink,
+  type SigningParty,
 } from '@vertex/mpc'
 import { randomBytes } from '@noble/hashes/utils.js'
 import type { Context } from './context.js'
@@ -140,8 +140,8 @@ export async function joinSign(
 ): Promise<Signature> {
   const batch = [workOf(request)]
   const record = await key.record()
-  const share = key.share(context.suite, record)
-  const side = ownSide(context, key, record, share, roomUuid, batch, () => undefined)
+  const signer = key.signer(context.suite, record)
+  const side = ownSide(context, key, record, signer, roomUuid, batch, () => undefined)
   const { result } = await bothSides(deadline, side.join, side.run, [])
   return result[0]!
 }
@@ -185,7 +185,8 @@ async function attempt(
   /** Also one that was opened ahead, and may be gone; only such a one throws RoomGone. */
   anyRoom: boolean,
 ): Promise<Signature[]> {
-  const share = key.share(context.suite, record)
+  const signer = key.signer(context.suite, record)
+  const { share } = signer
   const vertices = signers.map((at) => vertexAt(record, at))
   const peers = vertices.map((vertex) => partyOf(share, vertex.keygenId))
   for (const peer of peers)
@@ -203,7 +204,7 @@ async function attempt(
     const room = anyRoom ? await rooms.take(size, deadline.signal) : undefined
     openedAhead = room?.isFresh === false
     const roomUuid = room?.roomUuid ?? (await rooms.open(size, deadline.signal))
-    const side = ownSide(context, key, record, share, roomUuid, batch, endTurn)
+    const side = ownSide(context, key, record, signer, roomUuid, batch, endTurn)
     const calls = vertices.map((vertex, i) => async (signal: AbortSignal) => {
       const client = clients[signers[i]!]!
       const requests = batch.map(({ body }) => ({
@@ -258,12 +259,13 @@ function ownSide(
   context: Context,
   key: LiveKey,
   record: KeyRecord,
-  share: KeyShare,
+  signer: SigningParty,
   roomUuid: string,
   batch: readonly Work[],
   setupSaved: () => void,
 ) {
   const { suite, main } = context
+  const { share } = signer
   const keygenId = share.keygenIds[share.index - 1]!
   return {
     join: (signal: AbortSignal) => main.relay.join(roomUuid, keygenId, signal),
@@ -272,7 +274,7 @@ function ownSide(
         suite,
         link,
         room: parseRoomUuid(roomUuid),
-        share,
+        ...signer,
         batch,
         setups: watching(key.setups, {
           saved: setupSaved,

@@ -9,6 +9,7 @@ export {
   type Identity,
   type Role,
 } from './identity.js'
+export { IdentityKey } from './identity-key.js'
 export { nobleChannelCrypto } from './noble.js'
 export {
   initiate,

@@ -1,6 +1,7 @@
 import { concatBytes, equalBytes, wipe } from '../bytes.js'
 import { ChannelError } from './channel-error.js'
 import type { ChannelCrypto, EphemeralKey } from './crypto.js'
+import type { IdentityKey } from './identity-key.js'
 import { nonce, Transport } from './transport.js'
 
 /**
@@ -19,9 +20,9 @@ export interface HandshakeInput {
   readonly crypto: ChannelCrypto
   /** What both sides must mean, byte for byte, or nothing decrypts. */
   readonly prologue: Uint8Array
-  /** The own static X25519 secret, 32 bytes. */
-  readonly secret: Uint8Array
-  /** The public key of `secret`, which every party knows already; computing it again costs as much as an agreement. */
+  /** The own static X25519 secret. */
+  readonly identity: IdentityKey
+  /** Its public key, which every party knows already; computing it again costs as much as an agreement. */
   readonly own: Uint8Array
   /** The other side's static X25519 public key, 32 bytes. */
   readonly peer: Uint8Array
@@ -69,16 +70,15 @@ export function respond(input: HandshakeInput, message: Uint8Array): Responder {
 
 /** `initiate` with a given ephemeral key: for published vectors only. */
 export function initiateWith(
-  { crypto, prologue, secret, own, peer }: HandshakeInput,
+  { crypto, prologue, identity, own, peer }: HandshakeInput,
   ephemeral: EphemeralKey,
   payload: Uint8Array,
 ): Initiator {
   const state = SymmetricState.begin(crypto, prologue, own, peer)
-  const fromStatic = (publicKey: Uint8Array) => crypto.x25519(secret, publicKey)
   const e = ephemeral.publicKey
   state.mixHash(e) // → e
-  state.mixKey(dh(ephemeral.agree, peer)) // es
-  state.mixKey(dh(fromStatic, peer)) // ss
+  state.mixKey(dh(() => ephemeral.agree(peer))) // es
+  state.mixKey(dh(() => identity.agreeStatic(peer))) // ss
   const message = concatBytes(e, state.encryptAndHash(payload))
 
   let held: SymmetricState | undefined = state
@@ -91,8 +91,8 @@ export function initiateWith(
       const attempt = held.clone()
       const re = answer.slice(0, 32)
       attempt.mixHash(re) // ← e
-      attempt.mixKey(dh(ephemeral.agree, re)) // ee
-      attempt.mixKey(dh(fromStatic, re)) // se
+      attempt.mixKey(dh(() => ephemeral.agree(re))) // ee
+      attempt.mixKey(dh(() => identity.agree(re))) // se
       const received = attempt.decryptAndHash(answer.subarray(32))
       held.forget()
       held = undefined
@@ -110,7 +110,7 @@ export function initiateWith(
 
 /** `respond` with a given ephemeral key: for published vectors only. */
 export function respondWith(
-  { crypto, prologue, secret, own, peer }: HandshakeInput,
+  { crypto, prologue, identity, own, peer }: HandshakeInput,
   ephemeral: () => EphemeralKey,
   message: Uint8Array,
 ): Responder {
@@ -118,9 +118,8 @@ export function respondWith(
   const state = SymmetricState.begin(crypto, prologue, peer, own)
   const re = message.slice(0, 32)
   state.mixHash(re) // → e
-  const fromStatic = (publicKey: Uint8Array) => crypto.x25519(secret, publicKey)
-  state.mixKey(dh(fromStatic, re)) // es
-  state.mixKey(dh(fromStatic, peer)) // ss
+  state.mixKey(dh(() => identity.agree(re))) // es
+  state.mixKey(dh(() => identity.agreeStatic(peer))) // ss
   const received = state.decryptAndHash(message.subarray(32))
 
   let held: SymmetricState | undefined = state
@@ -133,8 +132,8 @@ export function respondWith(
       const pair = ephemeral()
       const e = pair.publicKey
       taken.mixHash(e) // ← e
-      taken.mixKey(dh(pair.agree, re)) // ee
-      taken.mixKey(dh(pair.agree, peer)) // se
+      taken.mixKey(dh(() => pair.agree(re))) // ee
+      taken.mixKey(dh(() => pair.agree(peer))) // se
       const answer = concatBytes(e, taken.encryptAndHash(payload))
       pair.forget()
       const { handshakeHash, first, second } = taken.split()
@@ -149,10 +148,10 @@ export function respondWith(
 }
 
 /** X25519 that refuses the all-zero result, whatever the backend does (RFC 7748, section 6.1). */
-function dh(agree: (publicKey: Uint8Array) => Uint8Array, publicKey: Uint8Array): Uint8Array {
+function dh(agree: () => Uint8Array): Uint8Array {
   let shared: Uint8Array
   try {
-    shared = agree(publicKey)
+    shared = agree()
   } catch {
     throw new ChannelError('a public key of small order')
   }
@@ -200,7 +199,7 @@ class SymmetricState {
   }
 
   mixKey(secret: Uint8Array): void {
-    const [ck, k] = this.#hkdf(secret)
+    const [ck, k] = this.crypto.hkdf(this.#ck, secret)
     wipe(secret, this.#ck)
     if (this.#k !== undefined) wipe(this.#k)
     this.#ck = ck
@@ -227,7 +226,7 @@ class SymmetricState {
   }
 
   split(): { handshakeHash: Uint8Array; first: Uint8Array; second: Uint8Array } {
-    const [first, second] = this.#hkdf(empty)
+    const [first, second] = this.crypto.hkdf(this.#ck, empty)
     const handshakeHash = this.#h
     this.forget()
     return { handshakeHash, first, second }
@@ -237,15 +236,6 @@ class SymmetricState {
     wipe(this.#ck)
     if (this.#k !== undefined) wipe(this.#k)
     this.#k = undefined
-  }
-
-  #hkdf(input: Uint8Array): [Uint8Array, Uint8Array] {
-    const { crypto } = this
-    const temp = crypto.hmacSha256(this.#ck, input)
-    const one = crypto.hmacSha256(temp, Uint8Array.of(1))
-    const two = crypto.hmacSha256(temp, concatBytes(one, Uint8Array.of(2)))
-    wipe(temp)
-    return [one, two]
   }
 
   #key(): Uint8Array {

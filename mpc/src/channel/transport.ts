@@ -34,11 +34,14 @@ export class Transport {
     this.#received = counters.received
   }
 
-  /** Encrypts the next message of this direction. @throws ChannelError when the counter is exhausted */
-  seal(plaintext: Uint8Array): Uint8Array {
+  /**
+   * Encrypts the next message of this direction, given in one or more pieces.
+   * @throws ChannelError when the counter is exhausted
+   */
+  seal(...plaintext: readonly Uint8Array[]): Uint8Array {
     const counter = this.#usable(this.#sent)
     this.#sent++
-    return this.#crypto.encrypt(this.#sendKey, nonce(counter), empty, plaintext)
+    return this.#crypto.encrypt(this.#sendKey, nonce(counter), empty, ...plaintext)
   }
 
   /**

@@ -3,6 +3,9 @@ import { RoomClosed, type RoomCloseReason, type RoomEvent } from './link.js'
 /** Every run ends by leaving while it listens, so for this one reason no stack is taken each time. */
 const left = new RoomClosed('left')
 
+const closed = (reason: RoomCloseReason): RoomClosed =>
+  reason === 'left' ? left : new RoomClosed(reason)
+
 interface Waiter {
   resolve(event: RoomEvent): void
   reject(error: RoomClosed): void
@@ -34,7 +37,7 @@ export class Mailbox {
     if (this.#ended !== undefined) return
     this.#ended = reason
     if (this.#waiters.length === 0) return
-    const error = reason === 'left' ? left : new RoomClosed(reason)
+    const error = closed(reason)
     for (const waiter of this.#waiters.splice(0)) waiter.reject(error)
   }
 
@@ -47,7 +50,7 @@ export class Mailbox {
   receive(): Promise<RoomEvent> {
     const event = this.#events.shift()
     if (event !== undefined) return Promise.resolve(event)
-    if (this.#ended !== undefined) return Promise.reject(new RoomClosed(this.#ended))
+    if (this.#ended !== undefined) return Promise.reject(closed(this.#ended))
     return new Promise((resolve, reject) => this.#waiters.push({ resolve, reject }))
   }
 }

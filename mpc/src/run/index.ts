@@ -5,6 +5,7 @@ export {
   type Signable,
   type SignBatchRun,
   type SignRun,
+  type SigningParty,
 } from './options.js'
 export type { SetupCache } from './setup-cache.js'
 export {

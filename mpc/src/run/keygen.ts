@@ -1,5 +1,6 @@
 import { equalBytes } from '../bytes.js'
 import { checkKeygenId } from '../channel/identity.js'
+import { IdentityKey } from '../channel/identity-key.js'
 import { compareBytes, type KeyShare } from '../dkls23/key-share.js'
 import { startKeygen } from '../dkls23/keygen/index.js'
 import { partyIndex } from '../party.js'
@@ -49,13 +50,15 @@ export async function runKeygen(o: KeygenRun): Promise<KeyShare> {
       digest: zeros,
       setupId: noSetup,
     })
+    const identityKey = new IdentityKey(suite.channel, identity.secret)
     const meeting = new Meeting({
       crypto: suite.channel,
+      hash: suite.kernel.hash,
       link,
       room,
       operation: 'keygen',
       me,
-      secret: identity.secret,
+      identity: identityKey,
       keygenIds,
       offerFor: () => offer,
     })
@@ -87,6 +90,7 @@ export async function runKeygen(o: KeygenRun): Promise<KeyShare> {
       throw error
     } finally {
       meeting.leave()
+      identityKey.forget()
     }
   } finally {
     o.link.leave()

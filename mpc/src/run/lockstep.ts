@@ -30,6 +30,7 @@ export function lockstep<Result>(steps: readonly Step<Result>[]): Step<Result[]>
 
 function joinOutboxes(outboxes: readonly Outbox[]): Outbox {
   const [first] = outboxes
+  if (outboxes.length === 1 && first !== undefined) return first
   return new Map(
     [...(first?.keys() ?? [])].map((to) => [
       to,
@@ -43,6 +44,7 @@ function joinOutboxes(outboxes: readonly Outbox[]): Outbox {
  * they are of the right length is for the protocol to say, of each piece before it reads it.
  */
 function splitInbox(number: number, inbox: Inbox, count: number): Inbox[] {
+  if (count === 1) return [inbox]
   for (const [from, { length }] of inbox)
     if (length % count !== 0) throw new ProtocolAbort('message_invalid', number, [from])
   return Array.from({ length: count }, (_, at) => {

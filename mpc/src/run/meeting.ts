@@ -3,6 +3,7 @@ import { equalBytes, u8 } from '../bytes.js'
 import { ChannelError } from '../channel/channel-error.js'
 import type { ChannelCrypto } from '../channel/crypto.js'
 import { channelKey } from '../channel/identity.js'
+import type { IdentityKey } from '../channel/identity-key.js'
 import {
   HANDSHAKE_OVERHEAD,
   initiate,
@@ -14,7 +15,7 @@ import {
 import { partyIndex, type PartyIndex } from '../party.js'
 import { RoomClosed, type RoomEvent, type RoomLink } from '../room/link.js'
 import { tags } from '../tags.js'
-import { Transcript } from '../transcript.js'
+import { Transcript, type KeyedHash } from '../transcript.js'
 import { RunFailed, type MissingParty } from './failures.js'
 import { compareOffers, noSetup, OFFER_BYTES } from './offer.js'
 import { bytesAhead, Peer } from './peer.js'
@@ -29,14 +30,15 @@ const nothing = new Uint8Array(0)
 
 export interface MeetingInput {
   readonly crypto: ChannelCrypto
+  readonly hash: KeyedHash
   readonly link: RoomLink
   readonly room: Uint8Array
   readonly operation: 'keygen' | 'sign'
   /** How many are made in this run; one if absent. */
   readonly signatures?: number
   readonly me: PartyIndex
-  /** The X25519 secret behind the own keygen_id. */
-  readonly secret: Uint8Array
+  /** The secret behind the own keygen_id. */
+  readonly identity: IdentityKey
   /** All parties', ascending. */
   readonly keygenIds: readonly Uint8Array[]
   /** The encoded offer for a peer. */
@@ -64,8 +66,10 @@ export class Meeting {
   readonly #input: MeetingInput
   readonly #guests = new Map<number, Guest>()
   readonly #peers = new Map<PartyIndex, Peer>()
+  readonly #offers = new Map<PartyIndex, Uint8Array>()
+  #prologue: Uint8Array | undefined
   #settle!: { resolve(): void; reject(error: unknown): void }
-  #failed = false
+  #over = false
 
   constructor(input: MeetingInput) {
     this.#input = input
@@ -100,6 +104,7 @@ export class Meeting {
 
   /** Leaves the room and destroys the channels' keys. Idempotent. */
   leave(): void {
+    this.#over = true
     this.#input.link.leave()
     for (const peer of this.#peers.values()) peer.close()
     for (const guest of this.#guests.values())
@@ -108,7 +113,7 @@ export class Meeting {
 
   async #listen(): Promise<void> {
     try {
-      for (;;) this.#take(await this.#input.link.receive())
+      while (!this.#over) this.#take(await this.#input.link.receive())
     } catch (error) {
       this.#fail(error)
     }
@@ -125,15 +130,15 @@ export class Meeting {
   }
 
   #welcome(slot: number, label: Uint8Array): void {
-    const { link, keygenIds, me, crypto, secret } = this.#input
+    const { link, keygenIds, me, crypto, identity } = this.#input
     if (slot === link.slot || slot < 1 || slot > link.size || this.#guests.has(slot)) return
     const rank = keygenIds.findIndex((id) => equalBytes(id, label))
     if (rank < 0 || rank + 1 === me) return
     const party = { index: partyIndex(rank + 1), keygenId: keygenIds[rank]! }
     const handshake = {
       crypto,
-      prologue: this.#prologue(),
-      secret,
+      prologue: (this.#prologue ??= this.#hashPrologue()),
+      identity,
       own: channelKey(keygenIds[me - 1]!),
       peer: channelKey(party.keygenId),
     }
@@ -175,7 +180,7 @@ export class Meeting {
   #answer(slot: number, guest: Guest, bytes: Uint8Array): void {
     if (guest.candidates.length >= MOST_CANDIDATES) return
     const responder = respond(guest.handshake, bytes)
-    const { message, ...channel } = responder.reply(this.#input.offerFor(guest.party.index))
+    const { message, ...channel } = responder.reply(this.#offerFor(guest.party.index))
     guest.candidates.push(channel)
     this.#input.link.send(slot, message)
   }
@@ -204,9 +209,9 @@ export class Meeting {
     offer: Uint8Array,
     iMoveFirst: boolean,
   ): Peer {
-    const { link, offerFor, signatures = 1 } = this.#input
+    const { link, signatures = 1 } = this.#input
     const { party } = guest
-    const mine = offerFor(party.index)
+    const mine = this.#offerFor(party.index)
     const transmit = (bytes: Uint8Array) => {
       link.send(slot, bytes)
     }
@@ -245,8 +250,9 @@ export class Meeting {
   }
 
   #fail(cause: unknown): void {
-    if (this.#failed) return
-    this.#failed = true
+    // Every run ends by leaving while it listens, and then there is nobody to be told.
+    if (this.#over) return
+    this.#over = true
     const waitingFor = this.#waitingFor()
     const reason = cause instanceof RoomClosed ? cause.reason : undefined
     const error = reason === undefined ? cause : new RunFailed(reason, { missing: waitingFor })
@@ -265,13 +271,20 @@ export class Meeting {
   }
 
   /** What both sides must mean before a single byte decrypts. docs/spec/run.md, step 2 */
-  #prologue(): Uint8Array {
-    const { room, operation, keygenIds } = this.#input
-    return new Transcript(tags.channelPrologue)
+  #hashPrologue(): Uint8Array {
+    const { room, operation, keygenIds, hash } = this.#input
+    return new Transcript(tags.channelPrologue, hash)
       .add(room, u8(operation === 'keygen' ? 1 : 2))
       .list(keygenIds)
       .digest()
   }
+
+  #offerFor(peer: PartyIndex): Uint8Array {
+    let offer = this.#offers.get(peer)
+    if (offer === undefined) this.#offers.set(peer, (offer = this.#input.offerFor(peer)))
+    return offer
+  }
+
   /**
    * The lower index moves first. Between a client and a Vertex that is the client, since its keygen_id has the lower
    * first byte; so a Vertex derives its nonce last. Keygen fixed this, and no label can change it.

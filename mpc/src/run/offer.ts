@@ -3,7 +3,7 @@ import { concatBytes, equalBytes, u32, u8 } from '../bytes.js'
 import type { PartyIndex, Quorum } from '../party.js'
 import { PROTOCOL_VERSION } from '../session.js'
 import { tags } from '../tags.js'
-import { Transcript } from '../transcript.js'
+import { Transcript, type KeyedHash } from '../transcript.js'
 import { SessionMismatch, type OfferField } from './failures.js'
 
 /** What this party thinks the run is about, and the setup it would use. */
@@ -41,7 +41,7 @@ const layout: readonly (readonly [OfferField, number])[] = [
 export const OFFER_BYTES = layout.reduce((sum, [, length]) => sum + length, 0)
 export const noSetup = new Uint8Array(32)
 
-export function encodeOffer(offer: Offer): Uint8Array {
+export function encodeOffer(offer: Offer, hash?: KeyedHash): Uint8Array {
   return concatBytes(
     u8(PROTOCOL_VERSION),
     u8(operations[offer.operation]),
@@ -50,7 +50,7 @@ export function encodeOffer(offer: Offer): Uint8Array {
     u8(offer.quorum.threshold),
     u8(offer.quorum.parties),
     u8(offer.roomSize),
-    new Transcript(tags.offerPath).list(offer.path.map(u32)).digest(),
+    new Transcript(tags.offerPath, hash).list(offer.path.map(u32)).digest(),
     offer.digest,
     offer.setupId,
   )

@@ -1,4 +1,5 @@
 import type { Identity } from '../channel/identity.js'
+import type { IdentityKey } from '../channel/identity-key.js'
 import type { KeyShare } from '../dkls23/key-share.js'
 import type { Quorum } from '../party.js'
 import type { RoomLink } from '../room/link.js'
@@ -33,12 +34,19 @@ export interface Signable {
   readonly path: readonly number[]
 }
 
-export interface SignRun extends RunOptions, Signable {
+/** Whose share signs. */
+export interface SigningParty {
   readonly share: KeyShare
+  /**
+   * The share's identity, from who keeps it for many runs: reading its secret takes as long as an agreement. If absent,
+   * it is read for this run and forgotten with it.
+   */
+  readonly identity?: IdentityKey | undefined
 }
 
-export interface SignBatchRun extends RunOptions {
-  readonly share: KeyShare
+export interface SignRun extends RunOptions, SigningParty, Signable {}
+
+export interface SignBatchRun extends RunOptions, SigningParty {
   /** What is signed: the same, in the same order, on every side. 1 to {@link MAX_BATCH}. */
   readonly batch: readonly Signable[]
 }

@@ -7,8 +7,8 @@ import { RunFailed, type MissingParty } from './failures.js'
 import {
   decodeAbort,
   decodeMessage,
-  encodeMessage,
   inParts,
+  messageHead,
   PART_BYTES,
   partCount,
   pieceOf,
@@ -83,7 +83,9 @@ export class Peer {
 
   /** Sends a message, in parts if it is long. @throws RunFailed when the room has ended */
   send(protocol: Protocol, number: number, payload: Uint8Array): void {
-    for (const part of inParts(encodeMessage(protocol, number, payload))) this.sendRaw(part)
+    const head = messageHead(protocol, number)
+    if (head.length + payload.length <= PART_BYTES) this.sendRaw(head, payload)
+    else for (const part of inParts(concatBytes(head, payload))) this.sendRaw(part)
   }
 
   /** Sends the offer by itself, if it has not gone out yet. */
@@ -91,12 +93,13 @@ export class Peer {
     if (this.#offer.length > 0) this.sendRaw(nothing)
   }
 
-  sendRaw(message: Uint8Array): void {
+  /** Sends a message as it is. What is long stands in `rest`, which is not copied before it is sealed. */
+  sendRaw(message: Uint8Array, rest: Uint8Array = nothing): void {
     const offer = this.#offer
     this.#offer = nothing
-    const whole = offer.length === 0 ? message : concatBytes(offer, message)
+    const first = offer.length === 0 ? message : concatBytes(offer, message)
     try {
-      this.#transmit(this.#channel.transport.seal(whole))
+      this.#transmit(this.#channel.transport.seal(first, rest))
     } catch (error) {
       if (error instanceof RoomClosed) throw new RunFailed(error.reason)
       throw error

@@ -1,3 +1,4 @@
+import { IdentityKey } from '../channel/identity-key.js'
 import {
   startSignFirst,
   startSignMany,
@@ -59,24 +60,30 @@ async function signAll(
 
     const about = subjectOf(batch)
     const cached = await loadSetups(o)
+    const identity = o.identity ?? new IdentityKey(suite.channel, share.identitySecret.reveal())
+    const hash = suite.kernel.hash
     const meeting = new Meeting({
       crypto: suite.channel,
+      hash,
       link,
       room,
       operation: 'sign',
       signatures: batch.length,
       me,
-      secret: share.identitySecret.reveal(),
+      identity,
       keygenIds,
       offerFor: (peer) =>
-        encodeOffer({
-          ...about,
-          fingerprint,
-          epoch,
-          quorum,
-          roomSize: link.size,
-          setupId: cached.get(peer)?.id ?? noSetup,
-        }),
+        encodeOffer(
+          {
+            ...about,
+            fingerprint,
+            epoch,
+            quorum,
+            roomSize: link.size,
+            setupId: cached.get(peer)?.id ?? noSetup,
+          },
+          hash,
+        ),
     })
     try {
       await meeting.complete
@@ -105,7 +112,7 @@ async function signAll(
           epoch,
           setupIds,
         },
-        suite.kernel.hash,
+        hash,
       )
       const ids = new Map([...chosen].map(([peer, setup]) => [peer, setup.id]))
       return await retiring(setups, ids, async () => {
@@ -136,6 +143,7 @@ async function signAll(
       throw error
     } finally {
       meeting.leave()
+      if (identity !== o.identity) identity.forget()
     }
   } finally {
     o.link.leave()

@@ -35,7 +35,12 @@ export interface RunMessage {
 }
 
 export function encodeMessage(protocol: Protocol, number: number, payload: Uint8Array): Uint8Array {
-  return concatBytes(u8(protocols[protocol]), u8(number), payload)
+  return concatBytes(messageHead(protocol, number), payload)
+}
+
+/** What stands in front of a payload. */
+export function messageHead(protocol: Protocol, number: number): Uint8Array {
+  return concatBytes(u8(protocols[protocol]), u8(number))
 }
 
 /** Undefined for fewer bytes than a head has. */
