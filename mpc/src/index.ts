@@ -26,6 +26,7 @@ export { digestOf, hashAlgos, type HashAlgo } from './digest.js'
 
 // OT setups: the cache that signing needs, one for each pair of parties
 export { startPairSetup } from './setup/index.js'
+export { Gadgets } from './setup/gadgets.js'
 export { decodePairSetup, encodePairSetup, type PairSetup } from './setup/pair-setup.js'
 
 // Whole runs over a room: the way to keygen and sign without handling rounds

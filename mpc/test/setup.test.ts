@@ -8,6 +8,7 @@ import { concatBytes, equalBytes, u8 } from '../src/bytes.js'
 import { nobleCurve } from '../src/curve/noble.js'
 import { mod } from '../src/math/scalar.js'
 import { systemRng } from '../src/rng.js'
+import { Gadgets } from '../src/setup/gadgets.js'
 import {
   PAIR_SETUP_BYTES,
   type PairSetup,
@@ -443,6 +444,39 @@ describe('a stored setup', () => {
     copy.wipe()
     for (const secret of [copy.zeroSeed, copy.leaves, copy.delta, copy.puncturedLeaves])
       expect(secret.every((byte) => byte === 0)).toBe(true)
+  })
+})
+
+describe('gadgets', () => {
+  const [mine, theirs] = dealtSetups(systemRng)
+  const [other] = dealtSetups(systemRng)
+  const { kernel } = suite
+
+  it('are derived once by who keeps them, also of a setup that was wiped and decoded again', () => {
+    const gadgets = new Gadgets()
+    const first = decodePairSetup(encodePairSetup(mine), gadgets)
+    const gadget = first.gadget(kernel, one)
+    first.wipe()
+    const again = decodePairSetup(encodePairSetup(mine), gadgets)
+    expect(again.gadget(kernel, one)).toBe(gadget)
+    expect(gadget).toEqual(theirs.gadget(kernel, one))
+    expect(again.gadget(kernel, two)).toEqual(mine.gadget(kernel, two))
+    expect(again.gadget(kernel, two)).not.toEqual(gadget)
+    const another = decodePairSetup(encodePairSetup(other), gadgets)
+    expect(another.gadget(kernel, one)).toEqual(other.gadget(kernel, one))
+    expect(another.gadget(kernel, one)).not.toEqual(gadget)
+  })
+
+  it('are forgotten when many others have been used since, and derived again', () => {
+    const gadgets = new Gadgets(2)
+    const derived: number[] = []
+    const get = (seed: number) =>
+      gadgets.get(new Uint8Array(32).fill(seed), one, () => {
+        derived.push(seed)
+        return Uint8Array.of(seed)
+      })
+    for (const seed of [1, 2, 1, 3, 1, 2]) expect(get(seed)).toEqual(Uint8Array.of(seed))
+    expect(derived).toEqual([1, 2, 3, 2])
   })
 })
 

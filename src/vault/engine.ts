@@ -2,6 +2,7 @@ import {
   decodePairSetup,
   encodeKeyShare,
   encodePairSetup,
+  Gadgets,
   readKeyShare,
   runKeygen,
   runSignBatch,
@@ -104,10 +105,10 @@ export class Lifeline {
 }
 
 /** Computes where it is called. */
-export const localEngine = (suite: Suite): Engine => ({
+export const localEngine = (suite: Suite, gadgets = new Gadgets()): Engine => ({
   capacity: limits.runs,
   async keygen({ setups, ...run }) {
-    const lent = new LentSetups(setups)
+    const lent = new LentSetups(setups, gadgets)
     try {
       const { publicKey, chainCode } = await runKeygen({
         ...run,
@@ -125,7 +126,7 @@ export const localEngine = (suite: Suite): Engine => ({
     }
   },
   async sign({ record, setups, ...run }) {
-    const lent = new LentSetups(setups)
+    const lent = new LentSetups(setups, gadgets)
     try {
       // Its parts were checked when it came in, by keygen or import, and the row seal has kept them together since; a
       // share that is not on its key would fail the protocol's own check of the public key.
@@ -143,10 +144,13 @@ export const localEngine = (suite: Suite): Engine => ({
 /** A run's setup cache on what the vault lends; overwrites what it was lent. */
 class LentSetups implements SetupCache {
   readonly #lender: RunSetups
+  readonly #gadgets: Gadgets
   readonly #held: PairSetup[] = []
 
-  constructor(lender: RunSetups) {
+  /** @param gadgets public, and kept from run to run */
+  constructor(lender: RunSetups, gadgets: Gadgets) {
     this.#lender = lender
+    this.#gadgets = gadgets
   }
 
   load(peer: PartyIndex): Promise<PairSetup | undefined> {
@@ -176,7 +180,7 @@ class LentSetups implements SetupCache {
   /** A cache that cannot be read is as good as none: the parties make a new setup. */
   #decode(peer: PartyIndex, record: Uint8Array): PairSetup | undefined {
     try {
-      const setup = decodePairSetup(record)
+      const setup = decodePairSetup(record, this.#gadgets)
       this.#held.push(setup)
       if (setup.peer === peer) return setup
     } catch {

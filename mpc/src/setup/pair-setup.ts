@@ -3,6 +3,7 @@ import type { Kernel } from '../kernel/kernel.js'
 import { DELTA_BYTES, KEY_BYTES, LEAF_TABLE_BYTES } from '../ot/parameters.js'
 import { partyIndex, type PartyIndex } from '../party.js'
 import { deriveGadget } from '../vole/gadget.js'
+import { Gadgets } from './gadgets.js'
 
 /** What an OT setup holds. Everything but `id`, `me`, `peer` and `gadgetSeed` is secret. */
 export interface PairSetupParts {
@@ -36,10 +37,14 @@ export class PairSetup implements PairSetupParts {
   readonly delta: Uint8Array
   /** That direction's leaves, with zeros in place of leaf Δ_g of tree g. */
   readonly puncturedLeaves: Uint8Array
-  readonly #gadgets = new Map<PartyIndex, Uint8Array>()
+  readonly #gadgets: Gadgets
 
-  /** @throws RangeError when a part has a wrong length or the parties are the same */
-  constructor(parts: PairSetupParts) {
+  /**
+   * @param gadgets those of other setups too, which outlive this one
+   * @throws RangeError when a part has a wrong length or the parties are the same
+   */
+  constructor(parts: PairSetupParts, gadgets = new Gadgets()) {
+    this.#gadgets = gadgets
     if (parts.me === parts.peer) throw new RangeError('an OT setup is between two parties')
     this.id = sized(parts.id, 32)
     this.me = parts.me
@@ -53,12 +58,8 @@ export class PairSetup implements PairSetupParts {
 
   /** The public gadget of the direction in which `receiver` chooses; derived once. docs/spec/vole.md, step 1. */
   gadget(kernel: Kernel, receiver: PartyIndex): Uint8Array {
-    let gadget = this.#gadgets.get(receiver)
-    if (gadget === undefined) {
-      gadget = deriveGadget(kernel, this.gadgetSeed, receiver)
-      this.#gadgets.set(receiver, gadget)
-    }
-    return gadget
+    const { gadgetSeed } = this
+    return this.#gadgets.get(gadgetSeed, receiver, () => deriveGadget(kernel, gadgetSeed, receiver))
   }
 
   /** Overwrites the secrets; the setup is useless afterwards. Best effort: the engine may have made copies. */
@@ -106,21 +107,27 @@ export function encodePairSetup(setup: PairSetup): Uint8Array {
   )
 }
 
-/** @throws RangeError for another version, a wrong length, or impossible parties */
-export function decodePairSetup(bytes: Uint8Array): PairSetup {
+/**
+ * @param gadgets where to keep the setup's gadgets for the next time that it is decoded
+ * @throws RangeError for another version, a wrong length, or impossible parties
+ */
+export function decodePairSetup(bytes: Uint8Array, gadgets?: Gadgets): PairSetup {
   if (bytes.length !== PAIR_SETUP_BYTES)
     throw new RangeError('an encoded OT setup has another length')
   if (bytes[0] !== VERSION) throw new RangeError(`OT setup version ${bytes[0]!} is not known`)
   let at = 1
   const next = (length: number): Uint8Array => Uint8Array.from(bytes.subarray(at, (at += length)))
-  return new PairSetup({
-    id: next(32),
-    me: partyIndex(next(1)[0]!),
-    peer: partyIndex(next(1)[0]!),
-    gadgetSeed: next(KEY_BYTES),
-    zeroSeed: next(KEY_BYTES),
-    leaves: next(LEAF_TABLE_BYTES),
-    delta: next(DELTA_BYTES),
-    puncturedLeaves: next(LEAF_TABLE_BYTES),
-  })
+  return new PairSetup(
+    {
+      id: next(32),
+      me: partyIndex(next(1)[0]!),
+      peer: partyIndex(next(1)[0]!),
+      gadgetSeed: next(KEY_BYTES),
+      zeroSeed: next(KEY_BYTES),
+      leaves: next(LEAF_TABLE_BYTES),
+      delta: next(DELTA_BYTES),
+      puncturedLeaves: next(LEAF_TABLE_BYTES),
+    },
+    gadgets,
+  )
 }
