@@ -127,14 +127,17 @@ export const localEngine = (suite: Suite, gadgets = new Gadgets()): Engine => ({
   },
   async sign({ record, setups, ...run }) {
     const lent = new LentSetups(setups, gadgets)
+    let identitySecret: Uint8Array | undefined
     try {
       // Its parts were checked when it came in, by keygen or import, and the row seal has kept them together since; a
       // share that is not on its key would fail the protocol's own check of the public key.
       const share = readKeyShare(record)
+      identitySecret = share.identitySecret.reveal()
       wipe(record)
       return await runSignBatch({ ...run, suite, share, setups: lent })
     } finally {
       wipe(record)
+      if (identitySecret !== undefined) wipe(identitySecret)
       lent.wipe()
       run.link.leave()
     }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { bytesToHex, digestOf, type RoomLink } from '@vertex/mpc'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { limits, type Caller, type VaultError } from '../../src/vault/index.js'
+import { limits, localEngine, type Caller, type VaultError } from '../../src/vault/index.js'
 import { StorageUnavailable } from '../../src/vault/ports.js'
 import { sql } from '../store/engines.js'
 import {
@@ -15,7 +15,7 @@ import {
   verifies,
   type SharedKey,
 } from './support/client.js'
-import { afterRestart, cleanUp, openWorld, withVerbs, type World } from './support/world.js'
+import { afterRestart, cleanUp, openWorld, suite, withVerbs, type World } from './support/world.js'
 
 afterEach(cleanUp)
 
@@ -142,6 +142,26 @@ describe('a signature', () => {
     const before = [...key.client.setups.values()].map(({ id }) => bytesToHex(id))
     expect(verifies(key.pubkey, 'hello', await signTogether(again, caller, key))).toBe(true)
     expect([...key.client.setups.values()].map(({ id }) => bytesToHex(id))).toEqual(before)
+  })
+
+  it('leaves the identity secret that it was made with overwritten, whether it succeeds or not', async () => {
+    const secrets: Uint8Array[] = []
+    const channel: typeof suite.channel = {
+      ...suite.channel,
+      secretKey: (secret) => {
+        expect(secret.some((byte) => byte !== 0)).toBe(true)
+        secrets.push(secret)
+        return suite.channel.secretKey(secret)
+      },
+    }
+    const { world, caller, key } = await withKey({ engine: localEngine({ ...suite, channel }) })
+    secrets.length = 0
+    await signTogether(world, caller, key)
+    await settleBoth(world, caller, key, { path: [2 ** 31 - 1, 0] })
+    cheat(key.client)
+    await settleBoth(world, caller, key)
+    expect(secrets).toHaveLength(3)
+    for (const secret of secrets) expect(secret.every((byte) => byte === 0)).toBe(true)
   })
 
   it('is made again when the client has lost its setup', async () => {

@@ -62,19 +62,22 @@ export function keyFingerprint(
  * The result is secret in the clear: the caller seals it before it goes anywhere, and wipes it.
  */
 export function encodeKeyShare(share: KeyShare): Uint8Array {
-  return concatBytes(
+  const secret = encodeScalar(share.secret.reveal())
+  const encoded = concatBytes(
     u16((FORMAT << 8) | SECP256K1),
     u8(share.quorum.threshold),
     u8(share.quorum.parties),
     u8(share.index),
     u32(share.epoch),
-    encodeScalar(share.secret.reveal()),
+    secret,
     share.publicKey,
     share.chainCode,
     share.identitySecret.reveal(),
     ...share.keygenIds,
     ...share.publicShares,
   )
+  secret.fill(0)
+  return encoded
 }
 
 /**
