@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { beforeAll, describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it, vi } from 'vitest'
 import {
   concatBytes,
   createIdentity,
@@ -16,6 +16,7 @@ import {
   type RoomEvent,
   type Signature,
 } from '@vertex/mpc'
+import { Peer } from '../src/run/peer.js'
 import { PairSetup } from '../src/setup/pair-setup.js'
 import { native, readyKey, type Key } from './support/parties.js'
 import { errorsOf, hex, MemoryRoom, MemorySetups, resultsOf, signIn } from './support/room.js'
@@ -383,6 +384,24 @@ describe('a run of three signers', () => {
         code: 'session_mismatch',
       })
     for (const { retired, saves } of setups) expect([retired, saves]).toEqual([[], 0])
+  })
+
+  it('leaves nothing waiting when one pair ends the run while another makes a setup', async () => {
+    const received = vi.spyOn(Peer.prototype, 'receive')
+    const setups = [1, 2, 3].map(() => new MemorySetups())
+    Object.assign(setups[0]!, {
+      offered: (peer: PartyIndex) =>
+        peer === p(2)
+          ? new Promise((_, no) => setTimeout(no, 50, new Error('of the cache')))
+          : undefined,
+    })
+    const signers = setups.map((of, at) => ({ index: at + 1, setups: of }))
+    const errors = errorsOf(await signIn(new MemoryRoom(3), three, signers))
+    expect(errors[0]).toMatchObject({ message: 'of the cache' })
+    const waits = received.mock.results.map(({ value }) => value as Promise<unknown>)
+    received.mockRestore()
+    expect(waits.length).toBeGreaterThan(2)
+    await Promise.allSettled(waits)
   })
 
   it('blames the one party whose setup fails, and leaves the other setups alone', async () => {

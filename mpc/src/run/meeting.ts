@@ -28,6 +28,9 @@ const MOST_CANDIDATES = 4
 
 const nothing = new Uint8Array(0)
 
+/** Every run ends by leaving, so no stack is taken each time. */
+const left = new RunFailed('left')
+
 export interface MeetingInput {
   readonly crypto: ChannelCrypto
   readonly hash: KeyedHash
@@ -106,7 +109,11 @@ export class Meeting {
   leave(): void {
     this.#over = true
     this.#input.link.leave()
-    for (const peer of this.#peers.values()) peer.close()
+    for (const peer of this.#peers.values()) {
+      // Where one of several has ended the run, what is still done with another has secrets to overwrite.
+      peer.end(left)
+      peer.close()
+    }
     for (const guest of this.#guests.values())
       for (const candidate of guest.candidates) candidate.transport.close()
   }
