@@ -60,7 +60,11 @@ function countsOf(shapes: readonly Shape[]): Record<string, number> {
       return list === undefined ? 1 : (args[list] as readonly unknown[]).length
     })
   return {
-    base_multiplications: callsOf({ 'curve.mulBase': undefined, 'curve.mulBaseMany': 0 }),
+    base_multiplications: callsOf({
+      'curve.mulBase': undefined,
+      'curve.mulBaseMany': 0,
+      'curve.addMulBaseMany': 0,
+    }),
     point_multiplications: callsOf({
       'curve.mul': undefined,
       'curve.mulMany': 0,

@@ -5,14 +5,16 @@ import type { Address } from './machine.js'
  * scalar 32 bytes, big-endian. The `room` of a function is named in its source.
  */
 export interface CurveFunctions {
-  /** out_i ← k_i·G */
-  multiplyBase(out: Address, scalars: Address, count: number, room: Address): void
+  /** out_i ← P_i + k_i·G */
+  multiplyBase(out: Address, points: Address, scalars: Address, count: number, room: Address): void
   /** out_i ← k_i·P for one P, which is not the identity */
   multiplyOne(out: Address, point: Address, scalars: Address, count: number, room: Address): void
   /** out_i ← k·P_i for one k */
   multiplyMany(out: Address, points: Address, scalar: Address, count: number, room: Address): void
-  /** Bytes of room that `multiplyBase` and `multiplyOne` need, besides those for each scalar. */
+  /** Bytes of room that `multiplyOne` needs, besides those for each scalar. */
   tableRoom(): number
+  /** Bytes of room that `multiplyBase` needs, besides those for each scalar: less once it has been called. */
+  baseTableRoom(): number
   /** out_i ← P_i + Q_i */
   addMany(out: Address, p: Address, q: Address, count: number, room: Address): void
   /** 33 bytes, the first of them 02 or 03, to a point; 0 if they are none. */

@@ -61,8 +61,17 @@ function wasmCurve(machine: Machine): Curve {
 
   const mulBaseMany = (scalars: readonly Scalar[]): Point[] => {
     scalars.forEach(checkSecret)
-    return points(scalars.length, run.tableRoom(), (out, room) =>
-      run.multiplyBase(out, putScalars(scalars), scalars.length, room),
+    return points(scalars.length, run.baseTableRoom(), (out, room) => {
+      const identities = machine.room(scalars.length * POINT_BYTES)
+      run.multiplyBase(out, identities, putScalars(scalars), scalars.length, room)
+    })
+  }
+
+  const addMulBaseMany = (all: readonly Point[], scalars: readonly Scalar[]): Point[] => {
+    if (all.length !== scalars.length) throw new RangeError('as many points as scalars')
+    scalars.forEach(checkSecret)
+    return points(all.length, run.baseTableRoom(), (out, room) =>
+      run.multiplyBase(out, putPoints(all), putScalars(scalars), all.length, room),
     )
   }
 
@@ -114,6 +123,7 @@ function wasmCurve(machine: Machine): Curve {
     order: ORDER,
     mulBase: (k) => mulBaseMany([k])[0]!,
     mulBaseMany,
+    addMulBaseMany,
     mul: (P, k) => mulMany([P], k)[0]!,
     mulMany,
     mulByMany,

@@ -67,19 +67,23 @@ function nativeCurve(lib: Bindings): Curve {
       .hashManyToCurve(messages, dst)
       .map((P) => outside(lib.publicKeyConvert(nobleCurve.encode(P), false)))
   // The kernel's points have the same form, and it is quicker where many share a base or an inversion.
-  const many: Pick<Curve, 'addMany' | 'hashManyToCurve' | 'mulBaseMany' | 'mulByMany'> =
-    loadWasmCurve() ?? {
-      addMany,
-      hashManyToCurve,
-      mulBaseMany: (scalars) => scalars.map(mulBase),
-      mulByMany: (P, scalars) => scalars.map((k) => mul(P, k)),
-    }
+  const many: Pick<
+    Curve,
+    'addMany' | 'addMulBaseMany' | 'hashManyToCurve' | 'mulBaseMany' | 'mulByMany'
+  > = loadWasmCurve() ?? {
+    addMany,
+    addMulBaseMany: (points, scalars) => addMany(points, scalars.map(mulBase)),
+    hashManyToCurve,
+    mulBaseMany: (scalars) => scalars.map(mulBase),
+    mulByMany: (P, scalars) => scalars.map((k) => mul(P, k)),
+  }
 
   return Object.freeze<Curve>({
     name: 'libsecp256k1',
     order: ORDER,
     mulBase,
     mulBaseMany: many.mulBaseMany,
+    addMulBaseMany: many.addMulBaseMany,
     mul,
     mulMany: (points, k) => points.map((P) => mul(P, k)),
     mulByMany: many.mulByMany,

@@ -120,6 +120,10 @@ describe.each(backends)('the %s curve', (_, backend) => {
         const byP = ks.map((one) => curve.mul(P, one))
         expect(encode(curve.mulByMany(P, ks))).toEqual(encode(byP))
         expect(encode(curve.mulMany(all, k))).toEqual(encode(byP))
+        const shifted = ks.map((one) => curve.add(P, curve.mulBase(one)))
+        const Ps = ks.map(() => P)
+        const added = curve.addMulBaseMany(Ps, ks)
+        expect(added.every((R, i) => curve.equals(R, shifted[i]!))).toBe(true)
       }),
       { numRuns: 10 },
     )
@@ -129,7 +133,13 @@ describe.each(backends)('the %s curve', (_, backend) => {
     expect(sums.map((R) => curve.isIdentity(R) || hex(curve.encode(R)))).toEqual(
       [7n, 6n, 0n, 4n, 3n, 0n].map((k) => k === 0n || hex(curve.encode(curve.mulBase(k)))),
     )
+    const toBase = curve.addMulBaseMany([P, O, P, curve.negate(P), Q], [4n, 3n, 3n, 3n, 3n])
+    expect(toBase.map((R) => curve.isIdentity(R) || hex(curve.encode(R)))).toEqual(
+      [7n, 3n, 6n, 0n, 7n].map((k) => k === 0n || hex(curve.encode(curve.mulBase(k)))),
+    )
     expect(() => curve.addMany([P], [])).toThrow()
+    expect(() => curve.addMulBaseMany([P], [])).toThrow()
+    expect(() => curve.addMulBaseMany([P], [0n])).toThrow()
     expect(() => curve.mulBaseMany([1n, 0n])).toThrow()
     expect(() => curve.mulByMany(P, [ORDER])).toThrow()
     expect(() => curve.mulMany([P], 0n)).toThrow()
@@ -141,7 +151,10 @@ describe.each(backends)('the %s curve', (_, backend) => {
   it_('multiplies by scalars of every shape as the reference does', () => {
     const ones = (1n << 256n) - 1n
     const shapes = [
-      ...[1n, 2n, 3n, 7n, 8n, 9n, 15n, 16n, 17n, 31n, 32n, 33n].flatMap((k) => [k, ORDER - k]),
+      ...[1n, 2n, 3n, 7n, 8n, 9n, 15n, 16n, 17n, 31n, 32n, 33n, 63n, 64n, 65n].flatMap((k) => [
+        k,
+        ORDER - k,
+      ]),
       ...Array.from({ length: 32 }, (_, i) => 1n << BigInt(8 * i + 7)),
       ...[0x55n, 0xaan, 0x88n, 0x77n, 0x10n, 0xf0n, 0x0fn].map((byte) => (ones / 255n) * byte),
       (ORDER - 1n) / 2n,

@@ -59,6 +59,7 @@ const operations: Record<string, () => unknown> = {
       systemRng(6416),
       concatBytes(scalars(3 * XI + 1), systemRng(32)),
     ),
+  addMulBaseMany: () => curve.addMulBaseMany([point(), point()], [scalar(), ORDER - 1n]),
   mulBaseMany: () => curve.mulBaseMany([scalar(), scalar(), 1n, ORDER - 1n]),
   mul: () => curve.mul(point(), scalar()),
   mulMany: () => curve.mulMany([point(), curve.sum([]), point()], scalar()),

@@ -129,9 +129,12 @@ describe('the trace of the kernel', () => {
   it('is one for all scalars and points that are multiplied', () => {
     const P = outside(7n)
     expectOneTrace(
-      scalars.map((k) => [k]),
-      (room, k) => {
-        run.multiplyBase(room, k, 1, room + 128)
+      scalars.flatMap((k) => [
+        [P, k],
+        [outside(0n), k],
+      ]),
+      (room, P, k) => {
+        run.multiplyBase(room, P, k, 1, room + 128)
       },
     )
     expectOneTrace(

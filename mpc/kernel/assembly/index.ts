@@ -19,7 +19,7 @@ export { foldWidePair, fourToBytes, fourWide, subtractAddPair } from './lanes'
 
 // curve-functions.ts
 export { addMany, decodePoint } from './point'
-export { multiplyBase, multiplyMany, multiplyOne, tableRoom } from './multiply'
+export { baseTableRoom, multiplyBase, multiplyMany, multiplyOne, tableRoom } from './multiply'
 export { hashToCurve, mapToCurve } from './hash-to-curve'
 export {
   add as fieldAdd,

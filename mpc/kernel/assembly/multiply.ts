@@ -18,12 +18,12 @@ import {
 
 // --- one base, many scalars -----------------------------------------------------------------------------------------
 //
-// k = Σ d_i·32^i with digits −16 ≤ d_i < 16; the table has j·32^i·P for j = 1..16, so a product is a sum of table
+// k = Σ d_i·64^i with digits −32 ≤ d_i < 32; the table has j·64^i·P for j = 1..32, so a product is a sum of table
 // entries without any doubling.
 
-const WIDTH = 5
-const HALF = 16
-const WINDOWS = 52
+const WIDTH = 6
+const HALF = 32
+const WINDOWS = 43
 const ENTRIES = WINDOWS * HALF
 
 /** Bytes of the table of one base. */
@@ -34,16 +34,28 @@ export function tableRoom(): usize {
   return TABLE + ENTRIES * (POINT + FIELD)
 }
 
-/** out_i ← k_i·G for `count` scalars. `room` has 192 bytes for each, and `tableRoom()`. */
-export function multiplyBase(out: usize, scalars: usize, count: i32, room: usize): void {
+/** Bytes of room that `multiplyBase` needs besides 192 for each scalar: the table of G is made at first use. */
+export function baseTableRoom(): usize {
+  return tableOfG ? 0 : ENTRIES * (POINT + FIELD)
+}
+
+/** out_i ← P_i + k_i·G for `count` points outside and scalars. `room` has 192 bytes for each, and `baseTableRoom()`. */
+export function multiplyBase(
+  out: usize,
+  points: usize,
+  scalars: usize,
+  count: i32,
+  room: usize,
+): void {
   if (!tableOfG) {
     makeTable(baseTable, G, room)
     tableOfG = true
   }
-  sumEntries(out, baseTable, scalars, count, room)
+  for (let i = 0; i < count; i++) readPoint(room + i * POINT, points + i * OUTSIDE)
+  addEntries(out, baseTable, scalars, count, room)
 }
 
-/** out_i ← k_i·P for `count` scalars, P as outside the kernel. `room` as for `multiplyBase`. */
+/** out_i ← k_i·P for `count` scalars, P as outside the kernel. `room` has 192 bytes for each, and `tableRoom()`. */
 export function multiplyOne(
   out: usize,
   outside: usize,
@@ -54,7 +66,8 @@ export function multiplyOne(
   const table = room + count * (POINT + FIELD)
   readPoint(product, outside)
   makeTable(table, product, table + TABLE)
-  sumEntries(out, table, scalars, count, room)
+  for (let i = 0; i < count; i++) setIdentity(room + i * POINT)
+  addEntries(out, table, scalars, count, room)
 }
 
 /** The identity's multiples, which are no affine points, become zeros: callers keep it away. */
@@ -76,10 +89,10 @@ function makeTable(table: usize, base: usize, room: usize): void {
   for (let i = 0; i < ENTRIES; i++) memory.copy(table + i * AFFINE, room + i * POINT, AFFINE)
 }
 
-function sumEntries(out: usize, table: usize, scalars: usize, count: i32, room: usize): void {
+/** Adds multiples to the points that `room` begins with, and writes them. */
+function addEntries(out: usize, table: usize, scalars: usize, count: i32, room: usize): void {
   for (let i = 0; i < count; i++) {
     const sum = room + i * POINT
-    setIdentity(sum)
     offset(scalars + i * 32)
     for (let window = 0; window < WINDOWS; window++) {
       const bit = window * WIDTH
@@ -98,7 +111,7 @@ function sumEntries(out: usize, table: usize, scalars: usize, count: i32, room: 
   wipe()
 }
 
-/** digits ← k + Σ 16·32^i, so that each window is the digit + 16. */
+/** digits ← k + Σ 32·64^i, so that each window is the digit + 32. */
 function offset(scalar: usize): void {
   let c: u64 = 0
   for (let i: usize = 0; i < 36; i += 4) {
@@ -267,7 +280,7 @@ let sign2: i32 = 0
 
 // k + OFFSET has the digits of `offset`.
 const OFFSET: usize = memory.data<u32>([
-  0x21084210, 0x8421084, 0x42108421, 0x10842108, 0x84210842, 0x21084210, 0x8421084, 0x42108421, 0x8,
+  0x20820820, 0x8208208, 0x82082082, 0x20820820, 0x8208208, 0x82082082, 0x20820820, 0x8208208, 0x2,
 ])
 
 // The curve's endomorphism and a short basis (a₁, −b₁), (a₂, b₂) of the lattice x + y·λ = 0 mod n; g₁ = 2³⁸⁴·b₂/n and
@@ -304,7 +317,7 @@ const G: usize = memory.data<u32>(
   16,
 )
 
-const baseTable: usize = memory.data(52 * 16 * 96, 16)
+const baseTable: usize = memory.data(43 * 32 * 96, 16)
 const digits: usize = memory.data(64, 16)
 const digits2: usize = digits + 40
 const whole: usize = memory.data(32 + 64 + 32, 16)

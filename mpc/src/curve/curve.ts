@@ -15,7 +15,7 @@ export class InvalidPoint extends Error {
  * The group secp256k1, as the protocol needs it. Three backends: noble (reference), the WebAssembly kernel and
  * libsecp256k1 (`@vertex/mpc/native`). All must answer the same bytes. What takes or gives many may share work between
  * them, and does nothing else than the same for each one in turn. The identity is representable only as a result of
- * `add`/`sum`; `isIdentity` tells, `encode` refuses it, `decode` never yields it.
+ * additions; `isIdentity` tells, `encode` refuses it, `decode` never yields it.
  */
 export interface Curve {
   readonly name: string
@@ -25,6 +25,8 @@ export interface Curve {
   mulBase(k: Scalar): Point
   /** k_i·G, for secret k_i in 1..n-1. */
   mulBaseMany(scalars: readonly Scalar[]): Point[]
+  /** P_i + k_i·G, for secret k_i in 1..n-1. */
+  addMulBaseMany(points: readonly Point[], scalars: readonly Scalar[]): Point[]
   /** k·P, for secret k in 1..n-1. */
   mul(P: Point, k: Scalar): Point
   /** k·P_i, for secret k in 1..n-1. */

@@ -19,6 +19,10 @@ export const nobleCurve: Curve = Object.freeze<Curve>({
   order: ORDER,
   mulBase: (k) => outside(BASE.multiply(k)),
   mulBaseMany: (scalars) => scalars.map((k) => outside(BASE.multiply(k))),
+  addMulBaseMany(points, scalars) {
+    if (points.length !== scalars.length) throw new RangeError('as many points as scalars')
+    return points.map((P, i) => outside(inside(P).add(BASE.multiply(scalars[i]!))))
+  },
   mul: (P, k) => outside(inside(P).multiply(k)),
   mulMany: (points, k) => points.map((P) => outside(inside(P).multiply(k))),
   mulByMany: (P, scalars) => scalars.map((k) => outside(inside(P).multiply(k))),

@@ -95,11 +95,12 @@ export function answerMultiplication(
     r_i,
     sk_i,
   ])
-  // 2.6  Γ^u_ij ← c^u_ij·G, Γ^v_ij ← c^v_ij·G;  2.7  ψ_ij ← φ_i - χ_ij
+  const [Gamma_u, Gamma_v] = curve.mulBaseMany(c) as [Point, Point] // 2.6  Γ^u_ij ← c^u_ij·G, Γ^v_ij ← c^v_ij·G
+  // 2.7  ψ_ij ← φ_i - χ_ij
   const product = concatBytes(
     answer,
-    curve.encode(curve.mulBase(c[0])),
-    curve.encode(curve.mulBase(c[1])),
+    curve.encode(Gamma_u),
+    curve.encode(Gamma_v),
     encodeScalar(mod(phi_i - chi_ij)),
     curve.encode(pk_i),
     curve.encode(R_i),
@@ -121,12 +122,11 @@ export function finishMultiplication(
   { chi_ij, finish }: Factor,
   { answer, Gamma_u, Gamma_v, pk, R }: Product,
 ): ReceiverShares {
-  const [d_u, d_v] = finish(answer) // ★ 3.4  the multiplication check, inside
+  const d = finish(answer) // ★ 3.4  the multiplication check, inside
   // ★ 3.5  χ_ij·R_j = d^u_ij·G + Γ^u_ji
-  if (!curve.equals(curve.mul(R, chi_ij), curve.add(curve.mulBase(d_u), Gamma_u)))
-    throw new ProtocolAbort('gamma_check_failed', round, [j])
   // ★ 3.6  χ_ij·pk_j = d^v_ij·G + Γ^v_ji
-  if (!curve.equals(curve.mul(pk, chi_ij), curve.add(curve.mulBase(d_v), Gamma_v)))
+  const right = curve.addMulBaseMany([Gamma_u, Gamma_v], d)
+  if (!curve.mulMany([R, pk], chi_ij).every((left, at) => curve.equals(left, right[at]!)))
     throw new ProtocolAbort('gamma_check_failed', round, [j])
-  return [d_u, d_v]
+  return d
 }
