@@ -28,6 +28,8 @@ export const limits = {
   batch: MAX_BATCH,
   /** A batch counts as a run for each so many signatures, begun ones included. */
   batchPerRun: 8,
+  /** With so many waiting, a request for several rooms gets one: what some clients hold ahead leaves place for others. */
+  roomsAheadPerUser: 512,
   /** Rooms opened by one request. */
   roomsAtOnce: 64,
   /** Failed cryptographic checks by one authenticated peer within {@link limits.failureWindowMs} that lock a share. */

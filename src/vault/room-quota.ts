@@ -14,6 +14,12 @@ export class RoomQuota {
     readonly lifetimeMs: number,
   ) {}
 
+  /** Whether this user may have rooms for later as well. */
+  hasRoomAhead(userId: string): boolean {
+    this.#forgetExpired()
+    return (this.#counts.get(userId) ?? 0) < limits.roomsAheadPerUser
+  }
+
   /**
    * Opens a room of this user.
    * @throws VaultError `rate_limited`, and whatever `create` throws

@@ -45,8 +45,8 @@ export class RoomAccess {
   }
 
   /**
-   * Several rooms at once, for signatures to come. Fewer than asked for, but one at least, when the user or the relay
-   * can have no more now.
+   * Several rooms at once, for signatures to come. Fewer than asked for, but one at least, when the user has many
+   * already, or the relay can have no more now.
    * @throws VaultError as `create`
    */
   async createMany(
@@ -58,7 +58,8 @@ export class RoomAccess {
       throw badRequest(`count must be 1 to ${limits.roomsAtOnce}`)
     const roomUuids = [(await this.create(caller, size)).roomUuid]
     try {
-      while (roomUuids.length < count) roomUuids.push((await this.create(caller, size)).roomUuid)
+      while (roomUuids.length < count && this.quota.hasRoomAhead(caller.userId))
+        roomUuids.push((await this.create(caller, size)).roomUuid)
     } catch (error) {
       if (!(error instanceof VaultError)) throw error
     }

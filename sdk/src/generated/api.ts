@@ -19,7 +19,7 @@ export interface paths {
          *     used or not.
          *
          *     With `count` the answer also has `room_uuids`, so many rooms for operations to come, and how long they live.
-         *     There are fewer of them, but one at least, when the user or the relay can have no more now.
+         *     There are fewer of them, but one at least, when the user has many already or the relay can have no more now.
          */
         post: operations["createRoom"];
         delete?: never;
