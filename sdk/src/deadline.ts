@@ -25,13 +25,18 @@ export class Deadline {
     return this.#controller.signal
   }
 
+  /** Ends the work before its time. */
+  abort(reason: unknown): void {
+    this.#controller.abort(reason)
+  }
+
   /** Milliseconds left, at least 0. */
   get remaining(): number {
     return Math.max(0, this.#endsAt - Date.now())
   }
 
   /** Waits for the work, but not beyond the deadline. @throws DeadlineError */
-  async within<T>(work: Promise<T>): Promise<T> {
+  within<T>(work: Promise<T>): Promise<T> {
     return withSignal(work, this.signal)
   }
 
@@ -43,21 +48,20 @@ export class Deadline {
 }
 
 /** Waits for the work, but gives up with the signal's reason when it aborts. The work itself is not stopped. */
-export async function withSignal<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  let stop: (() => void) | undefined
-  const aborted = new Promise<never>((_, reject) => {
-    stop = () => reject(asError(signal.reason))
+export function withSignal<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const stop = () => {
+      reject(asError(signal.reason))
+    }
+    const settled = () => {
+      signal.removeEventListener('abort', stop)
+    }
     if (signal.aborted) stop()
     else signal.addEventListener('abort', stop, { once: true })
+    // Whichever comes second finds the promise settled.
+    work.then(resolve, reject)
+    work.then(settled, settled)
   })
-  try {
-    return await Promise.race([work, aborted])
-  } finally {
-    if (stop !== undefined) signal.removeEventListener('abort', stop)
-    // Whichever lost the race has been dealt with.
-    work.catch(() => undefined)
-    aborted.catch(() => undefined)
-  }
 }
 
 /** Runs work under a deadline and ends the timer with it. */

@@ -111,7 +111,7 @@ export async function makeKey(
             if (
               error instanceof UnavailableError &&
               error.status === undefined &&
-              (await key.exists())
+              (await key.recordIfAny()) !== undefined
             )
               return undefined
             throw error

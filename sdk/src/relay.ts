@@ -34,6 +34,8 @@ export class Relay {
   readonly #keepAlive: KeepAlive
   readonly #silentMs: number
   #current: Promise<Pipe> | undefined
+  /** The current one, once it is open. */
+  #open: Pipe | undefined
   #closed = false
 
   constructor(
@@ -66,7 +68,8 @@ export class Relay {
   }
 
   async #joinOnce(roomUuid: string, label: Uint8Array, signal: AbortSignal): Promise<RoomLink> {
-    const pipe = await withSignal(this.#pipe(), signal)
+    const open = this.#closed || this.#open?.connection.closed === true ? undefined : this.#open
+    const pipe = open ?? (await withSignal(this.#pipe(), signal))
     if (signal.aborted) throw asError(signal.reason)
     pipe.hold()
     const unwatch = pipe.watch(this.#silentMs)
@@ -88,6 +91,7 @@ export class Relay {
     this.#closed = true
     const pipe = await this.#current?.catch(() => undefined)
     this.#current = undefined
+    this.#open = undefined
     pipe?.connection.close()
   }
 
@@ -97,11 +101,14 @@ export class Relay {
     if (current !== undefined) {
       const pipe = await current
       if (!pipe.connection.closed) return pipe
-      if (this.#current === current) this.#current = undefined
+      if (this.#current === current) {
+        this.#current = undefined
+        this.#open = undefined
+      }
       return this.#pipe()
     }
     const opening = openSocket(this.#url, this.#WebSocket, this.#silentMs).then(
-      (socket) => new Pipe(socket, this.#keepAlive),
+      (socket) => (this.#open = new Pipe(socket, this.#keepAlive)),
     )
     this.#current = opening
     opening.catch(() => {

@@ -27,6 +27,8 @@ export class Setups implements SetupCache {
   readonly #key: LiveKey
   readonly #loaded = new Map<PartyIndex, PairSetup>()
   readonly #retired = new Set<string>()
+  /** The record whose retired setups have been remembered. */
+  #seen: KeyRecord | undefined
   #settingUp: Promise<void> | undefined
 
   constructor(key: LiveKey) {
@@ -78,7 +80,7 @@ export class Setups implements SetupCache {
     this.#retired.add(id)
     const at = Date.now()
     // The record first: should the process end between the two writes, the id is known as retired.
-    if (await this.#key.exists())
+    if ((await this.#key.recordIfAny()) !== undefined)
       await this.#key.update((record) => {
         // Another client on this store may have been first; then this failure must not be seen, nor counted.
         if (record.retiredSetups.some((retired) => retired.id === id)) {
@@ -97,9 +99,8 @@ export class Setups implements SetupCache {
     return isFirst
   }
 
-  async alive(setupId: Uint8Array): Promise<boolean> {
-    await this.#rememberRetired()
-    return !this.#isRetired(setupId)
+  alive(setupId: Uint8Array): Promise<boolean> {
+    return this.#rememberRetired().then(() => !this.#isRetired(setupId))
   }
 
   /**
@@ -160,13 +161,16 @@ export class Setups implements SetupCache {
   }
 
   /** Every time anew: another client, even of another process, may have retired one on the same store. */
-  async #rememberRetired(): Promise<void> {
-    if (!(await this.#key.exists())) return
-    for (const { id } of (await this.#key.record()).retiredSetups) this.#retired.add(id)
+  #rememberRetired(): Promise<void> {
+    return this.#key.recordIfAny().then((record) => {
+      if (record === undefined || record === this.#seen) return
+      for (const { id } of record.retiredSetups) this.#retired.add(id)
+      this.#seen = record
+    })
   }
 
   #isRetired(setupId: Uint8Array): boolean {
-    return this.#retired.has(bytesToHex(setupId))
+    return this.#retired.size > 0 && this.#retired.has(bytesToHex(setupId))
   }
 
   #itemId(peer: PartyIndex): string {

@@ -35,14 +35,11 @@ export async function bothSides<Result>(
 ): Promise<{ result: Result; answers: Promise<unknown[]> }> {
   const room = new Deadline(deadline.remaining - marginOf(deadline), deadline.signal)
   const failed: CallFailed[] = []
-  const endRoom = new AbortController()
-  const stop = () => endRoom.abort(room.signal.reason)
-  room.signal.addEventListener('abort', stop, { once: true })
   const answers = calls.map((call, at) =>
     call(deadline.signal).catch((error: unknown) => {
       const failure = new CallFailed(at, error instanceof Error ? error : new Error(String(error)))
       failed.push(failure)
-      endRoom.abort(failure)
+      room.abort(failure)
       throw failure
     }),
   )
@@ -50,14 +47,14 @@ export async function bothSides<Result>(
   all.catch(() => undefined) // whoever asks for the answers sees it; nobody has to ask
   const settled = Promise.allSettled(answers)
   try {
-    const link = await join(endRoom.signal)
+    const link = await join(room.signal)
     try {
       return { result: await run(link), answers: all }
     } finally {
       link.leave()
     }
   } catch (error) {
-    endRoom.abort(error)
+    room.abort(error)
     const grace = Math.min(GRACE_MS, deadline.remaining - marginOf(deadline))
     await Promise.race([settled, new Promise((resolve) => setTimeout(resolve, grace))])
     throw reasonOf(error, failed)

@@ -131,7 +131,7 @@ export const localEngine = (suite: Suite, gadgets = new Gadgets()): Engine => ({
     try {
       // Its parts were checked when it came in, by keygen or import, and the row seal has kept them together since; a
       // share that is not on its key would fail the protocol's own check of the public key.
-      const share = readKeyShare(record)
+      const share = readKeyShare(record, suite.kernel.hash)
       identitySecret = share.identitySecret.reveal()
       wipe(record)
       return await runSignBatch({ ...run, suite, share, setups: lent })

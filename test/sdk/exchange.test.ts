@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events'
 import { createServer, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -102,4 +103,23 @@ describe.each(exchanges)('HTTP by %s', (_, exchange) => {
     await left
     await expect(ask({ signal: given.signal })).rejects.toThrow()
   })
+
+  it('ends with the signal in the middle of an answer', async () => {
+    const given = new AbortController()
+    answer = (_request, response) => {
+      response.write('{')
+      setTimeout(() => given.abort(new Error('enough')), 20)
+    }
+    await expect(ask({ signal: given.signal })).rejects.toThrow()
+  })
+})
+
+it("Node's HTTP client leaves nothing behind on a signal that outlives it", async () => {
+  const { signal } = new AbortController()
+  const ask = () => httpExchange({ method: 'GET', url, headers: {}, signal })
+  answer = (_request, response) => response.end('{}')
+  for (let i = 0; i < 3; i++) await ask()
+  answer = (request) => request.socket.destroy()
+  await expect(ask()).rejects.toThrow()
+  await expect.poll(() => getEventListeners(signal, 'abort')).toEqual([])
 })

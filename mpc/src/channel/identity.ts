@@ -1,4 +1,4 @@
-import { bytesToHex, concatBytes, u8 } from '../bytes.js'
+import { concatBytes, equalBytes, hexToBytes, u8 } from '../bytes.js'
 import { systemRng } from '../rng.js'
 import type { ChannelCrypto } from './crypto.js'
 
@@ -44,7 +44,7 @@ export function checkKeygenId(keygenId: Uint8Array): void {
     throw new RangeError('a keygen_id has 33 bytes, the first of them 01 or 02')
   const key = keygenId.subarray(1)
   if (!isReduced(key)) throw new RangeError('a keygen_id with a public key of a second encoding')
-  if (smallOrder.has(bytesToHex(key)))
+  if (smallOrder.some((point) => equalBytes(point, key)))
     throw new RangeError('a keygen_id with a public key of small order')
 }
 
@@ -64,10 +64,10 @@ function isReduced(u: Uint8Array): boolean {
  * The u-coordinates of order 1, 2, 4 and 8 on Curve25519 and its twist, little-endian: with these X25519 gives zero,
  * whatever the secret. (The roots of the division polynomials; https://cr.yp.to/ecdh.html#validate)
  */
-const smallOrder: ReadonlySet<string> = new Set([
+const smallOrder: readonly Uint8Array[] = [
   '0000000000000000000000000000000000000000000000000000000000000000',
   '0100000000000000000000000000000000000000000000000000000000000000',
   'e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800',
   '5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157',
   'ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
-])
+].map(hexToBytes)

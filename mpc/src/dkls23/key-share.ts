@@ -5,7 +5,7 @@ import { decodeNonZeroScalar, encodeScalar, InvalidScalar } from '../math/scalar
 import { partyIndex, quorum, type PartyIndex, type Quorum } from '../party.js'
 import type { Suite } from '../suite.js'
 import { tags } from '../tags.js'
-import { Transcript } from '../transcript.js'
+import { Transcript, type KeyedHash } from '../transcript.js'
 import { Secret } from './secret.js'
 import { interpolateInExponent } from './shamir.js'
 
@@ -49,8 +49,9 @@ export function keyFingerprint(
   chainCode: Uint8Array,
   { threshold, parties }: Quorum,
   keygenIds: readonly Uint8Array[],
+  hash?: KeyedHash,
 ): Uint8Array {
-  return new Transcript(tags.keyFingerprint)
+  return new Transcript(tags.keyFingerprint, hash)
     .add(publicKey, chainCode, u8(threshold), u8(parties))
     .list(keygenIds)
     .digest()
@@ -97,7 +98,7 @@ export function decodeKeyShare(suite: Suite, bytes: Uint8Array): KeyShare {
  * party has checked once and authenticated ever since, such as a record under its own seal.
  * @throws InvalidKeyShare for bytes of a wrong form
  */
-export function readKeyShare(bytes: Uint8Array): KeyShare {
+export function readKeyShare(bytes: Uint8Array, hash?: KeyedHash): KeyShare {
   const take = reader(bytes)
   if (take(1)[0] !== FORMAT) throw new InvalidKeyShare('a format this version does not know')
   if (take(1)[0] !== SECP256K1) throw new InvalidKeyShare('a curve this version does not know')
@@ -124,7 +125,7 @@ export function readKeyShare(bytes: Uint8Array): KeyShare {
     keygenIds,
     publicShares,
     identitySecret: new Secret(identitySecret),
-    fingerprint: keyFingerprint(publicKey, chainCode, q, keygenIds),
+    fingerprint: keyFingerprint(publicKey, chainCode, q, keygenIds, hash),
   }
 }
 

@@ -1,4 +1,4 @@
-import { concatBytes, u16, u32, u8 } from '../bytes.js'
+import { concatBytes, u16, u8 } from '../bytes.js'
 import type { RoomCloseReason } from './link.js'
 
 /** Bytes of a room's identifier, all of them random. */
@@ -83,8 +83,7 @@ export function encodeClientFrame(frame: ClientFrame): Uint8Array {
     case 'join':
       if (frame.room.length !== ROOM_ID_BYTES) throw new RangeError('a room id has 16 bytes')
       return concatBytes(
-        u8(kinds.join),
-        u32(frame.channel),
+        begin(kinds.join, frame.channel),
         frame.room,
         u8(frame.label.length),
         frame.label,
@@ -92,8 +91,14 @@ export function encodeClientFrame(frame: ClientFrame): Uint8Array {
     case 'send':
       return carrying(kinds.send, frame.channel, frame.to, frame.payload)
     case 'leave':
-      return concatBytes(u8(kinds.leave), u32(frame.channel))
+      return begin(kinds.leave, frame.channel)
   }
+}
+
+/** kind ‖ channel */
+function begin(kind: number, channel: number): Uint8Array {
+  if (channel >>> 0 !== channel) throw new RangeError('a channel has 32 bits')
+  return Uint8Array.of(kind, channel >>> 24, channel >>> 16, channel >>> 8, channel)
 }
 
 /** The two frames that carry a message: kind ‖ channel ‖ slot ‖ payload, copied once. */
@@ -136,15 +141,14 @@ export function decodeClientFrame(bytes: Uint8Array): ClientFrame {
 export function encodeRelayFrame(frame: RelayFrame): Uint8Array {
   switch (frame.type) {
     case 'joined':
-      return concatBytes(u8(answers.joined), u32(frame.channel), u8(frame.slot), u8(frame.size))
+      return concatBytes(begin(answers.joined, frame.channel), u8(frame.slot), u8(frame.size))
     case 'peer':
-      return concatBytes(u8(answers.peer), u32(frame.channel), u8(frame.slot), frame.label)
+      return concatBytes(begin(answers.peer, frame.channel), u8(frame.slot), frame.label)
     case 'message':
       return carrying(answers.message, frame.channel, frame.from, frame.payload)
     case 'closed':
       return concatBytes(
-        u8(answers.closed),
-        u32(frame.channel),
+        begin(answers.closed, frame.channel),
         u16(closeCodes[frame.reason]),
         ascii(frame.reason),
       )
@@ -200,7 +204,9 @@ class Reader {
   }
 
   u8(): number {
-    return this.take(1)[0]!
+    const byte = this.bytes[this.#at++]
+    if (byte === undefined) throw new BadFrame('a frame that ends too early')
+    return byte
   }
 
   u16(): number {
