@@ -1,11 +1,12 @@
-import type {
-  AbortCode,
-  PartyIndex,
-  Quorum,
-  RoomCloseReason,
-  RoomEvent,
-  Signable,
-  Signature,
+import {
+  bytesAhead,
+  type AbortCode,
+  type PartyIndex,
+  type Quorum,
+  type RoomCloseReason,
+  type RoomEvent,
+  type Signable,
+  type Signature,
 } from '@vertex/mpc'
 import type { MadeKey, MadeShare } from '../vault/index.js'
 import type { ErrorData } from './error-data.js'
@@ -72,11 +73,17 @@ export type RunMessage = { readonly run: number } & (
 
 export type FromWorker = RunMessage | { readonly type: 'ready' }
 
+const MOST_BYTES = 8 * 1024 * 1024
+
 /**
  * A worker says so each time it has read so many events of a run, or bytes in them; the main thread keeps back what is
- * more than twice.
+ * more than twice. The bytes are all that the other parties of a room of this size may be ahead of the worker: what is
+ * kept back waits in the room, which takes no more than one large message of each of a few.
  */
-export const AT_ONCE = { events: 32, bytes: 256 * 1024 } as const
+export const atOnce = (size: number, signatures: number) => ({
+  events: 32,
+  bytes: Math.min((size - 1) * bytesAhead(signatures), MOST_BYTES),
+})
 
 export const bytesIn = (event: RoomEvent): number =>
   event.type === 'message' ? event.bytes.length : 0

@@ -1,7 +1,7 @@
 import { RoomClosed, type RoomLink } from '@vertex/mpc'
 import type { MadeShare, RunSetups } from '../vault/index.js'
 import { errorFrom } from './error-data.js'
-import { AT_ONCE, bytesIn, type Call, type RunMessage, type ToWorker } from './messages.js'
+import { atOnce, bytesIn, type Call, type RunMessage, type ToWorker } from './messages.js'
 import { owning } from './outbox.js'
 
 /** How a run ends well. */
@@ -13,6 +13,8 @@ interface Given {
   readonly link: RoomLink
   readonly setups: RunSetups
   readonly keep?: (made: MadeShare) => Promise<void>
+  /** How many are made in the run; one if absent. */
+  readonly signatures?: number
 }
 
 /**
@@ -23,6 +25,7 @@ export class RemoteRun {
   readonly ended: Promise<Ended>
   readonly #given: Given
   readonly #failedCalls = new Map<number, unknown>()
+  readonly #atOnce: ReturnType<typeof atOnce>
   #settle!: { resolve(end: Ended): void; reject(error: unknown): void }
   #isOver = false
   /** What went wrong here; the run ends with it once its thread has ended it. */
@@ -35,6 +38,7 @@ export class RemoteRun {
 
   constructor(given: Given) {
     this.#given = given
+    this.#atOnce = atOnce(given.link.size, given.signatures ?? 1)
     this.ended = new Promise((resolve, reject) => {
       this.#settle = { resolve, reject }
     })
@@ -129,7 +133,8 @@ export class RemoteRun {
   }
 
   #isFull(): boolean {
-    return this.#underWay >= 2 * AT_ONCE.events || this.#bytesUnderWay >= 2 * AT_ONCE.bytes
+    const { events, bytes } = this.#atOnce
+    return this.#underWay >= 2 * events || this.#bytesUnderWay >= 2 * bytes
   }
 
   /** Until the worker has read some: what a room may hold for a party is limited, and this is no way around it. */

@@ -80,7 +80,8 @@ export class Thread {
     const { slot, size } = link
     const life = setups.life.memory
     const begin = { type: 'sign', slot, size, room, life, record, known, batch } as const
-    const end = await this.#start(WEIGHTS.sign, new RemoteRun({ link, setups }), begin, secrets)
+    const run = new RemoteRun({ link, setups, signatures: batch.length })
+    const end = await this.#start(WEIGHTS.sign, run, begin, secrets)
     if (end.type !== 'signed') throw new Error('a signature ended as something else')
     return [...end.signatures]
   }

@@ -2,7 +2,7 @@ import { Mailbox, RoomClosed, type RoomEvent, type RoomLink } from '@vertex/mpc'
 import { Lifeline, type Engine, type RunSetups } from '../vault/index.js'
 import { CallFailed, errorData } from './error-data.js'
 import {
-  AT_ONCE,
+  atOnce,
   bytesIn,
   type BeginKeygen,
   type BeginSign,
@@ -23,6 +23,7 @@ export class WorkerRun implements RoomLink {
   readonly #life: Lifeline
   readonly #mailbox = new Mailbox()
   readonly #calls = new Map<number, (answer: Answer) => void>()
+  readonly #atOnce: ReturnType<typeof atOnce>
   #lastCall = 0
   #taken = { count: 0, bytes: 0 }
 
@@ -35,6 +36,7 @@ export class WorkerRun implements RoomLink {
     this.#outbox = outbox
     this.slot = begin.slot
     this.size = begin.size
+    this.#atOnce = atOnce(begin.size, 'batch' in begin ? begin.batch.length : 1)
     this.#life = new Lifeline(begin.life)
   }
 
@@ -97,7 +99,7 @@ export class WorkerRun implements RoomLink {
     const taken = this.#taken
     taken.count++
     taken.bytes += bytesIn(event)
-    if (taken.count >= AT_ONCE.events || taken.bytes >= AT_ONCE.bytes) {
+    if (taken.count >= this.#atOnce.events || taken.bytes >= this.#atOnce.bytes) {
       this.#outbox.add({ type: 'taken', run: this.#run, ...taken })
       this.#taken = { count: 0, bytes: 0 }
     }

@@ -1,8 +1,9 @@
 import { Mailbox, RunFailed, type RoomEvent, type RoomLink } from '@vertex/mpc'
 import { describe, expect, it } from 'vitest'
+import { PART_BYTES } from '../../mpc/src/run/wire.js'
 import { errorData } from '../../src/engine/error-data.js'
 import {
-  AT_ONCE,
+  atOnce,
   bytesIn,
   type BeginSign,
   type RunMessage,
@@ -13,7 +14,11 @@ import { WorkerRun } from '../../src/engine/worker-run.js'
 import { Lifeline, type RunSetups } from '../../src/vault/index.js'
 
 /** A run without a thread: what the worker would be told is written down. */
-function runOn(given: { link?: Partial<RoomLink>; setups?: Partial<RunSetups> }) {
+function runOn(given: {
+  link?: Partial<RoomLink>
+  setups?: Partial<RunSetups>
+  signatures?: number
+}) {
   const mailbox = new Mailbox()
   const link: RoomLink = {
     slot: 1,
@@ -26,7 +31,8 @@ function runOn(given: { link?: Partial<RoomLink>; setups?: Partial<RunSetups> })
     ...given.link,
   }
   const setups = { known: new Map(), life: new Lifeline(), ...given.setups } as RunSetups
-  const run = new RemoteRun({ link, setups })
+  const { signatures = 1 } = given
+  const run = new RemoteRun({ link, setups, signatures })
   const told: Omit<ToWorker, 'run'>[] = []
   run.begin((message) => void told.push(message))
   return { run, told, mailbox }
@@ -39,11 +45,13 @@ const message = (length: number): RoomEvent => ({
   bytes: new Uint8Array(length),
 })
 
+const at = atOnce(2, 1)
+
 describe('a run in another thread', () => {
   it.each([
-    ['events', 10, 2 * AT_ONCE.events],
-    ['bytes', AT_ONCE.bytes / 8, 16],
-    ['bytes of the longest messages', AT_ONCE.bytes, 2],
+    ['events', 10, 2 * at.events],
+    ['bytes', at.bytes / 8, 16],
+    ['bytes of the longest messages', at.bytes, 2],
   ])('is not sent more %s than it reads', async (_, length, most) => {
     const { run, told, mailbox } = runOn({})
     for (let i = 0; i < 3 * most; i++) mailbox.push(message(length))
@@ -57,9 +65,28 @@ describe('a run in another thread', () => {
     expect(told).toHaveLength(2 * most + 1)
   })
 
+  it('is sent at once what honest parties are ahead of it', async () => {
+    // Two others with their messages of round 2 for a full batch, in parts
+    const flight = 32 * 47_000
+    const parts = Math.ceil(flight / PART_BYTES)
+    const { told, mailbox } = runOn({ link: { size: 3 }, signatures: 32 })
+    for (let i = 0; i < 2 * parts; i++) mailbox.push(message(PART_BYTES))
+    await settled()
+    expect(told).toHaveLength(2 * parts)
+  })
+
   it('says what it has read before it is held up', async () => {
     const said: RunMessage[] = []
-    const begin = { slot: 1, size: 2, life: new Lifeline().memory } as BeginSign
+    const nothing = new Uint8Array(0)
+    const begin: BeginSign = {
+      slot: 1,
+      size: 2,
+      room: nothing,
+      life: new Lifeline().memory,
+      record: nothing,
+      known: new Map(),
+      batch: [{ digest: nothing, path: [] }],
+    }
     const worker = new WorkerRun(1, begin, { add: (message) => void said.push(message) })
     let unsaid = { count: 0, bytes: 0 }
     for (const length of [...Array<number>(70).fill(0), ...Array<number>(9).fill(100_000)]) {
@@ -72,8 +99,8 @@ describe('a run in another thread', () => {
         expect(last).toMatchObject({ type: 'taken', ...unsaid })
         unsaid = { count: 0, bytes: 0 }
       }
-      expect(unsaid.count).toBeLessThan(AT_ONCE.events)
-      expect(unsaid.bytes).toBeLessThan(AT_ONCE.bytes)
+      expect(unsaid.count).toBeLessThan(at.events)
+      expect(unsaid.bytes).toBeLessThan(at.bytes)
     }
   })
 

@@ -16,5 +16,6 @@ export {
   type PeerAbort,
   type RunFailure,
 } from './failures.js'
+export { bytesAhead } from './peer.js'
 export { runKeygen } from './keygen.js'
 export { runSign, runSignBatch } from './sign.js'
