@@ -11,7 +11,10 @@ export const HASH_BYTES = 32
 
 /** The fields of one message, taken in order. Every failure is `message_invalid` and names the sender. */
 export interface Fields {
+  /** A copy, so that nothing kept from a message changes when the caller reuses its buffer. */
   bytes(length: number): Uint8Array
+  /** No copy: for long parts that are used up before the round ends. */
+  view(length: number): Uint8Array
   /** 33 bytes, 02 or 03, on the curve, never the identity. */
   point(): Point
   /** 32 bytes, big-endian, 1..n-1. */
@@ -66,12 +69,13 @@ function read<M>(
     }
   }
   let at = 0
-  // A copy, so that nothing kept from a message changes when the caller reuses its buffer.
   const bytes = (length: number) => message.slice(at, (at += length))
+  const view = (length: number) => message.subarray(at, (at += length))
   const result = type.read({
     bytes,
-    point: () => orInvalid(() => curve.decode(bytes(POINT_BYTES))),
-    scalar: () => orInvalid(() => decodeNonZeroScalar(bytes(SCALAR_BYTES))),
+    view,
+    point: () => orInvalid(() => curve.decode(view(POINT_BYTES))),
+    scalar: () => orInvalid(() => decodeNonZeroScalar(view(SCALAR_BYTES))),
   })
   if (at !== message.length) throw new Error('a message type reads fewer bytes than its length')
   return result

@@ -38,6 +38,7 @@ export class PairSetup implements PairSetupParts {
   /** That direction's leaves, with zeros in place of leaf Δ_g of tree g. */
   readonly puncturedLeaves: Uint8Array
   readonly #gadgets: Gadgets
+  readonly #own = new Map<PartyIndex, Uint8Array>()
 
   /**
    * @param gadgets those of other setups too, which outlive this one
@@ -58,8 +59,13 @@ export class PairSetup implements PairSetupParts {
 
   /** The public gadget of the direction in which `receiver` chooses; derived once. docs/spec/vole.md, step 1. */
   gadget(kernel: Kernel, receiver: PartyIndex): Uint8Array {
-    const { gadgetSeed } = this
-    return this.#gadgets.get(gadgetSeed, receiver, () => deriveGadget(kernel, gadgetSeed, receiver))
+    let gadget = this.#own.get(receiver)
+    if (gadget === undefined) {
+      const { gadgetSeed } = this
+      const derive = () => deriveGadget(kernel, gadgetSeed, receiver)
+      this.#own.set(receiver, (gadget = this.#gadgets.get(gadgetSeed, receiver, derive)))
+    }
+    return gadget
   }
 
   /** Overwrites the secrets; the setup is useless afterwards. Best effort: the engine may have made copies. */

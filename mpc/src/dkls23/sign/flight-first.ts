@@ -62,7 +62,7 @@ export interface SecondMoverMessage {
 
 export const secondMoverMessage: MessageType<SecondMoverMessage> = {
   length: VOLE_MESSAGE_BYTES + PRODUCT_BYTES,
-  read: (fields) => ({ vole: fields.bytes(VOLE_MESSAGE_BYTES), product: readProduct(fields) }),
+  read: (fields) => ({ vole: fields.view(VOLE_MESSAGE_BYTES), product: readProduct(fields) }),
 }
 
 interface Flight3State {
@@ -82,7 +82,7 @@ function flight3({ run, nonce, factor }: Flight3State, inbox: Inbox): Step<Signa
   checkKeyParts(run, 3, [key.pk_i, product.pk]) // ★ 3.7
   const own = signatureShare(run, R, nonce, key, [{ psi_ji: product.psi, c: answered.c, d }]) // 3.8–3.10
   // Flight 3: the product, the salt that opens com_A, (u_A, w_A)
-  const message = concatBytes(answered.product, nonce.salt, encodeSignatureShare(own))
+  const message = concatBytes(...answered.product, nonce.salt, encodeSignatureShare(own))
   return {
     outbox: broadcast(run.peers, message),
     next: round(5, run.peers, { run, R }, finishFirst),

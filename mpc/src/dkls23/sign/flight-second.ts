@@ -61,7 +61,7 @@ function flight2({ run }: { readonly run: SignRun }, inbox: Inbox): Step<Signatu
   const answered = answerMultiplication(run, 2, j, vole, nonce, key, factor) // ★ 2.3, 2.5–2.7
   // Flight 2: VOLE_B and the product
   return {
-    outbox: broadcast(run.peers, concatBytes(factor.message, answered.product)),
+    outbox: broadcast(run.peers, concatBytes(factor.message, ...answered.product)),
     next: round(4, run.peers, { run, nonce, factor, key, commitment, c: answered.c }, flight4),
   }
 }

@@ -1,5 +1,4 @@
 import { ProtocolAbort } from '../../abort.js'
-import { concatBytes } from '../../bytes.js'
 import type { Point, Scalar } from '../../curve/curve.js'
 import type { PartyIndex } from '../../party.js'
 import { VOLE_ANSWER_BYTES, voleReceive, voleSend } from '../../vole/index.js'
@@ -50,7 +49,7 @@ export function blindKey(run: SignRun): KeyPart {
 
 /** What one signer tells another in the multiplication round. */
 export interface Product {
-  /** The VOLE sender's answer. */
+  /** The VOLE sender's answer, as it stands in the message: not to be kept. */
   readonly answer: Uint8Array
   readonly Gamma_u: Point
   readonly Gamma_v: Point
@@ -63,7 +62,7 @@ export const PRODUCT_BYTES = VOLE_ANSWER_BYTES + 4 * POINT_BYTES + SCALAR_BYTES
 
 export function readProduct(fields: Fields): Product {
   return {
-    answer: fields.bytes(VOLE_ANSWER_BYTES),
+    answer: fields.view(VOLE_ANSWER_BYTES),
     Gamma_u: fields.point(),
     Gamma_v: fields.point(),
     psi: fields.scalar(),
@@ -76,7 +75,8 @@ export function readProduct(fields: Fields): Product {
 export type SenderShares = readonly [c_u: Scalar, c_v: Scalar]
 
 /**
- * Answers j's half of the other multiplication with the inputs (r_i, sk_i). docs/spec/sign.md, steps 2.3, 2.5–2.7
+ * Answers j's half of the other multiplication with the inputs (r_i, sk_i); gives the product in parts, since it is long.
+ * docs/spec/sign.md, steps 2.3, 2.5–2.7
  * @throws ProtocolAbort `ot_check_failed` naming j
  */
 export function answerMultiplication(
@@ -87,7 +87,7 @@ export function answerMultiplication(
   { r_i, phi_i, R_i }: Nonce,
   { sk_i, pk_i }: KeyPart,
   { chi_ij }: Factor,
-): { product: Uint8Array; c: SenderShares } {
+): { product: readonly Uint8Array[]; c: SenderShares } {
   const { suite, curve, sid } = run
   const rng = run.hedge.stream('vole sender', j)
   // ★ 2.3  the OT-extension check, inside; 2.5  (c^u_ij, c^v_ij) ← the sender's shares of r_i·χ_ji, sk_i·χ_ji
@@ -97,14 +97,14 @@ export function answerMultiplication(
   ])
   const [Gamma_u, Gamma_v] = curve.mulBaseMany(c) as [Point, Point] // 2.6  Γ^u_ij ← c^u_ij·G, Γ^v_ij ← c^v_ij·G
   // 2.7  ψ_ij ← φ_i - χ_ij
-  const product = concatBytes(
+  const product = [
     answer,
     curve.encode(Gamma_u),
     curve.encode(Gamma_v),
     encodeScalar(mod(phi_i - chi_ij)),
     curve.encode(pk_i),
     curve.encode(R_i),
-  )
+  ]
   return { product, c }
 }
 

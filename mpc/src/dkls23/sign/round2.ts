@@ -23,7 +23,7 @@ export const commitmentMessage: MessageType<CommitmentMessage> = {
   read: (fields) => ({
     check: fields.bytes(HASH_BYTES),
     commitment: fields.bytes(HASH_BYTES),
-    vole: fields.bytes(VOLE_MESSAGE_BYTES),
+    vole: fields.view(VOLE_MESSAGE_BYTES),
   }),
 }
 
@@ -55,7 +55,7 @@ export function round2(state: Round2State, inbox: Inbox): Step<Signature> {
   )
   // 2.8  send to each j: view_i, the product, and the salt that opens com_i
   const outbox = new Map(
-    [...answers].map(([j, { product }]) => [j, concatBytes(view, product, nonce.salt)]),
+    [...answers].map(([j, { product }]) => [j, concatBytes(view, ...product, nonce.salt)]),
   )
   return {
     outbox,
