@@ -90,6 +90,11 @@ describe('scalars', () => {
       }),
       { numRuns: 20 },
     )
+    // Quotients of all sizes, the first of them and in between, and numbers that are short
+    for (let i = 0n; i < 256n; i++)
+      for (const d of [-3n, -1n, 0n, 1n, 2n])
+        for (const x of [mod((1n << i) + d), mod(-(1n << i) - d), ORDER / ((1n << i) + 7n) + d])
+          if (mod(x) !== 0n) expect(mod(x * invertPublic(x))).toBe(1n)
     expect(() => invertPublic(0n)).toThrow(RangeError)
     expect(() => invertPublic(ORDER)).toThrow(RangeError)
   })

@@ -20,19 +20,47 @@ export function mod(x: bigint): Scalar {
   return remainder < 0n ? remainder + ORDER : remainder
 }
 
-/** 1/x mod n for public x, by Euclid: how long it takes depends on x. @throws RangeError for 0 */
+/** Below this, the leading bits of two numbers no longer say what their quotient is. */
+const UNCERTAIN = 2 ** 25
+
+/**
+ * 1/x mod n for public x, by Euclid: how long it takes depends on x. Lehmer's way: the quotients that follow from the
+ * leading 51 bits are found with plain numbers, and many of them are one step on the whole ones (Knuth, volume 2, 4.5.2,
+ * algorithm L).
+ * @throws RangeError for 0
+ */
 export function invertPublic(x: Scalar): Scalar {
   let [a, b] = [ORDER, mod(x)]
   if (b === 0n) throw new RangeError('zero has no inverse')
   // a = s·x and b = t·x mod n
   let [s, t] = [0n, 1n]
   while (b > 1n) {
-    const quotient = a / b
-    const [rest, next] = [a - quotient * b, s - quotient * t]
-    a = b
-    s = t
-    b = rest
-    t = next
+    const shift = Math.max(0, Math.floor(Math.log2(Number(a))) - 50)
+    let [top, next] = [Number(a >> BigInt(shift)), Number(b >> BigInt(shift))]
+    // The matrix of the steps: a becomes A·a + B·b and b becomes C·a + D·b.
+    let [A, B, C, D] = [1, 0, 0, 1]
+    while (next > (shift === 0 ? 1 : UNCERTAIN)) {
+      const quotient = Math.floor(top / next)
+      // What has been cut off changes both by less than the matrix says.
+      if (
+        shift > 0 &&
+        (quotient !== Math.floor((top + A) / (next + C)) ||
+          quotient !== Math.floor((top + B) / (next + D)))
+      )
+        break
+      ;[A, B, C, D] = [C, D, A - quotient * C, B - quotient * D]
+      ;[top, next] = [next, top - quotient * next]
+    }
+    if (B === 0) {
+      // Not one quotient is certain: this one is large.
+      const quotient = a / b
+      ;[a, b] = [b, a - quotient * b]
+      ;[s, t] = [t, s - quotient * t]
+    } else {
+      const matrix = [BigInt(A), BigInt(B), BigInt(C), BigInt(D)] as const
+      ;[a, b] = [matrix[0] * a + matrix[1] * b, matrix[2] * a + matrix[3] * b]
+      ;[s, t] = [matrix[0] * s + matrix[1] * t, matrix[2] * s + matrix[3] * t]
+    }
   }
   return mod(t)
 }
