@@ -20,6 +20,7 @@ import {
   type RelayFrame,
   type RoomCloseReason,
 } from '@vertex/mpc'
+import { MOST_UNREAD_BYTES } from '../src/room/connection.js'
 
 const u32 = fc.nat({ max: 0xffffffff })
 const slot = fc.integer({ min: 1, max: 32 })
@@ -213,6 +214,27 @@ async function joined(channel = 1) {
 }
 
 describe('a connection to a relay', () => {
+  it('ends a room in which more waits than anybody should hold, and no other', async () => {
+    const { socket, connection, link } = await joined()
+    const joining = connection.join(randomBytes(16), label)
+    socket.say({ type: 'joined', channel: 2, slot: 1, size: 2 })
+    const other = await joining
+    const payload = new Uint8Array(MAX_MESSAGE_BYTES)
+    const most = MOST_UNREAD_BYTES / payload.length
+    const say = () => {
+      socket.say({ type: 'message', channel: 1, from: 2, payload })
+    }
+    for (let i = 0; i < most; i++) say()
+    // What has been read makes place.
+    for (let i = 0; i < 2; i++) expect(await link.receive()).toMatchObject({ type: 'message' })
+    for (let i = 0; i < 3; i++) say()
+    for (let i = 0; i < most; i++) expect(await link.receive()).toMatchObject({ type: 'message' })
+    await expect(link.receive()).rejects.toMatchObject({ reason: 'buffer_full' })
+    expect(socket.sent.at(-1)).toEqual({ type: 'leave', channel: 1 })
+    socket.say({ type: 'message', channel: 2, from: 2, payload: Uint8Array.of(7) })
+    expect(await other.receive()).toMatchObject({ bytes: Uint8Array.of(7) })
+  })
+
   it('carries several rooms and keeps them apart', async () => {
     const { socket, connection } = connect()
     const rooms = [randomBytes(16), randomBytes(16)]

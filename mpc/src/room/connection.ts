@@ -4,7 +4,13 @@ import {
   MAX_MESSAGE_BYTES,
   type RelayFrame,
 } from './frames.js'
-import { RoomClosed, type Deadline, type RoomCloseReason, type RoomLink } from './link.js'
+import {
+  RoomClosed,
+  type Deadline,
+  type RoomCloseReason,
+  type RoomEvent,
+  type RoomLink,
+} from './link.js'
 import { Mailbox } from './mailbox.js'
 
 /**
@@ -100,8 +106,12 @@ export class RelayConnection {
   }
 }
 
+/** Bytes of messages that may wait to be read in one room: whoever reads slowly is not made to hold any number. */
+export const MOST_UNREAD_BYTES = 8 * 1024 * 1024
+
 class RemoteLink implements RoomLink {
   readonly #mailbox = new Mailbox()
+  #unreadBytes = 0
   #place: { slot: number; size: number } | undefined
   #disarm: (() => void) | undefined
 
@@ -135,8 +145,10 @@ class RemoteLink implements RoomLink {
     this.transmit(to, bytes)
   }
 
-  receive() {
-    return this.#mailbox.receive()
+  async receive(): Promise<RoomEvent> {
+    const event = await this.#mailbox.receive()
+    if (event.type === 'message') this.#unreadBytes -= event.bytes.length
+    return event
   }
 
   leave(): void {
@@ -161,7 +173,11 @@ class RemoteLink implements RoomLink {
     if (this.#place === undefined) this.end('bad_frame', true)
     else if (frame.type === 'peer')
       this.#mailbox.push({ type: 'peer', slot: frame.slot, label: frame.label })
-    else this.#mailbox.push({ type: 'message', from: frame.from, bytes: frame.payload })
+    else {
+      this.#unreadBytes += frame.payload.length
+      if (this.#unreadBytes > MOST_UNREAD_BYTES) this.end('buffer_full', true)
+      this.#mailbox.push({ type: 'message', from: frame.from, bytes: frame.payload })
+    }
   }
 
   end(reason: RoomCloseReason, tell: boolean): void {
