@@ -1,5 +1,5 @@
 // Made by `npm run build` from mpc/kernel/assembly; .ci/run compares it with a rebuild.
-// sources and options: 598f9037768f4adf28acad83420858bc3cb7600595f3deb617e3cfd2fd7bf4d2
+// sources and options: fd337f25b37efbc124e767eb49a4772d9f0b39412f7a8dd352dfaf27b3774cae
 
 /** The kernel as WebAssembly, base64. */
 export const binary =

@@ -195,7 +195,7 @@ export function addMasked(columns: usize, a: usize, mask: u64): void {
 }
 
 /** Brings every column but the last below 2^29. */
-export function carry(columns: usize): void {
+function carry(columns: usize): void {
   let over: u64 = 0
   over += column(columns, 0)
   store<u64>(columns, over & MASK, 0)
