@@ -207,7 +207,8 @@ function openSocket(
       fail()
       socket.close()
     }, timeoutMs)
-    socket.binaryType = 'arraybuffer'
+    // The Buffers of `ws` are not copied out of what arrived, as an ArrayBuffer of its would be.
+    if (socket.binaryType !== 'nodebuffer') socket.binaryType = 'arraybuffer'
     socket.addEventListener('open', () => {
       clearTimeout(timer)
       resolve(socket)
@@ -228,6 +229,9 @@ function frameSocket(socket: WebSocketLike): FrameSocket {
     onFrame(handler) {
       socket.addEventListener('message', ({ data }) => {
         if (data instanceof ArrayBuffer) handler(new Uint8Array(data))
+        // As a plain array: a Buffer's slices would share their memory with it.
+        else if (data instanceof Uint8Array)
+          handler(new Uint8Array(data.buffer, data.byteOffset, data.length))
         // The relay sends binary frames only; whatever else arrives does not come from one.
         else socket.close()
       })

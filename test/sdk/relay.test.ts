@@ -29,7 +29,17 @@ class FakeSocket implements WebSocketLike {
     const frame = decodeClientFrame(bytes)
     if (this.silent || frame.type !== 'join') return
     const joined = encodeRelayFrame({ type: 'joined', channel: frame.channel, slot: 1, size: 2 })
-    setTimeout(() => this.#tell('message', { data: joined.slice().buffer }))
+    const peer = encodeRelayFrame({ type: 'peer', channel: frame.channel, slot: 2, label })
+    setTimeout(() => this.tell(joined))
+    setTimeout(() => this.tell(peer))
+  }
+
+  tell(frame: Uint8Array): void {
+    const data =
+      this.binaryType === 'arraybuffer'
+        ? frame.slice().buffer
+        : Buffer.concat([Buffer.of(0), frame]).subarray(1)
+    this.#tell('message', { data })
   }
 
   close(): void {
@@ -63,6 +73,19 @@ describe('the connection to the relay', () => {
     await expect(relay.join(room, label, never)).rejects.toMatchObject({
       errType: 'connection_failed',
     })
+  })
+
+  it.each(['blob', 'nodebuffer'])('takes its frames as bytes where they are a %s', async (type) => {
+    class Socket extends FakeSocket {
+      override binaryType = type
+    }
+    const relay = new Relay('ws://relay', Socket, undefined, silentMs)
+    const link = await relay.join(room, label, never)
+    const event = await link.receive()
+    expect(event).toEqual({ type: 'peer', slot: 2, label })
+    if (event.type === 'peer') expect(Buffer.isBuffer(event.label)).toBe(false)
+    link.leave()
+    await relay.close()
   })
 
   it('is replaced when it was closed, and when its other end has gone without a word', async () => {
