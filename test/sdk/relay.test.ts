@@ -29,9 +29,7 @@ class FakeSocket implements WebSocketLike {
     const frame = decodeClientFrame(bytes)
     if (this.silent || frame.type !== 'join') return
     const joined = encodeRelayFrame({ type: 'joined', channel: frame.channel, slot: 1, size: 2 })
-    const peer = encodeRelayFrame({ type: 'peer', channel: frame.channel, slot: 2, label })
     setTimeout(() => this.tell(joined))
-    setTimeout(() => this.tell(peer))
   }
 
   tell(frame: Uint8Array): void {
@@ -81,6 +79,7 @@ describe('the connection to the relay', () => {
     }
     const relay = new Relay('ws://relay', Socket, undefined, silentMs)
     const link = await relay.join(room, label, never)
+    made[0]!.tell(encodeRelayFrame({ type: 'peer', channel: 1, slot: 2, label }))
     const event = await link.receive()
     expect(event).toEqual({ type: 'peer', slot: 2, label })
     if (event.type === 'peer') expect(Buffer.isBuffer(event.label)).toBe(false)
