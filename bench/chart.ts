@@ -42,6 +42,7 @@ const panels: readonly Panel[] = [
     unit: '/s',
     bars: [
       { label: 'bare protocol, 2 processes', result: 'protocol_2_processes_signatures_per_s' },
+      { label: 'with its channel, 2 processes', result: 'run_2_processes_signatures_per_s' },
       { label: 'Vertex on SQLite', result: 'service_sqlite_signatures_per_s', ours: true },
       { label: 'Vertex on Postgres', result: 'service_postgres_signatures_per_s', ours: true },
     ],

@@ -61,9 +61,9 @@ const plan: Plan = flags.quick
       rounds: { sign: 9, keygen2of2: 2, keygen2of3: 1, warmUpMs: 400 },
       service: {
         throughput: { count: 2, ms: 1000, warmUpMs: 1000 },
-        latencyMs: 1500,
+        latencyMs: 1000,
         probes: { count: 1000, gapMs: 3 },
-        batch: { count: 1, ms: 700 },
+        batch: { count: 1, ms: 500 },
       },
     }
   : {

@@ -4,8 +4,8 @@ export interface Port {
 }
 
 /**
- * What goes to the other thread: everything that one event brings about crosses together, once the event has been dealt
- * with. Bytes that are handed over change threads instead of being copied.
+ * What goes to the other thread: everything that one turn of the event loop brings about crosses together, so that under
+ * load a thread is woken once for several runs. Bytes that are handed over change threads instead of being copied.
  */
 export class Outbox<Message> {
   #messages: Message[] = []
@@ -15,7 +15,7 @@ export class Outbox<Message> {
 
   /** @param handedOver bytes in the message that own their buffer; they are gone from this thread afterwards */
   add(message: Message, ...handedOver: Uint8Array<ArrayBuffer>[]): void {
-    if (this.#messages.length === 0) process.nextTick(() => this.#flush())
+    if (this.#messages.length === 0) setImmediate(() => this.#flush())
     this.#messages.push(message)
     for (const bytes of handedOver) this.#handedOver.push(bytes.buffer)
   }
