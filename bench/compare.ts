@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto'
-import { runInRoom } from './in-memory-run.js'
 import { interleave, type Contender } from './measure.js'
 import { keygen, keygenWithSetups, setUpPair, sign, suites, type WholeKey } from './protocol.js'
 import type { Rivals } from './rivals.js'
@@ -38,46 +37,38 @@ export async function compareProtocols(
     { name: 'ot_setup_pair', rounds: rounds.keygen2of2, run: () => setUpPair(native, a!, b!) },
   ])
 
-  const three = { rounds: rounds.keygen2of3, warmUpMs: 0 } // warm from the keygens of two
-  for (const [label, parties, keygens] of [
-    ['2of2', 2, { rounds: rounds.keygen2of2, warmUpMs: rounds.warmUpMs }],
-    ['2of3', 3, three],
+  for (const [label, parties, keygenRounds, warmUpMs] of [
+    ['2of2', 2, rounds.keygen2of2, rounds.warmUpMs],
+    ['2of3', 3, rounds.keygen2of3, 0], // warm from two of two
   ] as const) {
     const key = keygenWithSetups(native, 2, parties)
     let rivalShares: readonly Uint8Array[] = []
-    await ask(`keygen ${label}`, keygens.warmUpMs, [
+    await ask(`keygen ${label}`, warmUpMs, [
       {
         name: `keygen_${label}`,
-        rounds: keygens.rounds,
+        rounds: keygenRounds,
         run: () => keygenWithSetups(native, 2, parties),
       },
       ...(parties === 2
         ? [
             {
               name: `portable_keygen_${label}`,
-              rounds: keygens.rounds,
+              rounds: keygenRounds,
               run: () => keygenWithSetups(portable, 2, parties),
             },
           ]
         : []),
       ...when(rivals, ({ dklsWasmLl }) => ({
         name: `keygen_${label}/dkls_wasm_ll`,
-        rounds: keygens.rounds,
+        rounds: keygenRounds,
         run: () => (rivalShares = dklsWasmLl.keygen(parties, 2)),
       })),
     ])
     const dealt = label === '2of2' ? await rivals?.tssDklsLib.setUp() : undefined
-    await ask(`sign ${label}`, rounds.warmUpMs, [
+    await ask(`sign ${label}`, warmUpMs, [
       signing(`sign_${label}`, rounds.sign, native, key, digest),
       ...(label === '2of2'
-        ? [
-            signing('portable_sign_2of2', rounds.sign, portable, key, digest),
-            {
-              name: 'sign_2of2_with_channel',
-              rounds: rounds.sign,
-              run: () => runInRoom(native, key, digest),
-            },
-          ]
+        ? [signing('portable_sign_2of2', rounds.sign, portable, key, digest)]
         : []),
       ...when(rivals, ({ dklsWasmLl }) => ({
         name: `sign_${label}/dkls_wasm_ll`,

@@ -13,8 +13,9 @@ interface Shape {
 /**
  * The cost model, counted: what a signature and a keygen (OT setup included) of two ask of the primitives, and the
  * floor that follows, the same calls one after the other in a tight loop with nothing in between.
+ * @param rounds how often the floor is timed
  */
-export function measureCost(samples: Samples): void {
+export function measureCost(rounds: number, samples: Samples): void {
   const suite = suites.native()
   const digest = Uint8Array.from(randomBytes(32))
   const key = keygenWithSetups(suite, 2, 2)
@@ -26,7 +27,7 @@ export function measureCost(samples: Samples): void {
     const shapes = shapesOf(suite, run)
     for (const [what, count] of Object.entries(countsOf(shapes)))
       samples.add(`${name}_${what}`, count)
-    for (let round = 0; round < 3; round++) samples.add(`floor_${name}_ms`, floorOf(shapes))
+    for (let round = 0; round < rounds; round++) samples.add(`floor_${name}_ms`, floorOf(shapes))
   }
 }
 

@@ -58,9 +58,9 @@ const progress = (what: string) => {
 }
 const plan: Plan = flags.quick
   ? {
-      rounds: { sign: 9, keygen2of2: 2, keygen2of3: 1, warmUpMs: 400 },
+      rounds: { sign: 9, keygen2of2: 2, keygen2of3: 1, warmUpMs: 700 },
       service: {
-        throughput: { count: 2, ms: 1000, warmUpMs: 1000 },
+        throughput: { count: 2, ms: 800, warmUpMs: 1000 },
         latencyMs: 1000,
         probes: { count: 1000, gapMs: 3 },
         batch: { count: 1, ms: 500 },
@@ -94,7 +94,7 @@ const samples = new Samples()
 await compareProtocols(plan.rounds, rivals, samples, progress)
 measureTraffic(samples)
 progress('cost model')
-measureCost(samples)
+measureCost(flags.quick ? 1 : 3, samples)
 const skipped = await measureServices(plan.service, samples, progress)
 if (plan.growth === undefined) skipped.push('growth and open rooms: in the full run only')
 else {
