@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { startChild } from './child.js'
 import { rssOf } from './proc.js'
 import type { Samples } from './samples.js'
-import { CLIENTS, perSecond, window, withService, type Service, type Windows } from './service.js'
+import { perSecond, window, withService, type Service, type WarmWindows } from './service.js'
 import { startVertex } from './vertex.js'
 
 const MANY = 100_000
@@ -15,7 +15,7 @@ const FEW = 10
  * window in turn; and what the idle keys cost in memory and on the disk.
  */
 export async function measureGrowth(
-  { count, ms }: Windows,
+  { count, ms, warmUpMs }: WarmWindows,
   samples: Samples,
   progress: (what: string) => void,
 ): Promise<void> {
@@ -34,12 +34,15 @@ export async function measureGrowth(
           [`keys_${FEW}`, few],
           [`keys_${MANY}`, many],
         ] as const
-        const load = { lanes: CLIENTS, ms }
-        for (let i = 0; i <= count; i++)
+        // As many at a time as the smaller side has keys, so that none of them waits for its turn on either side.
+        const lanes = FEW
+        progress('growth, warming up')
+        for (const [, service] of sides) await window(service, 'sign', { lanes, ms: warmUpMs })
+        for (let i = 0; i < count; i++)
           for (const [name, service] of sides) {
-            progress(`growth ${i}/${count}`)
-            const seen = await window(service, 'sign', load)
-            if (i > 0) samples.add(`${name}_signatures_per_s`, perSecond(seen))
+            progress(`growth ${i + 1}/${count}`)
+            const seen = await window(service, 'sign', { lanes, ms })
+            samples.add(`${name}_signatures_per_s`, perSecond(seen))
           }
         for (const [name, { vertex }] of sides) {
           samples.add(`${name}_database_bytes`, databaseBytes(vertex.folder))

@@ -10,7 +10,7 @@ import { makeReport, toText } from './report.js'
 import { loadRivals } from './rivals.js'
 import { measureRooms } from './rooms.js'
 import { Samples } from './samples.js'
-import type { Windows } from './service.js'
+import type { WarmWindows } from './service.js'
 import { soak } from './soak.js'
 import { measureTraffic } from './traffic.js'
 import { writeDocs } from './write.js'
@@ -47,7 +47,7 @@ if (flags.help) {
 interface Plan {
   readonly rounds: Rounds
   readonly service: ServicePlan
-  readonly growth?: Windows
+  readonly growth?: WarmWindows
 }
 
 const began = performance.now()
@@ -74,7 +74,7 @@ const plan: Plan = flags.quick
         probes: { count: 2000, gapMs: 5 },
         batch: { count: 5, ms: 2000 },
       },
-      growth: { count: 5, ms: 3000 },
+      growth: { count: 7, ms: 3000, warmUpMs: 20_000 },
     }
 
 if (flags.soak) {

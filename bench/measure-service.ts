@@ -2,8 +2,15 @@ import { measureBatch } from './batch.js'
 import { measureEventLoop } from './event-loop.js'
 import { measureLatency } from './latency.js'
 import type { Samples } from './samples.js'
-import { CLIENTS, withPostgres, withService, type Service, type Windows } from './service.js'
-import { measureThroughput, type WarmWindows } from './throughput.js'
+import {
+  CLIENTS,
+  withPostgres,
+  withService,
+  type Service,
+  type WarmWindows,
+  type Windows,
+} from './service.js'
+import { measureThroughput } from './throughput.js'
 
 export interface ServicePlan {
   readonly throughput: WarmWindows

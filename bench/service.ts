@@ -20,6 +20,11 @@ export interface Windows {
   readonly ms: number
 }
 
+/** A service has many times the code of the protocol, in three threads and a client: its compilers take longer. */
+export interface WarmWindows extends Windows {
+  readonly warmUpMs: number
+}
+
 /**
  * Lends a running service to some work.
  * @param stored brings further keys into the database before the server starts for good

@@ -9,14 +9,9 @@ import {
   wholeCpu,
   window,
   type Service,
-  type Windows,
+  type WarmWindows,
 } from './service.js'
 import { median } from './statistics.js'
-
-/** A service has ten times the code of the protocol, in three threads and a client: its compilers take longer. */
-export interface WarmWindows extends Windows {
-  readonly warmUpMs: number
-}
 
 /**
  * Signatures per second of two processes that run nothing but the in-memory protocol, both parties in each, without
