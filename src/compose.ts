@@ -52,7 +52,7 @@ export interface Service {
   readonly vault: Vault
   /** Begins to answer. @returns where */
   listen(): Promise<{ readonly url: string; readonly port: number }>
-  /** Not ready at once, no new runs; the running ones get up to 20 s. Resolves when everything is closed. Idempotent. */
+  /** Not ready at once, no new runs; the running ones get up to 17 s. Resolves when everything is closed, within 20 s. Idempotent. */
   stop(): Promise<void>
 }
 
@@ -190,7 +190,7 @@ export async function compose(config: Config, logger: Logger, engine: Engine): P
 const OUTSIDE_RUNS_MS = 5_000
 
 /** When the vault has given up on its last runs, their answers get this much longer. */
-const CUT_OFF_MS = 21_000
+const CUT_OFF_MS = 18_000
 
 /**
  * What `npm run restored` does after a database was put back from an older copy.

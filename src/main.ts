@@ -9,17 +9,19 @@ import {
 import { ConfigError, takeConfig, type Config } from './config.js'
 import { growHeapsFreely } from './engine/heap.js'
 import { ThreadPool } from './engine/pool.js'
+import { emptyCoreDumps, openings } from './hardening.js'
 import { logUnexpected } from './http/log.js'
 
 /** The configuration is wrong (EX_CONFIG of sysexits.h). */
 const EXIT_CONFIG = 78
 
 /** Nothing waits longer than this for a clean end. Milliseconds. */
-const HARD_STOP_MS = 25_000
+const HARD_STOP_MS = 20_000
 
 // A debugger attached to the process reads every share in it; Node would open one for this signal.
 process.on('SIGUSR1', () => undefined)
 
+const openTo = closeUp()
 growHeapsFreely()
 const config = readConfigOrExit()
 const logger = createLogger(config.logLevel)
@@ -61,6 +63,7 @@ try {
   process.on('SIGTERM', onSignal)
   process.on('SIGINT', onSignal)
   const { url, port } = await service.listen()
+  for (const text of openTo) say({ level: 'warn', text: `${text} in production` })
   for (const note of service.notes) say(note)
   const version = await readVersion()
   if (process.stdout.isTTY)
@@ -71,6 +74,20 @@ try {
   else logger.info({ event: 'listening', url, port, version })
 } catch (error) {
   fail(error)
+}
+
+/** Keeps others out of the process. In production it does not start where they could get in; elsewhere it says so. */
+function closeUp(): readonly string[] {
+  const cores = emptyCoreDumps()
+  const found = openings({ env: process.env, execArgv: process.execArgv })
+  if (cores !== undefined) found.push(cores)
+  if (process.env['NODE_ENV'] !== 'production' || found.length === 0) return found
+  process.stderr.write('Vertex does not start, because others could read what is in its memory:\n')
+  for (const problem of found) process.stderr.write(`  - ${problem}\n`)
+  process.stderr.write(
+    'docs/operations/hardening.md says what is allowed with NODE_ENV=production.\n',
+  )
+  process.exit(EXIT_CONFIG)
 }
 
 function readConfigOrExit(): Config {

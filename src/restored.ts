@@ -1,7 +1,9 @@
 import { createLogger, isForOperator, isUnavailable, markDatabaseRestored } from './compose.js'
 import { ConfigError, takeConfig } from './config.js'
+import { emptyCoreDumps } from './hardening.js'
 
 // To be run once, with the server stopped, after its database was put back from an older copy.
+emptyCoreDumps()
 try {
   const config = takeConfig(process.env)
   const generation = await markDatabaseRestored(config, createLogger(config.logLevel))

@@ -202,6 +202,6 @@ export interface Vault {
   /** The public half of the key with which this server signs JWTs (ES256), as PEM. */
   identityPem(): string
   readiness(): Promise<Readiness>
-  /** Takes no new runs, lets the running ones finish (at most 20 s), then cuts them off. Idempotent. */
+  /** Takes no new runs, lets the running ones finish (at most 17 s), then cuts them off. Idempotent. */
   close(): Promise<void>
 }

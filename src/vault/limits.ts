@@ -42,8 +42,11 @@ export const limits = {
   exportsPerHour: 10_000,
   importsPerHour: 10_000,
   createsPerHour: 10_000,
-  /** How long running protocols may take to finish once the server is asked to stop. */
-  drainMs: 20_000,
+  /**
+   * How long running protocols may take to finish once the server is asked to stop. What is left of 20 s, after which
+   * many platforms kill, is for their answers and for closing the database.
+   */
+  drainMs: 17_000,
 } as const
 
 const HOUR_MS = 60 * 60 * 1000

@@ -96,6 +96,35 @@ describe('the process', () => {
     await server.stop()
   })
 
+  it('ends within 20 s even when a run waits for a party that never comes, and answers it', async () => {
+    const settings = { VERTEX_RUN_DEADLINE: '120' }
+    const server = await startServer({ folder: join(folder, 'deserted'), settings })
+    const Authorization = await server.createUser('somebody')
+    const ask = async (path: string, body?: object) => {
+      const headers = { Authorization, 'Content-Type': 'application/json' }
+      const sent = body === undefined ? {} : { method: 'POST', body: JSON.stringify(body) }
+      const response = await fetch(server.url + path, { headers, ...sent })
+      return (await response.json()) as Record<string, string>
+    }
+    const [mine, other] = [await ask('/ecdsa/create'), await ask('/ecdsa/create')]
+    const { room_uuid } = await ask('/create-room', { room_size: 2 })
+    const waiting = ask('/ecdsa/keygen', {
+      key_id: mine['key_id'],
+      room_uuid,
+      num_parties: 2,
+      threshold: 2,
+      others_keygen_ids: [other['keygen_id']],
+    })
+    await sleep(300)
+    const ended = once(server.process, 'exit')
+    const began = performance.now()
+    server.process.kill('SIGTERM')
+    expect((await waiting)['err_type']).toBe('too_busy')
+    expect(await ended).toEqual([0, null])
+    expect(performance.now() - began).toBeLessThan(20_000)
+    await server.stop()
+  })
+
   it('opens no debugger for SIGUSR1, and stops at once when it is told twice', async () => {
     const server = await startServer({ folder: join(folder, 'twice') })
     server.process.kill('SIGUSR1')
