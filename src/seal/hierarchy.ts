@@ -22,6 +22,8 @@ export const labels = {
   apiKeyTag: 'api-key-tag',
   jwtIdentity: 'jwt-identity',
   rows: 'rows',
+  auditChain: 'audit-chain',
+  auditValues: 'audit-values',
 } as const
 
 /** Bytes of the id by which an API key names the secret its tag was made with. */
@@ -89,6 +91,7 @@ export class BackupSecret {
 export class StorageKey {
   readonly fingerprint: Uint8Array
   readonly #rows: Uint8Array
+  readonly #audit: { readonly chain: Uint8Array; readonly values: Uint8Array }
   readonly #tagKey: TagKey
   readonly #jwtSeed: Uint8Array
 
@@ -97,6 +100,11 @@ export class StorageKey {
     this.fingerprint = secretFingerprint(bytes)
     // Rows stay readable when the vault is renamed; nothing of them leaves this database.
     this.#rows = derive(STORAGE_ROOT, bytes, labels.rows, '')
+    // With the name: what these keys authenticate is checked outside of the database too.
+    this.#audit = {
+      chain: derive(STORAGE_ROOT, bytes, labels.auditChain, vaultName),
+      values: derive(STORAGE_ROOT, bytes, labels.auditValues, vaultName),
+    }
     this.#tagKey = tagKey(
       this.fingerprint,
       derive(STORAGE_ROOT, bytes, labels.apiKeyTag, vaultName),
@@ -112,6 +120,11 @@ export class StorageKey {
   /** The root of row keys. Must go nowhere but into rowSeal. */
   rowsKey(): Uint8Array {
     return this.#rows
+  }
+
+  /** The keys of the audit log. docs/spec/audit-log.md */
+  auditKeys(): { readonly chain: Uint8Array; readonly values: Uint8Array } {
+    return this.#audit
   }
 
   /** Tags API keys in plaintext mode, where there is no backup secret: they do not survive the storage key's loss. */

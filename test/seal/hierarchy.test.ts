@@ -20,6 +20,8 @@ describe('the key hierarchy', () => {
       pem: secret.identityPem(),
       rows: hex(new StorageKey(bytes, 'prod').rowsKey()),
       storageTagKey: hex(new StorageKey(bytes, 'prod').tagKey().key),
+      auditChain: hex(new StorageKey(bytes, 'prod').auditKeys().chain),
+      auditValues: hex(new StorageKey(bytes, 'prod').auditKeys().values),
     }).toMatchSnapshot()
   })
 
@@ -42,6 +44,9 @@ describe('the key hierarchy', () => {
     const storage = new StorageKey(bytes, 'prod')
     expect(hex(storage.rowsKey())).toBe(derived('vertex/v1/storage-key', 'rows', ''))
     expect(hex(storage.tagKey().key)).toBe(derived('vertex/v1/storage-key', 'api-key-tag', 'prod'))
+    const audit = storage.auditKeys()
+    expect(hex(audit.chain)).toBe(derived('vertex/v1/storage-key', 'audit-chain', 'prod'))
+    expect(hex(audit.values)).toBe(derived('vertex/v1/storage-key', 'audit-values', 'prod'))
   })
 
   it('gives every purpose, every environment and every kind of root another key', () => {
@@ -53,6 +58,8 @@ describe('the key hierarchy', () => {
     ])
     const storage = new StorageKey(bytes, 'prod')
     keys.push(hex(storage.rowsKey()), hex(storage.tagKey().key), storage.identityPem())
+    for (const name of ['prod', 'staging'])
+      keys.push(...Object.values(new StorageKey(bytes, name).auditKeys()).map(hex))
     keys.push(hex(secretFingerprint(bytes)), hex(bytes))
     expect(new Set(keys).size).toBe(keys.length)
   })
@@ -78,7 +85,9 @@ describe('the key hierarchy', () => {
       .map((one) => inspect(one, { depth: 9, showHidden: true }) + JSON.stringify(one))
       .join()
     const numbers = (b: Uint8Array) => [...b.subarray(0, 6)].join(', ')
-    for (const key of [secret.backupKey(), secret.identitySeed(), storage.rowsKey(), bytes]) {
+    const audit = Object.values(storage.auditKeys())
+    const hidden = [secret.backupKey(), secret.identitySeed(), storage.rowsKey(), ...audit, bytes]
+    for (const key of hidden) {
       expect(shown).not.toContain(hex(key))
       expect(shown).not.toContain(numbers(key))
     }
