@@ -172,6 +172,11 @@ async function serve(
     if (performance.now() - acceptedAt > ACCEPTED_FOR_MS) await authenticator.user(req)
     return route.handle(input, caller)
   }
+  if (route.access === 'user-or-admin') {
+    const caller = await authenticator.userOrAdmin(req)
+    if (caller !== undefined) noteCaller(caller)
+    return route.handle(await inputOf(route, req), caller)
+  }
   if (route.access === 'admin') await authenticator.admin(req)
   return route.handle(await inputOf(route, req))
 }

@@ -21,12 +21,22 @@ export class Authenticator {
     return this.authenticate(req, this.credential(req))
   }
 
+  /** The user, or undefined for the operator. @throws HttpProblem as for a user */
+  async userOrAdmin(req: Request): Promise<Caller | undefined> {
+    const credential = this.credential(req)
+    return this.isAdmin(credential) ? undefined : this.authenticate(req, credential)
+  }
+
   /** @throws HttpProblem `you_have_to_be_admin` for a user's API key, and as for a user */
   async admin(req: Request): Promise<void> {
     const credential = this.credential(req)
-    if (timingSafeEqual(sha256(credential), this.adminDigest)) return
+    if (this.isAdmin(credential)) return
     await this.authenticate(req, credential)
     throw new HttpProblem('you_have_to_be_admin', 'this needs the admin token, not an API key')
+  }
+
+  private isAdmin(credential: string): boolean {
+    return timingSafeEqual(sha256(credential), this.adminDigest)
   }
 
   /** The raw header value. A second Authorization header is dropped by Node, so there is one at most. */

@@ -1,6 +1,7 @@
 import type { z } from 'zod'
 import type {
   Caller,
+  Coverage,
   IdentityContext,
   KeyInfo,
   SignRequest,
@@ -50,6 +51,14 @@ export type Route = Shapes &
     | {
         readonly access: 'user'
         readonly handle: (input: Input<never, never, never>, caller: Caller) => Promise<Reply>
+      }
+    | {
+        /** Without a caller it is the operator who asks. */
+        readonly access: 'user-or-admin'
+        readonly handle: (
+          input: Input<never, never, never>,
+          caller: Caller | undefined,
+        ) => Promise<Reply>
       }
     | {
         readonly access: 'admin' | 'public'
@@ -107,6 +116,16 @@ function admin<
   handle: (input: Input<Of<Q>, Of<B>, Of<P>>) => Promise<Reply>,
 ): Route {
   return { ...shapes(method, path, given), access: 'admin', handle: handle }
+}
+
+/** A route that answers users of what is theirs and the operator of everyone. It has no body. */
+function userOrAdmin<Q extends z.ZodType>(
+  method: 'get',
+  path: string,
+  given: { query: Q },
+  handle: (input: Input<Of<Q>, undefined, undefined>, caller: Caller | undefined) => Promise<Reply>,
+): Route {
+  return { ...shapes(method, path, given), access: 'user-or-admin', handle: handle }
 }
 
 export function open(method: Method, path: string, handle: () => Promise<Reply>): Route {
@@ -301,6 +320,15 @@ export function vaultRoutes(vault: Vault, relayAllow: readonly string[]): Route[
       },
     ),
 
+    userOrAdmin(
+      'get',
+      '/backup/coverage',
+      { query: schemas.coverage },
+      async ({ query }, caller) => {
+        return { json: coverage(await vault.backupCoverage(caller, query)) }
+      },
+    ),
+
     admin('get', '/admin/create-user', { query: schemas.createUser }, ({ query }) =>
       createUser(query),
     ),
@@ -366,6 +394,26 @@ function vaultIdentity(info: VaultIdentityInfo | null): object | null {
       generation: info.generation,
     }
   )
+}
+
+function coverage({ keys, next, counts, secrets }: Coverage): object {
+  return {
+    keys: keys.map((key) => ({
+      user_id: key.userId,
+      key_id: key.keyId,
+      pubkey: key.pubkey,
+      party: key.party,
+      epoch: key.epoch,
+      state: key.state,
+      exported_at: key.exportedAt,
+      verified_at: key.verifiedAt,
+      drilled_at: key.drilledAt,
+      secret: key.secret,
+    })),
+    next,
+    counts,
+    secrets,
+  }
 }
 
 /** Members that are not known yet are left out. */

@@ -122,6 +122,16 @@ export const createUser = z
     path: ['name'],
   })
 
+export const coverage = z.strictObject({
+  limit: z
+    .string()
+    .regex(/^[1-9]\d{0,3}$/, 'must be a whole number, 1 to 1000')
+    .transform(Number)
+    .refine((limit) => limit <= 1000, 'must be at most 1000')
+    .default(1000),
+  after: uuid.optional(),
+})
+
 export const userId = z.strictObject({ user_id: uuid })
 export const maybeUserId = z.strictObject({ user_id: uuid.optional() })
 

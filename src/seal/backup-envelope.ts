@@ -4,7 +4,7 @@ import { sha256 } from '@noble/hashes/sha2.js'
 import { concatBytes, randomBytes, utf8ToBytes } from '@noble/hashes/utils.js'
 import { decodeKeyShare, equalBytes, wipe, type KeyShare, type Suite } from '@vertex/mpc'
 import { VaultError } from '../vault/errors.js'
-import type { BackupHeader, BackupSeal, OpenedBackup } from '../vault/ports.js'
+import type { BackupHeader, BackupSeal, OpenedBackup, SealedBackup } from '../vault/ports.js'
 import {
   CHECKSUM_BYTES,
   COMMITMENT_BYTES,
@@ -52,7 +52,7 @@ export function encryptedBackups(
         ...headerOf(vaultName, subject, decodeKeyShare(suite, record)),
         secret: { fingerprint, name, version },
       }
-      return base64(encrypt(secret, header, record))
+      return sealed(encrypt(secret, header, record), header)
     },
     async open(text, userId) {
       const { bytes, container } = parse(text)
@@ -77,7 +77,7 @@ export function plaintextBackups({ vaultName, suite }: BackupEnvelopeOptions): B
       const share = decodeKeyShare(suite, record)
       const header = { ...headerOf(vaultName, subject, share), secret: undefined }
       const body = concatBytes(encodePrelude(PLAINTEXT, header), lengthAndBytes(record))
-      return Promise.resolve(base64(concatBytes(body, sha256(body))))
+      return Promise.resolve(sealed(concatBytes(body, sha256(body)), header))
     },
     async open(text, userId) {
       const { bytes, container } = parse(text)
@@ -88,6 +88,12 @@ export function plaintextBackups({ vaultName, suite }: BackupEnvelopeOptions): B
     },
   }
 }
+
+const sealed = (blob: Uint8Array, { secret }: ContainerHeader): SealedBackup => ({
+  text: base64(blob),
+  secret,
+  digest: sha256(blob),
+})
 
 /** What a header says of the chain code without telling it: SHA-256 under a label of its own. */
 export function chainCodeHash(chainCode: Uint8Array): Uint8Array {

@@ -1,4 +1,5 @@
 import type { Provenance, ShareRecord, ShareVerbs } from '../vault/ports.js'
+import { forgetBackupsOf } from './backups.js'
 import {
   fromHex,
   hexText,
@@ -142,6 +143,7 @@ export class Shares implements ShareVerbs {
         at,
       )
       await retireAllOf(manager, shareId, at)
+      await forgetBackupsOf(manager, shareId)
       await manager.delete<ShareRow>(TABLE, { shareId, userId })
       return true
     })

@@ -1,5 +1,6 @@
 import type { EntitySchema } from 'typeorm'
 import { apiKeysTable } from './api-keys.js'
+import { backupsTable } from './backups.js'
 import type { Engine } from './columns.js'
 import { failuresTable } from './failures.js'
 import { handlesTable } from './handles.js'
@@ -21,6 +22,7 @@ export const tables = (engine: Engine): EntitySchema[] =>
     pendingKeysTable(engine),
     sharesTable(engine),
     handlesTable(),
+    backupsTable(),
     setupsTable(engine),
     failuresTable(),
     tombstonesTable(),

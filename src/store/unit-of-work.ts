@@ -1,5 +1,6 @@
 import type { UnitOfWork } from '../vault/ports.js'
 import { ApiKeys } from './api-keys.js'
+import { Backups } from './backups.js'
 import { Failures } from './failures.js'
 import { Handles } from './handles.js'
 import { Meta } from './meta.js'
@@ -20,6 +21,7 @@ export class StoreUnitOfWork implements UnitOfWork {
   readonly pendingKeys: PendingKeys
   readonly shares: Shares
   readonly handles: Handles
+  readonly backups: Backups
   readonly setups: Setups
   readonly failures: Failures
   readonly tombstones: Tombstones
@@ -32,6 +34,7 @@ export class StoreUnitOfWork implements UnitOfWork {
     this.pendingKeys = new PendingKeys(unit)
     this.shares = new Shares(unit)
     this.handles = new Handles(unit)
+    this.backups = new Backups(unit)
     this.setups = new Setups(unit)
     this.failures = new Failures(unit)
     this.tombstones = new Tombstones(unit)

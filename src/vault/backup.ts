@@ -5,7 +5,7 @@ import { newShareId, newUuid } from './ids.js'
 import type { Keys } from './key.js'
 import type { HourlyLimit } from './limits.js'
 import type { VaultLog } from './log.js'
-import type { BackupSeal, Clock, OpenedBackup, UnitOfWork } from './ports.js'
+import type { BackupNote, BackupSeal, Clock, OpenedBackup, UnitOfWork } from './ports.js'
 import type { Units } from './units.js'
 
 /** Hands shares out as backups and takes them back. */
@@ -33,7 +33,13 @@ export class Backups {
     const { keyId } = key.handle
     const record = await this.keys.openRecord(key, caller, context)
     try {
-      const keyShare = await this.seal.seal({ userId, keyId, createdAt: this.clock.now() }, record)
+      const exportedAt = this.clock.now()
+      const made = await this.seal.seal({ userId, keyId, createdAt: exportedAt }, record)
+      const { text: keyShare, secret, digest } = made
+      const { shareId } = key.share
+      await this.units.run((uow) =>
+        uow.backups.exported({ userId, shareId, digest, exportedAt, secret }),
+      )
       this.log({ event: 'backup_exported', user_id: userId, key_id: keyId })
       return { exportType: this.seal.mode, keyShare }
     } finally {
@@ -59,12 +65,17 @@ export class Backups {
     }
   }
 
-  /** All that an import checks; changes nothing. */
+  /** All that an import checks; changes nothing but what is known of the backups of a share that is here. */
   async verify(caller: Caller, backup: Backup): Promise<BackupSummary> {
     this.imports.take(caller.userId)
     const opened = await this.#open(caller, backup)
     try {
-      await this.units.run((uow) => this.#agree(uow, caller, opened))
+      await this.units.run(async (uow) => {
+        const shareId = await this.#agree(uow, caller, opened)
+        if (shareId === undefined) return
+        const note = noteOf({ userId: caller.userId, shareId }, opened)
+        await uow.backups.verified(note, this.clock.now())
+      })
       const { header, secret } = opened
       return {
         keyId: header.keyId,
@@ -99,9 +110,12 @@ export class Backups {
     opened: OpenedBackup,
   ): Promise<{ keyId: string; first: boolean }> {
     const { userId } = caller
-    const before = await uow.handles.findByDigest(userId, opened.digest)
-    if (before !== undefined) return { keyId: before.handle.keyId, first: false }
     const createdAt = this.clock.now()
+    const before = await uow.handles.findByDigest(userId, opened.digest)
+    if (before !== undefined) {
+      await uow.backups.verified(noteOf(before.share, opened), createdAt)
+      return { keyId: before.handle.keyId, first: false }
+    }
     let shareId = await this.#agree(uow, caller, opened)
     if (shareId === undefined) {
       shareId = newShareId()
@@ -112,6 +126,7 @@ export class Backups {
     const keyId = newUuid()
     const sourceDigest = opened.digest
     await uow.handles.insert({ keyId, userId, shareId, sourceDigest, createdAt })
+    await uow.backups.verified(noteOf({ userId, shareId }, opened), createdAt)
     return { keyId, first: true }
   }
 
@@ -176,3 +191,8 @@ export class Backups {
     return new VaultError('backup_invalid', 'this is no backup that this server can take')
   }
 }
+
+const noteOf = (
+  { userId, shareId }: Pick<BackupNote, 'userId' | 'shareId'>,
+  { header, secret, digest }: OpenedBackup,
+): BackupNote => ({ userId, shareId, digest, exportedAt: header.createdAt, secret })

@@ -110,6 +110,54 @@ export interface BackupSummary {
   readonly secretVersion: string | null
 }
 
+/** What is known of a key's backups: nothing left, one left, one came back and passed every check of an import. */
+export type CoverageState = 'none' | 'exported' | 'verified'
+
+/** Which backup secret a backup was made under. Name and version are hints for people. */
+export interface CoverageSecret {
+  /** Hex. */
+  readonly fingerprint: string
+  readonly name: string
+  readonly version: string
+}
+
+/** A key and the one backup of it that counts: the last verified one, or while there is none the last exported one. */
+export interface KeyCoverage {
+  readonly userId: string
+  readonly keyId: string
+  readonly pubkey: string
+  readonly party: number
+  readonly epoch: number
+  readonly state: CoverageState
+  readonly exportedAt: Date | null
+  readonly verifiedAt: Date | null
+  readonly drilledAt: Date | null
+  /** Null for a backup in the clear, and for none. */
+  readonly secret: CoverageSecret | null
+}
+
+export interface CoverageRequest {
+  /** 1 to 1000. */
+  readonly limit: number
+  /** Only keys after this key_id. */
+  readonly after?: string | undefined
+}
+
+export interface Coverage {
+  /** In the order of their key_id. */
+  readonly keys: readonly KeyCoverage[]
+  /** The `after` with which the next keys are had; null when these were the last. */
+  readonly next: string | null
+  /** Of all keys, not only of those listed. */
+  readonly counts: Readonly<Record<CoverageState | 'drilled', number>>
+  /** Backups of all keys by the secret they were made under, the newest secret first. */
+  readonly secrets: readonly (CoverageSecret & {
+    readonly keys: number
+    /** The newest secret that this server ever used. */
+    readonly newest: boolean
+  })[]
+}
+
 /** Whether the vault and what it needs are well; that the server is about to stop is for the server to say. */
 export interface Readiness {
   readonly ok: boolean
@@ -196,8 +244,10 @@ export interface Vault {
   exportBackup(caller: Caller, keyId: string, context?: IdentityContext): Promise<Backup>
   /** @throws VaultError `backup_invalid`, `export_mode_refused`, `share_tombstoned`, `backup_key_unavailable` */
   importBackup(caller: Caller, backup: Backup): Promise<{ keyId: string }>
-  /** All the checks of an import; changes nothing. Throws as importBackup does. */
+  /** All the checks of an import; changes nothing but the coverage. Throws as importBackup does. */
   verifyBackup(caller: Caller, backup: Backup): Promise<BackupSummary>
+  /** Which keys have a backup, of this caller or, without one, of everyone. @throws VaultError `bad_request_params` */
+  backupCoverage(caller: Caller | undefined, request: CoverageRequest): Promise<Coverage>
 
   /** The public half of the key with which this server signs JWTs (ES256), as PEM. */
   identityPem(): string

@@ -105,6 +105,7 @@ export interface UnitOfWork {
   readonly pendingKeys: PendingKeyVerbs
   readonly shares: ShareVerbs
   readonly handles: HandleVerbs
+  readonly backups: BackupVerbs
   readonly setups: SetupVerbs
   readonly failures: FailureVerbs
   readonly tombstones: TombstoneVerbs
@@ -287,6 +288,55 @@ export interface HandleVerbs {
   ): Promise<{ readonly share: ShareRecord; readonly remaining: number } | undefined>
 }
 
+/** A backup of a share that is here: its own words and when it was made. */
+export interface BackupNote {
+  readonly userId: string
+  readonly shareId: string
+  /** 32 bytes that name these very blob bytes. */
+  readonly digest: Uint8Array
+  readonly exportedAt: number
+  /** Undefined for a plaintext backup. */
+  readonly secret: BackupSecretHint | undefined
+}
+
+/** A key_id, and what is known of a backup of its share. A share is of one epoch, and so are its backups. */
+export interface CoveredKey {
+  readonly keyId: string
+  readonly share: ShareRecord
+  readonly backup:
+    | (BackupNote & { readonly verifiedAt: number | null; readonly drilledAt: number | null })
+    | undefined
+}
+
+/** How many key_ids have a backup under one secret (undefined: in the clear, or none at all). */
+export interface CoverageCount {
+  readonly secret: BackupSecretHint | undefined
+  readonly keys: number
+  readonly exported: number
+  readonly verified: number
+  readonly drilled: number
+}
+
+/**
+ * For each share the one backup that counts: the last that was shown to be good, or, while none was, the last that
+ * was handed out. One that left and was never seen again does not take the place of one that was: nobody knows whether
+ * it was kept.
+ */
+export interface BackupVerbs {
+  /** Notes a backup that is about to be handed out. @throws StoreConflict `share_gone` */
+  exported(backup: BackupNote): Promise<void>
+  /** Notes a backup that came here and passed every check. @throws StoreConflict `share_gone` */
+  verified(backup: BackupNote, at: number): Promise<void>
+  /** Keys of this user, or of everyone, in the order of their key_id. */
+  coverage(query: {
+    readonly userId: string | undefined
+    readonly after: string | undefined
+    readonly limit: number
+  }): Promise<readonly CoveredKey[]>
+  /** All keys of this user, or of everyone, counted. */
+  count(userId: string | undefined): Promise<readonly CoverageCount[]>
+}
+
 /** An OT setup with one peer, as a run of this share needs it. Never exported. */
 export interface StoredSetup {
   /** 32 bytes. */
@@ -408,6 +458,16 @@ export interface OpenedBackup {
   readonly digest: Uint8Array
 }
 
+/** A backup as it leaves. */
+export interface SealedBackup {
+  /** What travels as `key_share`. */
+  readonly text: string
+  /** Undefined for a plaintext blob. */
+  readonly secret: BackupSecretHint | undefined
+  /** As {@link OpenedBackup.digest}. */
+  readonly digest: Uint8Array
+}
+
 /** Makes and opens backup blobs in the one mode that the operator chose. Text is what travels as `key_share`. */
 export interface BackupSeal {
   readonly mode: 'encrypted' | 'plaintext'
@@ -419,7 +479,7 @@ export interface BackupSeal {
   seal(
     subject: { readonly userId: string; readonly keyId: string; readonly createdAt: number },
     record: Uint8Array,
-  ): Promise<string>
+  ): Promise<SealedBackup>
   /**
    * Opens a blob with the secret that its header names and checks all of it: that it was made in a vault of this name
    * for this user, that the share is the one in the header and lies on its key.

@@ -1,6 +1,7 @@
 import type { Suite } from '@vertex/mpc'
 import { Authentication } from './authentication.js'
 import { Backups } from './backup.js'
+import { backupCoverage } from './coverage.js'
 import { Create } from './create.js'
 import type { Engine } from './engine.js'
 import type { Readiness, Vault } from './facade.js'
@@ -130,6 +131,7 @@ export async function openVault(parts: VaultParts): Promise<Vault> {
     exportBackup: (caller, keyId, context) => backups.export(caller, keyId, context),
     importBackup: (caller, backup) => backups.import(caller, backup),
     verifyBackup: (caller, backup) => backups.verify(caller, backup),
+    backupCoverage: (caller, request) => backupCoverage(units, caller, request),
     identityPem: () => parts.identityPem(),
     readiness,
     close: () => runs.close(),

@@ -28,7 +28,7 @@ const plaintext = plaintextBackups({ vaultName, suite })
 
 beforeAll(async () => {
   seal = await sealWith(heldSource(secret))
-  blob = Buffer.from(await seal.seal(subject, record), 'base64')
+  blob = Buffer.from((await seal.seal(subject, record)).text, 'base64')
 })
 
 /** The blob's fields, to be changed. */
@@ -57,7 +57,10 @@ describe('an encrypted backup', () => {
   })
 
   it('never gives the same bytes twice, and has a digest of its own', async () => {
-    const [a, b] = [await seal.seal(subject, record), await seal.seal(subject, record)]
+    const [a, b] = [
+      (await seal.seal(subject, record)).text,
+      (await seal.seal(subject, record)).text,
+    ]
     expect(a).not.toBe(b)
     const [x, y] = [await seal.open(a, userId), await seal.open(b, userId)]
     expect(x.digest).not.toEqual(y.digest)
@@ -163,7 +166,7 @@ describe('an encrypted backup', () => {
 
   it('is refused when the header has another threshold than the share', async () => {
     const three = dealRecord(2, 3, 'three')
-    const text = await seal.seal(subject, three)
+    const text = (await seal.seal(subject, three)).text
     const lie = takeApart(Buffer.from(text, 'base64')).fields
     expect(await open(sealByHand(lie, three, secret.bytes))).toBe('opened')
     lie.threshold = 3
@@ -301,7 +304,7 @@ describe('backup secrets', () => {
   it('rotate: new blobs use the newest, old blobs open with theirs', async () => {
     const rotated = await sealWith(heldSource(version(0x44), secret))
     expect(await outcome(rotated.open(base64(blob), userId))).toBe('opened')
-    const fresh = await rotated.seal(subject, record)
+    const fresh = (await rotated.seal(subject, record)).text
     expect((await rotated.open(fresh, userId)).secret?.version).toBe('v68')
     expect(await open(fresh)).toBe('backup_invalid: secret_unknown')
   })
@@ -406,7 +409,7 @@ describe('backup secrets', () => {
 
 describe('a plaintext backup', () => {
   it('opens to its record and says what it is', async () => {
-    const text = await plaintext.seal(subject, record)
+    const text = (await plaintext.seal(subject, record)).text
     const opened = await plaintext.open(text, userId)
     expect(opened.record).toEqual(record)
     expect(opened.secret).toBeUndefined()
@@ -414,7 +417,7 @@ describe('a plaintext backup', () => {
   })
 
   it('is refused with any byte changed, cut or added', async () => {
-    const bytes = Buffer.from(await plaintext.seal(subject, record), 'base64')
+    const bytes = Buffer.from((await plaintext.seal(subject, record)).text, 'base64')
     const { parts } = takeApart(bytes)
     for (const { name, from, to } of parts) {
       if (from === to) continue
@@ -432,7 +435,9 @@ describe('a plaintext backup', () => {
   })
 
   it('passes the same checks of share, header, vault and user as an encrypted one', async () => {
-    const made = takeApart(Buffer.from(await plaintext.seal(subject, record), 'base64')).fields
+    const made = takeApart(
+      Buffer.from((await plaintext.seal(subject, record)).text, 'base64'),
+    ).fields
     const by = (change: (f: Fields) => unknown, share = record) => {
       const changed = structuredCloneOf(made)
       change(changed)
@@ -449,7 +454,7 @@ describe('a plaintext backup', () => {
   })
 
   it('and an encrypted one are each refused by a server of the other mode', async () => {
-    const text = await plaintext.seal(subject, record)
+    const text = (await plaintext.seal(subject, record)).text
     expect(await open(text)).toBe('export_mode_refused')
     expect(await outcome(plaintext.open(base64(blob), userId))).toBe('export_mode_refused')
   })

@@ -120,7 +120,7 @@ for (const { name, mode, threshold, parties, party, epoch, secretName, secretVer
     parties,
     epoch,
     record: hex(record),
-    key_share: await seal.seal(subject, record),
+    key_share: (await seal.seal(subject, record)).text,
   }
   const path = join(directory, `v1-${name}.json`)
   writeFileSync(path, JSON.stringify(frozen, null, 2) + '\n', { flag: 'wx' })

@@ -214,7 +214,7 @@ describe('an import', () => {
     const seal = await sealFor(world)
     const subject = { userId: caller.userId, keyId: key.keyId, createdAt: world.time.now }
     // The client's own share of the same key: sound, of this user, and not this vault's.
-    const keyShare = await seal.seal(subject, encodeKeyShare(key.client.share!))
+    const keyShare = (await seal.seal(subject, encodeKeyShare(key.client.share!))).text
     const foreign: Backup = { exportType: 'encrypted', keyShare }
     await expect(vault.importBackup(caller, foreign)).rejects.toMatchObject(invalid)
     await expect(vault.verifyBackup(caller, foreign)).rejects.toMatchObject(invalid)
@@ -259,7 +259,7 @@ describe('deleting', () => {
     const seal = await sealFor(world)
     const { header, record } = await seal.open(backup.keyShare, caller.userId)
     const subject = { userId: caller.userId, keyId: header.keyId, createdAt: world.time.now + 1 }
-    const keyShare = await seal.seal(subject, record)
+    const keyShare = (await seal.seal(subject, record)).text
     return world.vault.importBackup(caller, { exportType: 'encrypted', keyShare })
   }
 })

@@ -257,8 +257,30 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Check a backup as an import would, and change nothing. */
+        /** Check a backup as an import would, and change nothing but the coverage. */
         post: operations["verifyKeyShare"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/backup/coverage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Which keys have a backup, and what is known of it.
+         * @description With an API key of the user's keys; with the admin token of everyone's. Of each key the one backup that counts
+         *     is described: the last that came back and passed every check (a verification or an import), or, while there is
+         *     none, the last that was exported. `counts` and `secrets` are of all keys, not only of those listed.
+         */
+        get: operations["backupCoverage"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -630,6 +652,62 @@ export interface components {
             epoch: number;
             /** @description The version of the backup secret that opened it; null for plaintext. */
             secret_version: string | null;
+        };
+        /** @description The backup secret a backup was made under. Name and version are as they were then. */
+        BackupSecret: {
+            fingerprint: components["schemas"]["Hex32"];
+            name: string;
+            version: string;
+        };
+        KeyCoverage: {
+            user_id: components["schemas"]["UserId"];
+            key_id: components["schemas"]["KeyId"];
+            pubkey: components["schemas"]["PublicKey"];
+            party: number;
+            /** @description Of the share and of its backup. */
+            epoch: number;
+            /**
+             * @description none: no backup of this share is known; exported: one was handed out and never seen again; verified: one
+             *     came back and passed every check of an import.
+             * @enum {unknown}
+             */
+            state: "none" | "exported" | "verified";
+            /**
+             * Format: date-time
+             * @description When the backup was made.
+             */
+            exported_at: string | null;
+            /**
+             * Format: date-time
+             * @description When it last passed every check.
+             */
+            verified_at: string | null;
+            /**
+             * Format: date-time
+             * @description When a recovery from it was last rehearsed; null when it never was.
+             */
+            drilled_at: string | null;
+            secret: components["schemas"]["BackupSecret"] | null;
+        };
+        BackupCoverageResponse: {
+            keys: components["schemas"]["KeyCoverage"][];
+            next: components["schemas"]["KeyId"] | null;
+            /** @description Keys by state, and how many of the verified ones were drilled. */
+            counts: {
+                none: number;
+                exported: number;
+                verified: number;
+                drilled: number;
+            };
+            /** @description Encrypted backups by the secret they were made under, the newest secret first. */
+            secrets: {
+                fingerprint: components["schemas"]["Hex32"];
+                name: string;
+                version: string;
+                keys: number;
+                /** @description The newest backup secret that this server ever used. */
+                newest: boolean;
+            }[];
         };
         UserIdRequest: {
             user_id: components["schemas"]["UserId"];
@@ -1613,6 +1691,75 @@ export interface operations {
             404: components["responses"]["NotFound"];
             413: components["responses"]["BodyTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalProblem"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    backupCoverage: {
+        parameters: {
+            query?: {
+                /** @description At most so many keys. */
+                limit?: number;
+                /** @description Only keys after this key_id, the `next` of the answer before. */
+                after?: components["schemas"]["KeyId"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The keys in the order of their key_id. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "keys": [
+                     *         {
+                     *           "user_id": "1f0d3c58-8a52-4e3b-8f43-5c2f9f1f7d11",
+                     *           "key_id": "4d0f3a62-0a3e-4c40-9a55-7d1f6b1e8b02",
+                     *           "pubkey": "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798",
+                     *           "party": 2,
+                     *           "epoch": 0,
+                     *           "state": "verified",
+                     *           "exported_at": "2026-01-31T12:00:00.000Z",
+                     *           "verified_at": "2026-01-31T12:00:01.000Z",
+                     *           "drilled_at": null,
+                     *           "secret": {
+                     *             "fingerprint": "5f2c9a7d3b1e4f60817293a4b5c6d7e8f90112233445566778899aabbccddeef",
+                     *             "name": "vertex-backup",
+                     *             "version": "3f2a9c"
+                     *           }
+                     *         }
+                     *       ],
+                     *       "next": null,
+                     *       "counts": {
+                     *         "none": 0,
+                     *         "exported": 0,
+                     *         "verified": 1,
+                     *         "drilled": 0
+                     *       },
+                     *       "secrets": [
+                     *         {
+                     *           "fingerprint": "5f2c9a7d3b1e4f60817293a4b5c6d7e8f90112233445566778899aabbccddeef",
+                     *           "name": "vertex-backup",
+                     *           "version": "3f2a9c",
+                     *           "keys": 1,
+                     *           "newest": true
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["BackupCoverageResponse"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["AccessDenied"];
+            404: components["responses"]["NotFound"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalProblem"];
             503: components["responses"]["Unavailable"];

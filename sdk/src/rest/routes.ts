@@ -17,6 +17,7 @@ export const routes = {
   exportKeyShare: ['GET', '/ecdsa/backup/export-key-share/{key_id}'],
   importKeyShare: ['POST', '/ecdsa/backup/import-key-share'],
   verifyKeyShare: ['POST', '/ecdsa/backup/verify-key-share'],
+  backupCoverage: ['GET', '/backup/coverage'],
   createUserByQuery: ['GET', '/admin/create-user'],
   createUser: ['POST', '/admin/create-user'],
   generateApiKeyByQuery: ['GET', '/admin/generate-api-key'],
@@ -35,6 +36,7 @@ export const routes = {
 
 /** The operations whose input travels in the query. */
 export const queryRoutes: ReadonlySet<RouteName> = new Set<RouteName>([
+  'backupCoverage',
   'createUserByQuery',
   'generateApiKeyByQuery',
   'deleteUser',

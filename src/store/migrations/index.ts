@@ -1,4 +1,5 @@
 import { First1763700000000 } from './0001-first.js'
+import { Backups1763750000000 } from './0002-backups.js'
 
 /** In the order in which they run. */
-export const migrations = [First1763700000000]
+export const migrations = [First1763700000000, Backups1763750000000]
