@@ -18,6 +18,7 @@ import {
   createSecretFile,
   encryptedBackups,
   loadNewest,
+  managedIdentity,
   plaintextBackups,
   rowSeal,
   SecretSettingError,
@@ -27,7 +28,7 @@ import {
   vaultIdentity,
   type SealLog,
 } from './seal/index.js'
-import { openStore, sqliteDatabaseExists, StoreRefused } from './store/index.js'
+import { openStore, sqliteDatabaseExists, StoreRefused, type Database } from './store/index.js'
 import {
   markRestored,
   openVault,
@@ -106,7 +107,7 @@ export async function compose(config: Config, logger: Logger, engine: Engine): P
   const storageKey = await loadStorageKey(config, sealLog)
   const backup = await composeBackup(config, suite, storageKey, sealLog, note)
   const store = await openStore({
-    database: config.database,
+    database: databaseOf(config),
     rowSeal: rowSeal(storageKey.key),
     clock,
   })
@@ -201,7 +202,7 @@ export async function markDatabaseRestored(config: Config, logger: Logger): Prom
     throw new StartRefused('VERTEX_DATA_DIR: there is no database here')
   const storageKey = await loadStorageKey(config, sealLogger(logger))
   const store = await openStore({
-    database: config.database,
+    database: databaseOf(config),
     rowSeal: rowSeal(storageKey.key),
     clock,
   })
@@ -259,6 +260,12 @@ async function loadStorageKey(config: Config, log: SealLog) {
   bytes.fill(0)
   const { setting } = config.storageKey
   return { key, loaded: { setting, versions: [{ fingerprint: key.id, name, version }] } }
+}
+
+/** The database of the configuration, with the login that only a managed identity has. */
+function databaseOf({ database }: Config): Database {
+  if (database.kind === 'sqlite') return database
+  return { kind: 'postgres', url: database.url, tokenFor: managedIdentity(database.clientId) }
 }
 
 interface BackupParts {

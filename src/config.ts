@@ -37,7 +37,12 @@ export interface Config {
   readonly corsOrigins: readonly string[]
   readonly database:
     | { readonly kind: 'sqlite'; readonly dataDir: string }
-    | { readonly kind: 'postgres'; readonly url: string }
+    | {
+        readonly kind: 'postgres'
+        readonly url: string
+        /** Of a user-assigned managed identity, where the database is logged in to as one. */
+        readonly clientId?: string
+      }
   readonly dataDir: string
   readonly adminToken: AdminTokenSetting
   readonly backup:
@@ -290,7 +295,11 @@ function combine(s: Settings, clientId: string | undefined, problems: string[]):
     database:
       s.DATABASE_URL === undefined
         ? { kind: 'sqlite', dataDir: s.VERTEX_DATA_DIR }
-        : { kind: 'postgres', url: s.DATABASE_URL },
+        : {
+            kind: 'postgres',
+            url: s.DATABASE_URL,
+            ...(clientId === undefined ? {} : { clientId }),
+          },
     dataDir: s.VERTEX_DATA_DIR,
     adminToken: adminTokenOf(s, embedded, problems),
     backup,

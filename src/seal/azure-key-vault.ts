@@ -4,6 +4,7 @@ import { SecretSettingError, SecretsUnavailable } from './errors.js'
 import type { SecretSource, SecretVersion, SecretVersions } from './key-source.js'
 import type { SealLog } from './log.js'
 import { parseSecret } from './secret.js'
+import { TimedOut, within } from './within.js'
 
 export interface AzureSecret {
   readonly setting: string
@@ -217,8 +218,6 @@ interface Trouble {
   readonly passing: boolean
 }
 
-class TimedOut extends Error {}
-
 /** What is worth knowing of an error, and nothing else of it: it may hold the request. */
 function troubleOf(error: unknown): Trouble {
   if (error instanceof TimedOut)
@@ -246,23 +245,6 @@ function seconds(header: string | undefined): number | undefined {
   if (/^\d{1,9}$/.test(header)) return Number(header)
   const date = Date.parse(header)
   return Number.isNaN(date) ? undefined : Math.max(0, Math.ceil((date - Date.now()) / 1000))
-}
-
-/** Ends when the time is over even where the callee ignores its signal, as the login to the managed identity does. */
-async function within<T>(ms: number, ask: (signal: AbortSignal) => Promise<T>): Promise<T> {
-  const stop = new AbortController()
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      reject(new TimedOut())
-      stop.abort()
-    }, ms)
-  })
-  try {
-    return await Promise.race([ask(stop.signal), late])
-  } finally {
-    clearTimeout(timer)
-  }
 }
 
 async function inParallel<T>(

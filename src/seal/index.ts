@@ -17,6 +17,7 @@ export {
   type SecretVersions,
 } from './key-source.js'
 export type { SealEvent, SealLog } from './log.js'
+export { managedIdentity, type TokenFor } from './managed-identity.js'
 export { rowSeal } from './row-seal.js'
 export { parseSecret, SECRET_BYTES } from './secret.js'
 export { createSecretFile, secretFile } from './secret-file.js'

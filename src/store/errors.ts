@@ -11,6 +11,11 @@ export class StoreRefused extends Error {
   override readonly name = 'StoreRefused'
 }
 
+/** A connection could not be made because nobody gives the password for it now. */
+export class LoginUnavailable extends Error {
+  override readonly name = 'LoginUnavailable'
+}
+
 /** What a failed statement means for the unit of work it stood in. */
 export type Failure =
   /** The database cannot be asked. */
@@ -52,6 +57,7 @@ export function classify(thrown: unknown): Failure {
   const cause = thrown instanceof QueryFailedError ? (thrown.driverError as unknown) : thrown
   const code = codeOf(cause)
   const message = cause instanceof Error ? cause.message : ''
+  if (cause instanceof LoginUnavailable) return unavailable('login')
   if (code?.startsWith('SQLITE_') === true) return classifySqlite(code, message)
   if (code !== undefined && /^[0-9A-Z]{5}$/.test(code)) return classifyPostgres(code, cause)
   // TypeORM lets go of a connection as soon as it breaks; the next statement finds that out.

@@ -3,6 +3,7 @@ import type { Clock, RowSeal, VaultStore } from '../vault/ports.js'
 import type { DatabaseEngine } from './engine.js'
 import { StoreRefused } from './errors.js'
 import { openPostgres } from './postgres.js'
+import type { TokenFor } from './postgres-login.js'
 import { Sealer } from './sealer.js'
 import { openSqlite } from './sqlite.js'
 import { TypeormStore } from './store.js'
@@ -10,7 +11,13 @@ import { TypeormStore } from './store.js'
 /** Which database: an embedded one in a directory, or a server. */
 export type Database =
   | { readonly kind: 'sqlite'; readonly dataDir: string }
-  | { readonly kind: 'postgres'; readonly url: string; readonly poolSize?: number }
+  | {
+      readonly kind: 'postgres'
+      readonly url: string
+      readonly poolSize?: number
+      /** Where a token for a URL without a password comes from. */
+      readonly tokenFor?: TokenFor
+    }
 
 export interface StoreOptions {
   readonly database: Database
@@ -43,7 +50,7 @@ export async function openStore(options: StoreOptions): Promise<VaultStore> {
 export function openEngine(database: Database): Promise<DatabaseEngine> {
   return database.kind === 'sqlite'
     ? openSqlite(database.dataDir)
-    : openPostgres(database.url, database.poolSize)
+    : openPostgres(database.url, database.tokenFor, database.poolSize)
 }
 
 /** A condition on `undefined` must never mean "any row". Asked of the library itself, not of the options. */

@@ -1,8 +1,9 @@
 import { DataSource, MigrationExecutor, type QueryRunner } from 'typeorm'
 import pg from 'pg'
 import { StorageUnavailable } from '../vault/ports.js'
-import { classify, codeOf, StoreRefused } from './errors.js'
+import { classify, codeOf, LoginUnavailable, StoreRefused } from './errors.js'
 import type { DatabaseEngine, Row } from './engine.js'
+import { connectionTo, type TokenFor } from './postgres-login.js'
 import { migrations } from './migrations/index.js'
 import { assertKnownMigrations } from './migrations/known.js'
 import { tables } from './tables.js'
@@ -19,9 +20,14 @@ const MIGRATION_TIMEOUT_MS = 600_000
 /**
  * Opens the database that `DATABASE_URL` names.
  * @param url postgres://…; TLS by `sslmode` (see docs/operations/database.md)
+ * @param tokenFor where a token for a URL without a password comes from
  * @throws StoreRefused when the server cannot be used, StorageUnavailable when it cannot be reached
  */
-export async function openPostgres(url: string, poolSize = 10): Promise<DatabaseEngine> {
+export async function openPostgres(
+  url: string,
+  tokenFor: TokenFor | undefined,
+  poolSize = 10,
+): Promise<DatabaseEngine> {
   const dataSource = new DataSource({
     type: 'postgres',
     driver: pg,
@@ -38,7 +44,7 @@ export async function openPostgres(url: string, poolSize = 10): Promise<Database
     // An idle connection that breaks is dropped by the pool; the next unit of work finds out by itself.
     poolErrorHandler: () => undefined,
     extra: {
-      connectionString: withTls(url),
+      ...connectionTo(url, tokenFor),
       keepAlive: true,
       statement_timeout: STATEMENT_TIMEOUT_MS,
       lock_timeout: LOCK_TIMEOUT_MS,
@@ -140,30 +146,13 @@ async function setting(dataSource: DataSource): Promise<DurabilitySettings> {
   }
 }
 
-const loopback = new Set(['localhost', '127.0.0.1', '[::1]', '::1', ''])
-
-/**
- * TLS with full verification unless the URL says otherwise or the server is on this machine.
- * @throws StoreRefused for something that is no URL of a Postgres
- */
-export function withTls(url: string): string {
-  let parsed: URL
-  try {
-    parsed = new URL(url)
-  } catch {
-    throw new StoreRefused('DATABASE_URL is not a URL')
-  }
-  if (parsed.protocol !== 'postgres:' && parsed.protocol !== 'postgresql:')
-    throw new StoreRefused('DATABASE_URL must begin with postgres://')
-  const host = decodeURIComponent(parsed.searchParams.get('host') ?? parsed.hostname)
-  const decided = ['sslmode', 'ssl', 'sslrootcert'].some((name) => parsed.searchParams.has(name))
-  if (!decided && !loopback.has(host) && !host.startsWith('/'))
-    parsed.searchParams.set('sslmode', 'verify-full')
-  return parsed.toString()
-}
-
 /** Without the URL: it holds a password. */
 function refusedServer(thrown: unknown): StoreRefused {
+  if (thrown instanceof StoreRefused) return thrown
+  if (thrown instanceof LoginUnavailable)
+    return new StoreRefused(
+      'cannot use the database of DATABASE_URL: it has no password, and the managed identity gives no token',
+    )
   const code = codeOf(thrown) ?? 'no connection'
   const hint = code === '28P01' || code === '28000' ? 'it refuses the user or the password' : code
   return new StoreRefused(`cannot use the database of DATABASE_URL: ${hint}`)

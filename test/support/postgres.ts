@@ -1,5 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process'
-import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -23,6 +23,30 @@ export function missingPostgres(): string | undefined {
   return 'no Postgres: set VERTEX_TEST_PG_URL or install the package postgresql'
 }
 
+/** A server with TLS for one host, which only lets in who has a password. Its superuser comes over the socket. */
+export interface GuardedPostgres {
+  readonly port: number
+  /** Runs one statement as the superuser. */
+  run(statement: string): Promise<void>
+  stop(): Promise<void>
+}
+
+/** Always one of our own; needs the binaries. */
+export async function startGuardedPostgres(tls: {
+  readonly certificate: string
+  readonly key: string
+}): Promise<GuardedPostgres> {
+  const found = binaries()
+  if (found === undefined) throw new Error('no Postgres: install the package postgresql')
+  const rules = 'local all all trust\nhostssl all all 127.0.0.1/32 password\n'
+  const { port, socketUrl, stop } = await runServer(found, { tls, rules })
+  return {
+    port,
+    run: (statement) => runOn(socketUrl, [statement]),
+    stop,
+  }
+}
+
 /** The server of VERTEX_TEST_PG_URL, else a new one from the binaries of this machine. */
 export async function startPostgres(): Promise<TestPostgres> {
   const given = process.env['VERTEX_TEST_PG_URL']
@@ -43,6 +67,17 @@ function binaries(): string | undefined {
 }
 
 async function ownServer(bin: string): Promise<TestPostgres> {
+  const { port, stop } = await runServer(bin)
+  return onServer(`postgres://vertex@127.0.0.1:${port}/postgres`, stop)
+}
+
+interface Guard {
+  readonly tls: { readonly certificate: string; readonly key: string }
+  /** Lines of pg_hba.conf. */
+  readonly rules: string
+}
+
+async function runServer(bin: string, guard?: Guard) {
   const folder = mkdtempSync(join(tmpdir(), 'vertex-pg-'))
   const as = serverUser()
   if (as !== undefined) chownSync(folder, as.uid, as.gid)
@@ -54,24 +89,40 @@ async function ownServer(bin: string): Promise<TestPostgres> {
     { ...options, encoding: 'utf8' },
   )
   if (init.status !== 0) throw new Error(`initdb failed: ${init.stderr}`)
+  const settings = ['listen_addresses=127.0.0.1']
+  if (guard !== undefined) {
+    writeFileSync(join(data, 'pg_hba.conf'), guard.rules)
+    for (const [name, text] of [
+      ['server.crt', guard.tls.certificate],
+      ['server.key', guard.tls.key],
+    ] as const) {
+      writeFileSync(join(data, name), text, { mode: 0o600 })
+      if (as !== undefined) chownSync(join(data, name), as.uid, as.gid)
+    }
+    settings.push('ssl=on')
+  }
   const port = await freePort()
   const server = spawn(
     join(bin, 'postgres'),
-    ['-D', data, '-p', String(port), '-k', folder, '-c', 'listen_addresses=127.0.0.1'],
+    ['-D', data, '-p', String(port), '-k', folder, ...settings.flatMap((each) => ['-c', each])],
     { ...options, stdio: 'ignore' },
   )
   const exited = new Promise<void>((resolve) => server.once('exit', () => resolve()))
   // A worker that ends without its hooks must not leave a server behind.
   const kill = () => server.kill('SIGINT')
   process.once('exit', kill)
-  const url = `postgres://vertex@127.0.0.1:${port}/postgres`
-  await untilReady(url, server)
-  return onServer(url, async () => {
-    process.off('exit', kill)
-    server.kill('SIGINT')
-    await exited
-    rmSync(folder, { recursive: true, force: true })
-  })
+  const socketUrl = `postgres:///postgres?host=${folder}&port=${port}&user=vertex`
+  await untilReady(socketUrl, server)
+  return {
+    port,
+    socketUrl,
+    stop: async () => {
+      process.off('exit', kill)
+      server.kill('SIGINT')
+      await exited
+      rmSync(folder, { recursive: true, force: true })
+    },
+  }
 }
 
 /** Postgres refuses to run as root. */
@@ -112,15 +163,7 @@ let databases = 0
 
 function onServer(url: string, stop: () => Promise<void>): TestPostgres {
   const made: string[] = []
-  const admin = async (statements: readonly string[]) => {
-    const client = new pg.Client({ connectionString: url })
-    await client.connect()
-    try {
-      for (const statement of statements) await client.query(statement)
-    } finally {
-      await client.end()
-    }
-  }
+  const admin = (statements: readonly string[]) => runOn(url, statements)
   return {
     async createDatabase() {
       const name = `vertex_test_${process.pid}_${(databases += 1)}`
@@ -135,5 +178,15 @@ function onServer(url: string, stop: () => Promise<void>): TestPostgres {
         await admin(made.map((name) => `DROP DATABASE IF EXISTS "${name}" WITH (FORCE)`))
       await stop()
     },
+  }
+}
+
+async function runOn(url: string, statements: readonly string[]): Promise<void> {
+  const client = new pg.Client({ connectionString: url })
+  await client.connect()
+  try {
+    for (const statement of statements) await client.query(statement)
+  } finally {
+    await client.end()
   }
 }

@@ -33,6 +33,8 @@ export interface KeyVault {
   refuse(refusing: boolean): void
   /** The managed identity is not there, until told otherwise. */
   refuseIdentity(refusing: boolean): void
+  /** From now on the identity's token for this resource is this one. */
+  fixToken(resource: string, token: string, lifetimeS?: number): void
   close(): Promise<void>
 }
 
@@ -106,6 +108,7 @@ export async function startKeyVault(): Promise<KeyVault> {
     refuseIdentity: (on) => {
       identity.refusing = on
     },
+    fixToken: (resource, token, lifetimeS) => identity.fix(resource, token, lifetimeS),
     async close() {
       rmSync(directory, { recursive: true, force: true })
       for (const socket of sockets) socket.destroy()
