@@ -206,7 +206,7 @@ variable "replicas" {
 variable "server_share_backup_encryption_secret_name" {
   type        = string
   default     = null
-  description = "The name of the secret holding the encryption key for the server share backup. With the other two, or none of the three: then exported shares are not encrypted."
+  description = "Name of the Key Vault secret under which exported shares are encrypted. Comes with the other two; with none of the three, exports are not encrypted."
 
   validation {
     condition = contains([0, 3], length([
@@ -228,7 +228,7 @@ variable "server_share_backup_encryption_secret_name" {
 variable "server_share_backup_encryption_secret_rg_name" {
   type        = string
   default     = null
-  description = "The name of the resource group that the key vault is in."
+  description = "Resource group of the key vault with the backup secret."
 
   validation {
     condition     = var.server_share_backup_encryption_secret_rg_name == null || can(regex("^[-\\w._()]{1,90}$", var.server_share_backup_encryption_secret_rg_name))
@@ -249,7 +249,7 @@ variable "server_share_backup_encryption_secret_rg_name" {
 variable "server_share_backup_encryption_secret_vault_name" {
   type        = string
   default     = null
-  description = "The name of the key vault where the encryption key secret exists in. It may be `key_vault_name`."
+  description = "Key vault with the backup secret: one of its own, or the same as `key_vault_name`."
 
   validation {
     condition     = var.server_share_backup_encryption_secret_vault_name == null || can(regex("^[A-Za-z](-?[0-9A-Za-z]){2,23}$", var.server_share_backup_encryption_secret_vault_name))
