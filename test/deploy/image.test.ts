@@ -1,4 +1,5 @@
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process'
+import { randomBytes, X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
 import {
   chmodSync,
@@ -12,15 +13,17 @@ import {
   readFileSync,
   rmSync,
   symlinkSync,
+  writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { rootCertificates } from 'node:tls'
-import { X509Certificate } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
-import { freePort } from '../../demo/server.js'
+import pg from 'pg'
+import { freePort, startServer } from '../../demo/server.js'
+import { missingPostgres, startPostgres } from '../support/postgres.js'
 
 const root = resolve(import.meta.dirname, '../..')
 const read = (path: string) => readFileSync(join(root, path), 'utf8')
@@ -103,25 +106,25 @@ describe('the Dockerfile', () => {
   })
 })
 
-describe('compose.yaml', () => {
-  interface Service {
-    readonly image?: string
-    readonly build?: string
-    readonly user?: string
-    readonly read_only?: boolean
-    readonly cap_drop?: string[]
-    readonly cap_add?: string[]
-    readonly security_opt?: string[]
-    readonly privileged?: boolean
-    readonly ports?: string[]
-    readonly environment?: Record<string, string>
-    readonly ulimits?: { core?: number }
-  }
-  const { services, secrets } = parse(read('compose.yaml'), { merge: true }) as {
-    services: Record<string, Service>
-    secrets: Record<string, { file: string }>
-  }
+interface Service {
+  readonly image?: string
+  readonly build?: string
+  readonly user?: string
+  readonly read_only?: boolean
+  readonly cap_drop?: string[]
+  readonly cap_add?: string[]
+  readonly security_opt?: string[]
+  readonly privileged?: boolean
+  readonly ports?: string[]
+  readonly environment?: Record<string, string>
+  readonly ulimits?: { core?: number }
+}
+const { services, secrets } = parse(read('compose.yaml'), { merge: true }) as {
+  services: Record<string, Service>
+  secrets: Record<string, { file: string }>
+}
 
+describe('compose.yaml', () => {
   it('hardens every service', () => {
     expect(Object.keys(services).sort()).toEqual(['postgres', 'redis', 'vertex'])
     for (const [name, service] of Object.entries(services)) {
@@ -295,4 +298,47 @@ describe('the image, laid out without Docker', () => {
     expect(listing(image)).toEqual(before)
     rmSync(data, { recursive: true, force: true })
   })
+
+  it.skipIf(missingPostgres() !== undefined)(
+    'starts with the settings of compose.yaml, over the socket of Postgres and secrets in files',
+    async () => {
+      const postgres = await startPostgres()
+      const folder = mkdtempSync(join(tmpdir(), 'vertex-compose-'))
+      try {
+        const database = new URL(await postgres.createDatabase())
+        const client = new pg.Client({ connectionString: database.toString() })
+        await client.connect()
+        const { rows } = await client.query<{ socket: string }>(
+          "SELECT current_setting('unix_socket_directories') AS socket",
+        )
+        await client.end()
+        for (const name of Object.keys(secrets))
+          writeFileSync(join(folder, name), randomBytes(32).toString('base64'))
+        const given = services['vertex']!.environment!
+        const here = (value: string) =>
+          value
+            .replace('/run/secrets', folder)
+            .replace('/vertex?', `${database.pathname}?`)
+            .replace('/var/run/postgresql', `${rows[0]!.socket}&port=${database.port}`)
+        expect(here(given['DATABASE_URL']!)).toContain(database.port)
+        const running = await startServer({
+          program: join(image, 'app/dist/main.js'),
+          folder,
+          port: await freePort(),
+          settings: {
+            NODE_ENV: 'production',
+            HOST: '0.0.0.0',
+            ...Object.fromEntries(
+              Object.entries(given).map(([name, value]) => [name, here(value)]),
+            ),
+          },
+        })
+        expect(running.output()).toContain('the database is Postgres')
+        await running.stop()
+      } finally {
+        rmSync(folder, { recursive: true, force: true })
+        await postgres.stop()
+      }
+    },
+  )
 })
