@@ -6,7 +6,7 @@ set -euo pipefail
 terraform=${TERRAFORM:-terraform}
 module=$(cd "$(dirname "$0")/../terraform" && pwd)
 
-"$terraform" fmt -check -diff -recursive "$module"
+"$terraform" fmt -check -diff -recursive "$module" || exit 1
 
 copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT
