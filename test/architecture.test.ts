@@ -36,7 +36,7 @@ const places: readonly Place[] = [
       'node:',
     ],
   },
-  { files: 'src/audit', mayImport: ['node:'] },
+  { files: 'src/audit', mayImport: ['src/vault', 'node:'] },
   { files: 'src/engine', mayImport: ['src/vault', '@vertex/mpc', 'node:'] },
   { files: 'src/relay', mayImport: ['src/vault', '@vertex/mpc', 'ws', 'node:'] },
   {

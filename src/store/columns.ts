@@ -32,8 +32,8 @@ export const integer = (name: string, more: Partial<Column> = {}): Column => ({
   ...more,
 })
 
-/** Milliseconds since 1970. 64 bits wide, which `pg` hands out as text. */
-export const time = (name: string, more: Partial<Column> = {}): Column => ({
+/** A whole number of 64 bits, which `pg` hands out as text. */
+export const wide = (name: string, more: Partial<Column> = {}): Column => ({
   type: 'bigint',
   name,
   transformer: {
@@ -42,6 +42,9 @@ export const time = (name: string, more: Partial<Column> = {}): Column => ({
   },
   ...more,
 })
+
+/** Milliseconds since 1970. */
+export const time = wide
 
 export const flag = (name: string): Column => ({ type: 'boolean', name })
 

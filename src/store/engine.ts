@@ -10,6 +10,8 @@ export interface DatabaseEngine {
   readonly dataSource: DataSource
   /** The statement that opens a unit of work. */
   readonly begin: string
+  /** The statements that open a transaction in which nobody else, on no other server either, appends to the audit log. */
+  readonly beginAppending: readonly string[]
   /** Whether all units share one connection and must therefore run one after the other. */
   readonly oneConnection: boolean
   /** Brings the tables up to date; safe to run by several processes at once. @throws StoreRefused */

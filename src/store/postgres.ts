@@ -10,6 +10,8 @@ import { tables } from './tables.js'
 
 /** One key for all processes that migrate the same database: the bytes "vertexmg". */
 const MIGRATION_LOCK = '8531350913367436647'
+/** One key for all processes that append to the same audit log: the bytes "vertexau". */
+const AUDIT_LOCK = '8531350913367433589'
 
 const CONNECT_TIMEOUT_MS = 5_000
 const STATEMENT_TIMEOUT_MS = 15_000
@@ -63,6 +65,11 @@ export async function openPostgres(
     dataSource,
     // A hot standby refuses serializable transactions: it might be behind, and must not answer "no such key".
     begin: 'START TRANSACTION ISOLATION LEVEL SERIALIZABLE',
+    // A serializable one would see the log as it was before it got the lock.
+    beginAppending: [
+      'START TRANSACTION ISOLATION LEVEL READ COMMITTED',
+      `SELECT pg_advisory_xact_lock(${AUDIT_LOCK})`,
+    ],
     oneConnection: false,
     migrate: () => migrate(dataSource),
     assertDurable: () => assertDurable(dataSource),

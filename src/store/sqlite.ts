@@ -59,6 +59,7 @@ export async function openSqlite(dataDir: string): Promise<DatabaseEngine> {
     dataSource,
     // The write lock at once, so that nothing can fail half way because of a copy being made.
     begin: 'BEGIN IMMEDIATE',
+    beginAppending: ['BEGIN IMMEDIATE'],
     oneConnection: true,
     async migrate() {
       await assertKnownMigrations(dataSource)

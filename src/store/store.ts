@@ -2,7 +2,12 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { randomInt } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { QueryRunner } from 'typeorm'
-import { StorageUnavailable, type UnitOfWork, type VaultStore } from '../vault/ports.js'
+import {
+  StorageUnavailable,
+  type AuditRow,
+  type UnitOfWork,
+  type VaultStore,
+} from '../vault/ports.js'
 import type { DatabaseEngine } from './engine.js'
 import { classify, type Failure } from './errors.js'
 import { FifoQueue } from './queue.js'
@@ -19,6 +24,9 @@ const MAX_ATTEMPTS = 12
 const MAX_CONFLICTS = 2
 /** How long one write proves that the next is possible. Anybody may ask for readiness, so not each time anew. */
 const WRITE_PROOF_MS = 1_000
+
+/** The statements that open a transaction. */
+type Begin = readonly string[]
 
 interface Current {
   readonly unit: Unit
@@ -49,10 +57,29 @@ export class TypeormStore implements VaultStore {
   async runVerbs<T>(work: (uow: StoreUnitOfWork) => Promise<T>): Promise<T> {
     const current = this.#current.getStore()
     if (current?.unit.isOpen === true) return join(current, work)
+    return this.#begin([this.engine.begin], work)
+  }
+
+  async appendAudit(
+    make: (last: AuditRow | undefined, generation: string) => readonly AuditRow[],
+  ): Promise<void> {
+    if (this.#current.getStore()?.unit.isOpen === true)
+      throw new Error('the audit log is not written inside of a unit of work')
+    await this.#begin(this.engine.beginAppending, async ({ meta, audit }) => {
+      const { generation } = await meta.get()
+      await audit.append(make(await audit.head(), generation))
+    })
+  }
+
+  readAudit(after: number, most: number): Promise<readonly AuditRow[]> {
+    return this.runVerbs(({ audit }) => audit.after(after, most))
+  }
+
+  async #begin<T>(begin: Begin, work: (uow: StoreUnitOfWork) => Promise<T>): Promise<T> {
     if (this.#closing !== undefined) throw new StorageUnavailable()
     const result = this.engine.oneConnection
-      ? this.#queue.add(() => this.#once(work).then(take))
-      : this.#retrying(work)
+      ? this.#queue.add(() => this.#once(begin, work).then(take))
+      : this.#retrying(begin, work)
     this.#under.add(result)
     try {
       return await result
@@ -103,11 +130,13 @@ export class TypeormStore implements VaultStore {
     return this.#closing
   }
 
-  async #retrying<T>(work: (uow: StoreUnitOfWork) => Promise<T>): Promise<T> {
+  async #retrying<T>(begin: Begin, work: (uow: StoreUnitOfWork) => Promise<T>): Promise<T> {
     let conflicts = 0
     for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
       const outcome =
-        attempt === 1 ? await this.#once(work) : await this.#queue.add(() => this.#again(work))
+        attempt === 1
+          ? await this.#once(begin, work)
+          : await this.#queue.add(() => this.#again(begin, work))
       if (!('failure' in outcome)) return outcome.value
       const { failure } = outcome
       if (failure.kind === 'conflict' && ++conflicts < MAX_CONFLICTS) continue
@@ -117,15 +146,15 @@ export class TypeormStore implements VaultStore {
   }
 
   /** After a moment, unequal between processes. */
-  async #again<T>(work: (uow: StoreUnitOfWork) => Promise<T>): Promise<Outcome<T>> {
+  async #again<T>(begin: Begin, work: (uow: StoreUnitOfWork) => Promise<T>): Promise<Outcome<T>> {
     await sleep(randomInt(10))
-    return this.#once(work)
+    return this.#once(begin, work)
   }
 
-  async #once<T>(work: (uow: StoreUnitOfWork) => Promise<T>): Promise<Outcome<T>> {
+  async #once<T>(begin: Begin, work: (uow: StoreUnitOfWork) => Promise<T>): Promise<Outcome<T>> {
     const runner = this.engine.dataSource.createQueryRunner()
     const unit = new Unit(runner.manager, this.sealer)
-    const outcome = await this.#transaction(runner, unit, work)
+    const outcome = await this.#transaction(runner, unit, begin, work)
     // Neither throws for a connection that is gone: the pool drops it.
     const done = unit.isSettled ? runner.release() : this.engine.discard(runner)
     await done.catch(() => undefined)
@@ -135,10 +164,11 @@ export class TypeormStore implements VaultStore {
   async #transaction<T>(
     runner: QueryRunner,
     unit: Unit,
+    begin: Begin,
     work: (uow: StoreUnitOfWork) => Promise<T>,
   ): Promise<Outcome<T>> {
     try {
-      await runner.query(this.engine.begin)
+      for (const statement of begin) await runner.query(statement)
     } catch (thrown) {
       return { failure: classify(thrown) }
     }

@@ -1,6 +1,7 @@
 import type { EntitySchema } from 'typeorm'
 import { apiKeysTable } from './api-keys.js'
 import { backupsTable } from './backups.js'
+import { auditTable } from './audit.js'
 import type { Engine } from './columns.js'
 import { failuresTable } from './failures.js'
 import { handlesTable } from './handles.js'
@@ -26,4 +27,5 @@ export const tables = (engine: Engine): EntitySchema[] =>
     setupsTable(engine),
     failuresTable(),
     tombstonesTable(),
+    auditTable(),
   ] as EntitySchema[]

@@ -1,6 +1,7 @@
 import type { UnitOfWork } from '../vault/ports.js'
 import { ApiKeys } from './api-keys.js'
 import { Backups } from './backups.js'
+import { Audit } from './audit.js'
 import { Failures } from './failures.js'
 import { Handles } from './handles.js'
 import { Meta } from './meta.js'
@@ -25,6 +26,7 @@ export class StoreUnitOfWork implements UnitOfWork {
   readonly setups: Setups
   readonly failures: Failures
   readonly tombstones: Tombstones
+  readonly audit: Audit
 
   constructor(unit: Unit) {
     this.meta = new Meta(unit)
@@ -38,5 +40,6 @@ export class StoreUnitOfWork implements UnitOfWork {
     this.setups = new Setups(unit)
     this.failures = new Failures(unit)
     this.tombstones = new Tombstones(unit)
+    this.audit = new Audit(unit)
   }
 }

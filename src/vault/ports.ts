@@ -88,12 +88,29 @@ export interface VaultStore {
    */
   readForSigning(userId: string, keyId: string, since: number): Promise<SigningRead | undefined>
   /**
+   * Appends to the audit log, in a transaction of its own. Whoever appends does so one after the other, on all servers
+   * of one database.
+   * @param make makes the new records; it may be called again, with another last record, when nothing was kept
+   * @throws StorageUnavailable nothing was appended, unless the connection broke during the commit
+   */
+  appendAudit(
+    make: (last: AuditRow | undefined, generation: string) => readonly AuditRow[],
+  ): Promise<void>
+  /** The next records of the audit log after one, in order, at most so many. @throws StorageUnavailable */
+  readAudit(after: number, most: number): Promise<readonly AuditRow[]>
+  /**
    * Resolves when the database is reachable, migrated, the primary, and could be written within the last second. Not
    * to be called inside a unit. @throws StorageUnavailable
    */
   check(): Promise<void>
   /** Waits for units under way, then closes. Later calls of `run` throw StorageUnavailable. Idempotent. */
   close(): Promise<void>
+}
+
+/** A record of the audit log: its place, from 1, and its text. docs/spec/audit-log.md */
+export interface AuditRow {
+  readonly seq: number
+  readonly line: string
 }
 
 /** The verbs of one unit of work. Valid only until the `work` that received it has settled. */

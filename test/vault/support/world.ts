@@ -245,6 +245,11 @@ function faulty(store: VaultStore): FaultyStore {
       if (wrapped.refuse?.() === true) throw new StorageUnavailable()
       return store.readForSigning(userId, keyId, since)
     },
+    async appendAudit(make) {
+      if (wrapped.refuse?.() === true) throw new StorageUnavailable()
+      return store.appendAudit(make)
+    },
+    readAudit: (after, most) => store.readAudit(after, most),
     check: () =>
       wrapped.refuse?.() === true ? Promise.reject(new StorageUnavailable()) : store.check(),
     close: () => store.close(),
