@@ -1,0 +1,95 @@
+/*
+ * What the `vertex` command says, and where.
+ *
+ * 1. Results go to stdout, everything else (progress, warnings, errors, help that was not asked for) to stderr. What
+ *    stdout gets can be piped on.
+ * 2. With `--json`, stdout gets exactly one JSON document and a newline, with the names of the HTTP API; an error is one
+ *    JSON document `{ "error": { "code", "message" } }` on stderr, and stdout stays empty. Without it the text is for
+ *    people and may change at any time. Help and the version are text in any case.
+ * 3. A result is written once, when it is whole. A command that fails has written none, unless the result is what
+ *    failed (exit 1): then it tells in what way.
+ * 4. Secrets are never arguments, which other processes can read, and never printed: they come from files or stdin.
+ * 5. Nothing is asked and no colour is used: every command can run unattended.
+ * 6. The exit code is one of `exits`, below. `serve` is the server: it logs to stdout and ends as the server does.
+ */
+
+/** How a command may end. Stable: scripts depend on them. docs/operations/command.md lists them too. */
+export const exits = {
+  /** Done. */
+  done: 0,
+  /** Refused, or something that was checked is not in order. Trying again does not help. */
+  failed: 1,
+  /** The command line is not right, or names a file that cannot be read. */
+  usage: 2,
+  /** A server or a database does not answer, or has no time. Trying again later is right. */
+  unavailable: 69,
+  /** A bug. */
+  internal: 70,
+  /** The API key or admin token is not accepted, or may not do this. */
+  denied: 77,
+  /** The configuration is wrong. */
+  config: 78,
+} as const
+
+export type Exit = keyof typeof exits
+
+/** An expected end of a command other than success. The message is for people and holds no secret. */
+export class CommandError extends Error {
+  override readonly name = 'CommandError'
+  /**
+   * @param code for scripts: stable, lower case with underscores
+   */
+  constructor(
+    readonly exit: Exit,
+    readonly code: string,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options)
+  }
+}
+
+/** Where a command writes. */
+export interface Streams {
+  readonly stdout: { write(text: string): unknown }
+  readonly stderr: { write(text: string): unknown }
+}
+
+/** The one way of a command to speak. */
+export class Output {
+  constructor(
+    private readonly streams: Streams,
+    private readonly json: boolean,
+  ) {}
+
+  /** The result: `value` with `--json`, else the lines. Once for each command. */
+  result(value: object, lines: readonly string[]): void {
+    const text = this.json ? JSON.stringify(value) : lines.join('\n')
+    this.streams.stdout.write(`${text}\n`)
+  }
+
+  /** Something on the side. */
+  note(text: string): void {
+    this.streams.stderr.write(`${text}\n`)
+  }
+
+  error({ code, message }: CommandError): void {
+    const text = this.json ? JSON.stringify({ error: { code, message } }) : `vertex: ${message}`
+    this.streams.stderr.write(`${text}\n`)
+  }
+}
+
+/** Rows in columns, two spaces apart; numbers to the right. */
+export function columns(rows: readonly (readonly (string | number)[])[]): string[] {
+  const widths: number[] = []
+  for (const row of rows)
+    row.forEach((cell, i) => (widths[i] = Math.max(widths[i] ?? 0, String(cell).length)))
+  return rows.map((row) =>
+    row
+      .map((cell, i) =>
+        typeof cell === 'number' ? String(cell).padStart(widths[i]!) : cell.padEnd(widths[i]!),
+      )
+      .join('  ')
+      .trimEnd(),
+  )
+}
