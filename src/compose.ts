@@ -10,6 +10,9 @@ import { createApp } from './http/app.js'
 import { Drain } from './http/drain.js'
 import { closeServer, createServer, listen } from './http/server.js'
 import { readTlsFiles, TlsError } from './http/tls.js'
+import { measuredEngine } from './metrics/engine.js'
+import { Metrics } from './metrics/metrics.js'
+import { metricsServer } from './metrics/server.js'
 import { roomPort, Rooms } from './relay/index.js'
 import {
   apiKeys,
@@ -52,7 +55,7 @@ export interface Service {
   readonly notes: readonly Note[]
   readonly vault: Vault
   /** Begins to answer. @returns where */
-  listen(): Promise<{ readonly url: string; readonly port: number }>
+  listen(): Promise<{ readonly url: string; readonly port: number; readonly metricsUrl?: string }>
   /** Not ready at once, no new runs; the running ones get up to 17 s. Resolves when everything is closed, within 20 s. Idempotent. */
   stop(): Promise<void>
 }
@@ -103,7 +106,8 @@ export async function compose(config: Config, logger: Logger, engine: Engine): P
     )
 
   await makeEmbeddedSecrets(config, note)
-  const sealLog = sealLogger(logger)
+  const metrics = config.metrics && new Metrics(version)
+  const sealLog = sealLogger(logger, metrics)
   const storageKey = await loadStorageKey(config, sealLog)
   const backup = await composeBackup(config, suite, storageKey, sealLog, note)
   const store = await openStore({
@@ -126,7 +130,7 @@ export async function compose(config: Config, logger: Logger, engine: Engine): P
       rooms: roomPort(rooms),
       clock,
       suite,
-      engine,
+      engine: metrics === undefined ? engine : measuredEngine(engine, metrics),
       apiKeys: backup.apiKeys,
       backup: backup.port,
       secrets: { storage: storageKey.loaded, backup: backup.loaded },
@@ -136,7 +140,16 @@ export async function compose(config: Config, logger: Logger, engine: Engine): P
       roomLifetimeMs: config.roomLifetimeMs,
       relayAllow: config.relayAllow,
       apiKeysNotBefore: config.apiKeysNotBefore?.getTime() ?? 0,
-      log: (event) => logger.info(event),
+      log: (event) => {
+        metrics?.event(event)
+        logger.info(event)
+      },
+    })
+    metrics?.read({
+      vault: () => vault.usage(),
+      relay: () => rooms.usage,
+      backups: async () => (await vault.backupCoverage(undefined, { limit: 1 })).counts,
+      secretAges: () => backup.secrets?.ages ?? { secret: undefined, reading: undefined },
     })
     if (config.transport.kind === 'proxy' && config.trustedProxies.length === 0)
       note(
@@ -155,9 +168,11 @@ export async function compose(config: Config, logger: Logger, engine: Engine): P
       logger,
       drain,
       version,
+      measure: metrics && ((request) => metrics.request(request)),
     })
     const server = createServer(app, tls)
     rooms.attach(server)
+    const scraped = metrics && metricsServer(metrics)
 
     const stop = async (): Promise<void> => {
       drain.begin()
@@ -168,6 +183,7 @@ export async function compose(config: Config, logger: Logger, engine: Engine): P
       const grace = rooms.usage.sockets > 0 ? OUTSIDE_RUNS_MS - (performance.now() - began) : 0
       await rooms.close(grace)
       await closed
+      if (scraped?.listening === true) await closeServer(scraped, 0)
       await store.close()
     }
     let stopping: Promise<void> | undefined
@@ -176,8 +192,11 @@ export async function compose(config: Config, logger: Logger, engine: Engine): P
       vault,
       listen: async () => {
         const port = await listen(server, config.host, config.port)
-        const host = config.host.includes(':') ? `[${config.host}]` : config.host
-        return { url: `${tls === undefined ? 'http' : 'https'}://${host}:${port}`, port }
+        const url = `${tls === undefined ? 'http' : 'https'}://${inUrl(config.host)}:${port}`
+        if (scraped === undefined || config.metrics === undefined) return { url, port }
+        const { host } = config.metrics
+        const metricsPort = await listen(scraped, host, config.metrics.port)
+        return { url, port, metricsUrl: `http://${inUrl(host)}:${metricsPort}/metrics` }
       },
       stop: () => (stopping ??= stop()),
     }
@@ -186,6 +205,8 @@ export async function compose(config: Config, logger: Logger, engine: Engine): P
     throw error
   }
 }
+
+const inUrl = (host: string) => (host.includes(':') ? `[${host}]` : host)
 
 /** How long runs between other parties, which only meet here, may go on after the server was told to stop. */
 const OUTSIDE_RUNS_MS = 5_000
@@ -372,8 +393,9 @@ function describeDatabase(
   )
 }
 
-function sealLogger(logger: Logger): SealLog {
+function sealLogger(logger: Logger, metrics?: Metrics): SealLog {
   return (event) => {
+    metrics?.event(event)
     if (event.event === 'secrets_loaded') logger.info(event)
     else logger.warn(event)
   }

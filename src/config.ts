@@ -54,6 +54,8 @@ export interface Config {
   readonly runDeadlineMs: number
   readonly roomLifetimeMs: number
   readonly logLevel: LogLevel
+  /** Where the metrics are asked for; off if undefined. */
+  readonly metrics: { readonly host: string; readonly port: number } | undefined
   readonly apiKeysNotBefore: Date | undefined
 }
 
@@ -76,6 +78,11 @@ const seconds = (min: number, max: number) =>
     .regex(/^\d{1,6}$/, `must be a whole number of seconds, ${min} to ${max}`)
     .transform(Number)
     .refine((value) => value >= min && value <= max, `must be ${min} to ${max} seconds`)
+const hostName = text.regex(/^[0-9A-Za-z.:_-]+$/, 'must be a host name or an address')
+const port = text
+  .regex(/^\d{1,5}$/, 'must be a port, 0 to 65535')
+  .transform(Number)
+  .refine((value) => value <= 65535, 'must be a port, 0 to 65535')
 const secretName = text.regex(
   /^[0-9A-Za-z-]{1,127}$/,
   'must be a Key Vault secret name: letters, digits and hyphens',
@@ -105,12 +112,8 @@ function isAddressRange(value: string): boolean {
 
 /** Every setting, how it is read, and what it is when it is not given. */
 export const settings = {
-  HOST: text.regex(/^[0-9A-Za-z.:_-]+$/, 'must be a host name or an address').default('127.0.0.1'),
-  PORT: text
-    .regex(/^\d{1,5}$/, 'must be a port, 0 to 65535')
-    .transform(Number)
-    .refine((port) => port <= 65535, 'must be a port, 0 to 65535')
-    .default(8080),
+  HOST: hostName.default('127.0.0.1'),
+  PORT: port.default(8080),
   VERTEX_TLS: z.literal('terminated-by-proxy', 'can only be terminated-by-proxy').optional(),
   VERTEX_TLS_CERT_FILE: file.optional(),
   VERTEX_TLS_KEY_FILE: file.optional(),
@@ -168,6 +171,8 @@ export const settings = {
     .default([]),
   VERTEX_RUN_DEADLINE: seconds(1, 600).default(30),
   VERTEX_ROOM_LIFETIME: seconds(1, 3600).default(60),
+  VERTEX_METRICS_PORT: port.optional(),
+  VERTEX_METRICS_HOST: hostName.optional(),
   VERTEX_LOG_LEVEL: z.enum(logLevels, `must be one of ${logLevels.join(', ')}`).default('info'),
 } satisfies Record<string, z.ZodType>
 
@@ -309,6 +314,7 @@ function combine(s: Settings, clientId: string | undefined, problems: string[]):
     runDeadlineMs: s.VERTEX_RUN_DEADLINE * 1000,
     roomLifetimeMs: s.VERTEX_ROOM_LIFETIME * 1000,
     logLevel: s.VERTEX_LOG_LEVEL,
+    metrics: metricsOf(s, problems),
     apiKeysNotBefore: s.VERTEX_API_KEYS_NOT_BEFORE,
   }
 }
@@ -330,6 +336,15 @@ function transportOf(s: Settings, problems: string[]): TransportSetting {
       'HOST is not a loopback address, which needs VERTEX_TLS_CERT_FILE and VERTEX_TLS_KEY_FILE, or VERTEX_TLS=terminated-by-proxy',
     )
   return { kind: 'plain' }
+}
+
+function metricsOf(s: Settings, problems: string[]): Config['metrics'] {
+  const { VERTEX_METRICS_PORT: at, VERTEX_METRICS_HOST: host } = s
+  if (at === undefined && host !== undefined)
+    problems.push('VERTEX_METRICS_PORT is needed with VERTEX_METRICS_HOST')
+  if (at !== undefined && at !== 0 && at === s.PORT)
+    problems.push('VERTEX_METRICS_PORT and PORT are the same; metrics have a port of their own')
+  return at === undefined ? undefined : { host: host ?? '127.0.0.1', port: at }
 }
 
 function adminTokenOf(s: Settings, embedded: boolean, problems: string[]): AdminTokenSetting {

@@ -62,7 +62,7 @@ try {
   }
   process.on('SIGTERM', onSignal)
   process.on('SIGINT', onSignal)
-  const { url, port } = await service.listen()
+  const { url, port, metricsUrl } = await service.listen()
   for (const text of openTo) say({ level: 'warn', text: `${text} in production` })
   for (const note of service.notes) say(note)
   const version = await readVersion()
@@ -71,7 +71,7 @@ try {
       level: 'info',
       text: `Vertex ${version} listens on ${url}, its API is described at ${url}/docs`,
     })
-  else logger.info({ event: 'listening', url, port, version })
+  else logger.info({ event: 'listening', url, port, version, metrics: metricsUrl })
 } catch (error) {
   fail(error)
 }

@@ -56,6 +56,10 @@ const places: readonly Place[] = [
     files: 'src/cli',
     mayImport: ['src/main.ts', '@vertex/sdk', 'commander', 'node:'],
   },
+  {
+    files: 'src/metrics',
+    mayImport: ['src/vault', 'src/seal/index.ts', 'src/http/app.ts', 'prom-client', 'node:'],
+  },
   { files: 'src/new-file.ts', mayImport: ['node:'] },
   { files: 'src/hardening.ts', mayImport: ['node:'] },
   { files: 'src/config.ts', mayImport: ['zod', 'src/http/host-and-port.ts', 'node:'] },

@@ -8,7 +8,7 @@ import {
   type Signable,
   type Signature,
 } from '@vertex/mpc'
-import type { MadeKey, MadeShare } from '../vault/index.js'
+import type { MadeKey, MadeShare, RoundTime } from '../vault/index.js'
 import type { ErrorData } from './error-data.js'
 
 /** What the main thread tells a worker. `run` names the run among those of this worker. */
@@ -27,6 +27,8 @@ interface Begin {
   readonly room: Uint8Array
   /** The memory of the run's lifeline. */
   readonly life: SharedArrayBuffer
+  /** Whether somebody wants to know how long the rounds took. */
+  readonly timed: boolean
 }
 
 export interface BeginSign extends Begin {
@@ -66,10 +68,15 @@ export type RunMessage = { readonly run: number } & (
   | { readonly type: 'leave' }
   | { readonly type: 'unreadable'; readonly peer: PartyIndex }
   | { readonly type: 'call'; readonly call: number; readonly is: Call }
-  | { readonly type: 'signed'; readonly signatures: readonly Signature[] }
-  | { readonly type: 'made'; readonly key: MadeKey }
+  | (Measured & { readonly type: 'signed'; readonly signatures: readonly Signature[] })
+  | (Measured & { readonly type: 'made'; readonly key: MadeKey })
   | { readonly type: 'failed'; readonly error: ErrorData }
 )
+
+interface Measured {
+  /** Empty unless they were asked for. */
+  readonly rounds: readonly RoundTime[]
+}
 
 export type FromWorker = RunMessage | { readonly type: 'ready' }
 

@@ -79,10 +79,12 @@ export class Thread {
     )
     const { slot, size } = link
     const life = setups.life.memory
-    const begin = { type: 'sign', slot, size, room, life, record, known, batch } as const
+    const timed = work.measured !== undefined
+    const begin = { type: 'sign', slot, size, room, life, timed, record, known, batch } as const
     const run = new RemoteRun({ link, setups, signatures: batch.length })
     const end = await this.#start(WEIGHTS.sign, run, begin, secrets)
     if (end.type !== 'signed') throw new Error('a signature ended as something else')
+    work.measured?.(end.rounds)
     return [...end.signatures]
   }
 
@@ -93,10 +95,15 @@ export class Thread {
     const identity = { secret, keygenId: work.identity.keygenId }
     const { slot, size } = link
     const life = setups.life.memory
-    const begin = { type: 'keygen', slot, size, room, life, quorum, identity, keygenIds } as const
+    const timed = work.measured !== undefined
+    const begin = {
+      ...({ type: 'keygen', slot, size, room, life, timed } as const),
+      ...{ quorum, identity, keygenIds },
+    }
     const run = new RemoteRun({ link, setups, keep: (made) => work.keep(made) })
     const end = await this.#start(WEIGHTS.keygen, run, begin, [secret])
     if (end.type !== 'made') throw new Error('a keygen ended as something else')
+    work.measured?.(end.rounds)
     return end.key
   }
 

@@ -1,5 +1,5 @@
 import { Mailbox, RoomClosed, type RoomEvent, type RoomLink } from '@vertex/mpc'
-import { Lifeline, type Engine, type RunSetups } from '../vault/index.js'
+import { Lifeline, type Engine, type RoundTime, type RunSetups } from '../vault/index.js'
 import { CallFailed, errorData } from './error-data.js'
 import {
   atOnce,
@@ -40,12 +40,13 @@ export class WorkerRun implements RoomLink {
     this.#life = new Lifeline(begin.life)
   }
 
-  async sign(engine: Engine, { room, record, known, batch }: BeginSign): Promise<void> {
+  async sign(engine: Engine, { room, record, known, batch, timed }: BeginSign): Promise<void> {
     const run = this.#run
     try {
       const setups = this.#setups(known)
-      const signatures = await engine.sign({ link: this, room, record, batch, setups })
-      this.#outbox.add({ type: 'signed', run, signatures })
+      const { rounds, measured } = timing(timed)
+      const signatures = await engine.sign({ link: this, room, record, batch, setups, measured })
+      this.#outbox.add({ type: 'signed', run, signatures, rounds })
     } catch (error) {
       this.#fail(error)
     }
@@ -53,6 +54,7 @@ export class WorkerRun implements RoomLink {
 
   async keygen(engine: Engine, begin: BeginKeygen): Promise<void> {
     const { room, quorum, identity, keygenIds } = begin
+    const { rounds, measured } = timing(begin.timed)
     try {
       const key = await engine.keygen({
         link: this,
@@ -65,8 +67,9 @@ export class WorkerRun implements RoomLink {
           await this.#call({ name: 'keep', made: { ...made, record } }, record)
         },
         setups: this.#setups(new Map()),
+        measured,
       })
-      this.#outbox.add({ type: 'made', run: this.#run, key })
+      this.#outbox.add({ type: 'made', run: this.#run, key, rounds })
     } catch (error) {
       this.#fail(error)
     } finally {
@@ -142,4 +145,12 @@ export class WorkerRun implements RoomLink {
       this.#outbox.add({ type: 'call', run: this.#run, call, is }, ...handedOver)
     })
   }
+}
+
+function timing(wanted: boolean) {
+  const rounds: RoundTime[] = []
+  const measured = (times: readonly RoundTime[]) => {
+    rounds.push(...times)
+  }
+  return { rounds, measured: wanted ? measured : undefined }
 }

@@ -28,6 +28,17 @@ export interface AppOptions {
   readonly logger: Logger
   readonly drain: Drain
   readonly version: string
+  /** Told of each request at its end. */
+  readonly measure?: ((request: MeasuredRequest) => void) | undefined
+}
+
+/** What may be counted of a request. */
+export interface MeasuredRequest {
+  readonly method: string
+  /** The pattern of the route, never the path. */
+  readonly route: string
+  readonly status: number
+  readonly seconds: number
 }
 
 /** What one request leaves behind for its log line. */
@@ -80,14 +91,18 @@ export function createApp(options: AppOptions): Express {
     res.setHeader('Cache-Control', 'no-store')
     if (options.drain.draining) res.setHeader('Connection', 'close')
     res.once('close', () => {
+      const ms = performance.now() - trace.startedAt
+      const { method } = req
+      const status = res.writableFinished ? res.statusCode : 499
+      options.measure?.({ method, route: trace.route, status, seconds: ms / 1000 })
       const quiet = trace.route === '/livez' || trace.route === '/readyz'
       if (!options.logger.isLevelEnabled(quiet ? 'debug' : 'info')) return
       const record = {
         request_id: trace.requestId,
-        method: req.method,
+        method,
         route: trace.route,
-        status: res.writableFinished ? res.statusCode : 499,
-        duration_ms: Math.round((performance.now() - trace.startedAt) * 10) / 10,
+        status,
+        duration_ms: Math.round(ms * 10) / 10,
         source: req.ip ?? 'unknown',
         err_type: trace.errType,
         user_id: trace.userId,

@@ -71,10 +71,10 @@ class AzureKeyVault implements SecretSource {
     const ordered = await this.#newestFirst(present, until)
     const { name } = this.#secret
     const enabled: SecretVersion[] = []
-    for (const [rank, { version }] of ordered.entries()) {
+    for (const [rank, { version, created }] of ordered.entries()) {
       const bytes = this.#values.get(version)!
       // A copy, because whoever gets it may wipe it.
-      if (bytes !== 'malformed') enabled.push({ bytes: bytes.slice(), name, version })
+      if (bytes !== 'malformed') enabled.push({ bytes: bytes.slice(), name, version, created })
       else if (first && rank === 0) throw this.#malformed(version)
       else this.#log({ event: 'secret_version_malformed', setting: this.setting, version })
     }

@@ -38,6 +38,7 @@ export class BackupSecrets {
   #recorder: SecretRecorder | undefined
   #secrets: readonly BackupSecret[] = []
   #disabled: SecretVersions['disabled'] = []
+  #newestCreated: number | undefined
   #loadedAt = 0
   #triedAt = 0
   #loading: Promise<void> | undefined
@@ -82,6 +83,15 @@ export class BackupSecrets {
     if (this.#stale() && this.#now() - this.#triedAt > this.#options.lookEveryMs)
       this.#refresh().catch(() => undefined) // logged where it fails
     return this.#secrets
+  }
+
+  /** How old the newest version is, and what is known of the source; the latter only of a source that changes. Seconds. */
+  get ages(): { secret: number | undefined; reading: number | undefined } {
+    const since = (time: number) => Math.max(0, (this.#now() - time) / 1000)
+    return {
+      secret: this.#newestCreated === undefined ? undefined : since(this.#newestCreated),
+      reading: this.#source.changes ? since(this.#loadedAt) : undefined,
+    }
   }
 
   /** The one that new blobs are sealed with. @throws VaultError `backup_key_unavailable` */
@@ -184,7 +194,8 @@ export class BackupSecrets {
       throw error
     }
     const secrets: BackupSecret[] = []
-    for (const { bytes, name, version } of found.enabled) {
+    let newestCreated: number | undefined
+    for (const { bytes, name, version, created } of found.enabled) {
       const secret = new BackupSecret(bytes, vaultName, name, version)
       if (equalBytes(secret.fingerprint, storageFingerprint)) {
         if (first)
@@ -196,11 +207,14 @@ export class BackupSecrets {
         continue
       }
       // The same bytes under an older version again: the newer entry stands for both.
-      if (!secrets.some((one) => one.id === secret.id)) secrets.push(secret)
+      if (secrets.some((one) => one.id === secret.id)) continue
+      if (secrets.length === 0) newestCreated = created
+      secrets.push(secret)
     }
     if (secrets.length === 0) throw new SecretsUnavailable('no_usable_version')
     const same = secrets.length === this.#secrets.length && this.#secrets[0]?.id === secrets[0]?.id
     this.#secrets = secrets
+    this.#newestCreated = newestCreated
     this.#disabled = found.disabled
     this.#loadedAt = this.#triedAt
     for (const { id } of secrets) this.#seen.add(id)

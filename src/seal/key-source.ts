@@ -22,6 +22,8 @@ export interface SecretVersion {
   /** Name and version where it was found: hints for people. The version of a file is empty. */
   readonly name: string
   readonly version: string
+  /** When it was made, where its place knows that. Milliseconds since 1970. */
+  readonly created?: number | undefined
 }
 
 /** Everything a source has of its secret at one moment. */

@@ -19,7 +19,7 @@ export function secretFile(
     setting,
     changes: false,
     async load() {
-      const { text, mode } = await read(setting, path)
+      const { text, mode, written } = await read(setting, path)
       if ((mode & 0o077) !== 0)
         log({
           event: 'secret_file_open_to_others',
@@ -27,7 +27,7 @@ export function secretFile(
           mode: (mode & 0o777).toString(8).padStart(4, '0'),
         })
       const bytes = parseSecret(text, setting)
-      return { enabled: [{ bytes, name: hint(path), version: '' }], disabled: [] }
+      return { enabled: [{ bytes, name: hint(path), version: '', created: written }], disabled: [] }
     },
   }
 }
@@ -45,9 +45,12 @@ export async function createSecretFile(setting: string, path: string): Promise<v
   }
 }
 
-async function read(setting: string, path: string): Promise<{ text: string; mode: number }> {
+async function read(
+  setting: string,
+  path: string,
+): Promise<{ text: string; mode: number; written: number }> {
   try {
-    const { mode, size } = await stat(path)
+    const { mode, size, mtimeMs } = await stat(path)
     if (size > MAX_FILE_BYTES) throw new SecretSettingError(setting, 'the file is too long')
     const file = await open(path, 'r')
     try {
@@ -55,7 +58,7 @@ async function read(setting: string, path: string): Promise<{ text: string; mode
       // latin1 keeps every byte, so that a byte order mark or a stray character is seen and refused.
       const text = buffer.toString('latin1', 0, bytesRead)
       buffer.fill(0)
-      return { text, mode }
+      return { text, mode, written: mtimeMs }
     } finally {
       await file.close()
     }

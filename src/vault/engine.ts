@@ -17,6 +17,7 @@ import {
   type Signable,
   type Signature,
   type Suite,
+  type Watch,
 } from '@vertex/mpc'
 import { limits } from './limits.js'
 import type { StoredSetup } from './ports.js'
@@ -39,6 +40,16 @@ interface Work {
   /** The room's 16 bytes. */
   readonly room: Uint8Array
   readonly setups: RunSetups
+  /** Told of the rounds once the run has ended well. */
+  readonly measured?: ((rounds: readonly RoundTime[]) => void) | undefined
+}
+
+/** How long a round took, waiting for the others included. */
+export interface RoundTime {
+  /** keygen, setup or sign. */
+  readonly protocol: string
+  readonly round: number
+  readonly seconds: number
 }
 
 export interface SignWork extends Work {
@@ -107,26 +118,30 @@ export class Lifeline {
 /** Computes where it is called. */
 export const localEngine = (suite: Suite, gadgets = new Gadgets()): Engine => ({
   capacity: limits.runs,
-  async keygen({ setups, ...run }) {
+  async keygen({ setups, measured, ...run }) {
     const lent = new LentSetups(setups, gadgets)
+    const rounds: RoundTime[] = []
     try {
       const { publicKey, chainCode } = await runKeygen({
         ...run,
         suite,
         setups: lent,
+        watch: measured && intoList(rounds),
         keep: (share) => {
           const { index, epoch, quorum, publicKey, chainCode } = share
           const record = encodeKeyShare(share)
           return run.keep({ index, epoch, quorum, publicKey, chainCode, record })
         },
       })
+      measured?.(rounds)
       return { publicKey, chainCode }
     } finally {
       lent.wipe()
     }
   },
-  async sign({ record, setups, ...run }) {
+  async sign({ record, setups, measured, ...run }) {
     const lent = new LentSetups(setups, gadgets)
+    const rounds: RoundTime[] = []
     let identitySecret: Uint8Array | undefined
     try {
       // Its parts were checked when it came in, by keygen or import, and the row seal has kept them together since; a
@@ -134,7 +149,10 @@ export const localEngine = (suite: Suite, gadgets = new Gadgets()): Engine => ({
       const share = readKeyShare(record, suite.kernel.hash)
       identitySecret = share.identitySecret.reveal()
       wipe(record)
-      return await runSignBatch({ ...run, suite, share, setups: lent })
+      const watch = measured && intoList(rounds)
+      const signatures = await runSignBatch({ ...run, suite, share, setups: lent, watch })
+      measured?.(rounds)
+      return signatures
     } finally {
       wipe(record)
       if (identitySecret !== undefined) wipe(identitySecret)
@@ -143,6 +161,17 @@ export const localEngine = (suite: Suite, gadgets = new Gadgets()): Engine => ({
     }
   },
 })
+
+function intoList(rounds: RoundTime[]): Watch {
+  return (protocol) => {
+    let began = performance.now()
+    return (round) => {
+      const now = performance.now()
+      rounds.push({ protocol, round, seconds: (now - began) / 1000 })
+      began = now
+    }
+  }
+}
 
 /** A run's setup cache on what the vault lends; overwrites what it was lent. */
 class LentSetups implements SetupCache {

@@ -164,6 +164,15 @@ export interface Readiness {
   readonly checks: Readonly<Record<string, boolean>>
 }
 
+/** How busy the vault is with protocol runs. */
+export interface VaultUsage {
+  readonly running: number
+  /** Runs that wait for a slot on their share. */
+  readonly waiting: number
+  /** How many there may be at one time, those that wait included. */
+  readonly capacity: number
+}
+
 /**
  * The vault: one party of threshold keys. Everything that HTTP may ask of the domain.
  *
@@ -252,6 +261,7 @@ export interface Vault {
   /** The public half of the key with which this server signs JWTs (ES256), as PEM. */
   identityPem(): string
   readiness(): Promise<Readiness>
+  usage(): VaultUsage
   /** Takes no new runs, lets the running ones finish (at most 17 s), then cuts them off. Idempotent. */
   close(): Promise<void>
 }

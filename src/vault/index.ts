@@ -1,5 +1,13 @@
 export { Lifeline, localEngine } from './engine.js'
-export type { Engine, KeygenWork, MadeKey, MadeShare, RunSetups, SignWork } from './engine.js'
+export type {
+  Engine,
+  KeygenWork,
+  MadeKey,
+  MadeShare,
+  RoundTime,
+  RunSetups,
+  SignWork,
+} from './engine.js'
 export { VaultError, vaultErrorTypes } from './errors.js'
 export type { VaultErrorDetails, VaultErrorType } from './errors.js'
 export type {
@@ -24,6 +32,7 @@ export type {
   SignRequest,
   Vault,
   VaultIdentityInfo,
+  VaultUsage,
 } from './facade.js'
 export { limits } from './limits.js'
 export type { VaultEvent, VaultLog } from './log.js'
@@ -31,3 +40,4 @@ export { markRestored, recordBackupSecret, recordedBackupSecrets, StartRefused }
 export type { LoadedSecret, LoadedSecrets } from './startup.js'
 export { openVault } from './vault.js'
 export type { VaultParts } from './vault.js'
+export { asRunError } from './run-errors.js'

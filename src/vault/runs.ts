@@ -71,6 +71,12 @@ export class Runs {
   /** @param capacity how many there may be at one time, those that wait included */
   constructor(private readonly capacity: number = limits.runs) {}
 
+  get usage(): { running: number; waiting: number; capacity: number } {
+    let waiting = 0
+    for (const subject of this.#subjects.values()) waiting += subject.waiting.length
+    return { running: this.#running.size, waiting, capacity: this.capacity }
+  }
+
   /** How often runs were killed: what was read before another count may have changed. */
   get kills(): number {
     return this.#kills

@@ -134,6 +134,7 @@ export async function openVault(parts: VaultParts): Promise<Vault> {
     backupCoverage: (caller, request) => backupCoverage(units, caller, request),
     identityPem: () => parts.identityPem(),
     readiness,
+    usage: () => runs.usage,
     close: () => runs.close(),
   }
 }

@@ -83,6 +83,7 @@ describe('a run in another thread', () => {
       size: 2,
       room: nothing,
       life: new Lifeline().memory,
+      timed: false,
       record: nothing,
       known: new Map(),
       batch: [{ digest: nothing, path: [] }],

@@ -62,6 +62,7 @@ export interface TestVertex {
   readonly service: Service
   readonly url: string
   readonly port: number
+  readonly metricsUrl: string | undefined
   readonly dir: string
   /** Lines of its log. */
   readonly log: string[]
@@ -98,13 +99,14 @@ export async function startVertex(
     pino({ level: 'info' }, { write: (line) => log.push(line) }),
     engine,
   )
-  const { url, port } = await service.listen()
+  const { url, port, metricsUrl } = await service.listen()
   const call = caller(url)
   const admin: Call = (method, path, options) => call(method, path, { key: adminToken, ...options })
   return {
     service,
     url,
     port,
+    metricsUrl,
     dir,
     log,
     call,

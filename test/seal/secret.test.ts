@@ -112,6 +112,7 @@ describe('a secret file', () => {
     const { loaded, events } = await load(path)
     expect(loaded).toEqual({
       bytes: new Uint8Array(32).fill(5),
+      created: expect.any(Number),
       name: 'backup-secret',
       version: '',
     })

@@ -6,6 +6,7 @@ export {
   type SignBatchRun,
   type SignRun,
   type SigningParty,
+  type Watch,
 } from './options.js'
 export type { SetupCache } from './setup-cache.js'
 export {

@@ -80,9 +80,10 @@ export async function runKeygen(o: KeygenRun): Promise<KeyShare> {
         protocol: 'keygen',
         peers,
         view,
+        watch: o.watch,
         keep: (made) => o.keep(made),
       })
-      const pair = { suite, room, share, setups }
+      const pair = { suite, room, share, setups, watch: o.watch }
       await Promise.all(peers.map((peer) => tryPairSetup(pair, peer)))
       return share
     } catch (error) {

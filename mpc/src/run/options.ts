@@ -5,6 +5,10 @@ import type { Quorum } from '../party.js'
 import type { RoomLink } from '../room/link.js'
 import type { Suite } from '../suite.js'
 import type { SetupCache } from './setup-cache.js'
+import type { Protocol } from './wire.js'
+
+/** Called when a protocol begins; what it returns is called at the end of each of its rounds. For measuring only. */
+export type Watch = (protocol: Protocol) => (round: number) => void
 
 /** What every run is given. */
 export interface RunOptions {
@@ -14,6 +18,7 @@ export interface RunOptions {
   /** The room's 16 bytes. */
   readonly room: Uint8Array
   readonly setups: SetupCache
+  readonly watch?: Watch | undefined
 }
 
 export interface KeygenRun extends RunOptions {

@@ -5,6 +5,7 @@ import { startPairSetup } from '../setup/index.js'
 import type { PairSetup } from '../setup/pair-setup.js'
 import type { Suite } from '../suite.js'
 import type { Peer } from './peer.js'
+import type { Watch } from './options.js'
 import { retiring } from './retire.js'
 import { playRounds } from './rounds.js'
 import type { SetupCache } from './setup-cache.js'
@@ -15,6 +16,7 @@ export interface PairSetupInput {
   /** Of the key that the setup is for; its secret hedges the randomness. */
   readonly share: KeyShare
   readonly setups: SetupCache
+  readonly watch?: Watch | undefined
 }
 
 /**
@@ -22,7 +24,7 @@ export interface PairSetupInput {
  * saves it once both sides have confirmed it. docs/spec/run.md, step 4
  */
 export async function makePairSetup(input: PairSetupInput, peer: Peer): Promise<PairSetup> {
-  const { suite, room, share, setups } = input
+  const { suite, room, share, setups, watch } = input
   const { quorum, keygenIds, index: me, fingerprint, epoch } = share
   const { mine, theirs } = peer.contributions
   const iAmLower = me < peer.index
@@ -51,7 +53,7 @@ export async function makePairSetup(input: PairSetupInput, peer: Peer): Promise<
           first: peer.iMoveFirst,
           hedgeSecret: encodeScalar(share.secret.reveal()),
         }),
-        { protocol: 'setup', peers: [peer] },
+        { protocol: 'setup', peers: [peer], watch },
       ),
     { heedsNotices: false },
   )

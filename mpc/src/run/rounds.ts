@@ -2,6 +2,7 @@ import { ProtocolAbort } from '../abort.js'
 import { concatBytes, equalBytes } from '../bytes.js'
 import type { PartyIndex } from '../party.js'
 import type { Step } from '../round.js'
+import type { Watch } from './options.js'
 import type { Peer } from './peer.js'
 import type { Protocol } from './wire.js'
 
@@ -18,16 +19,18 @@ export interface RoundsInput<Keep> {
   readonly before?: () => Promise<void>
   /** Makes durable what must not be lost, before anything of that step leaves. */
   readonly keep?: (keep: Keep) => Promise<void>
+  readonly watch?: Watch | undefined
 }
 
 /** Runs a protocol over channels, step by step, to its result. docs/spec/run.md, step 6 */
 export async function playRounds<Result, Keep>(
   first: Step<Result, Keep>,
-  { protocol, peers, view = new Uint8Array(0), before, keep }: RoundsInput<Keep>,
+  { protocol, peers, view = new Uint8Array(0), before, keep, watch }: RoundsInput<Keep>,
 ): Promise<Result> {
   const byParty = new Map(peers.map((peer) => [peer.index, peer]))
   const sent = new Map<PartyIndex, number>()
   const received = new Map<PartyIndex, number>()
+  const roundEnded = watch?.(protocol)
   let step = first
   for (;;) {
     if (step.keep !== undefined) await keep?.(step.keep)
@@ -47,6 +50,7 @@ export async function playRounds<Result, Keep>(
     const inbox = new Map(await Promise.all(messages))
     await before?.()
     step = next.advance(inbox)
+    roundEnded?.(next.number)
   }
 }
 

@@ -88,7 +88,7 @@ async function signAll(
     try {
       await meeting.complete
       const { peers, present } = meeting
-      const pair = { suite, room, share, setups }
+      const pair = { suite, room, share, setups, watch: o.watch }
       const chosen = new Map<PartyIndex, PairSetup>()
       await Promise.all(
         peers.map(async (peer) => {
@@ -132,6 +132,7 @@ async function signAll(
           protocol: 'sign',
           peers,
           view,
+          watch: o.watch,
           before: async () => {
             for (const id of ids.values())
               if (!(await setups.alive(id))) throw new SessionMismatch('setup')

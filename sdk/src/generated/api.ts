@@ -783,6 +783,10 @@ export interface components {
              * @enum {unknown}
              */
             reaction?: "restart" | "stop" | "retire_setup";
+            /** @description With session_mismatch. What the parties do not agree about. */
+            field?: string;
+            /** @description With protocol_abort and session_mismatch that another party has told. Its index; that proves nothing. */
+            reported_by?: number;
             /** @description With room_timeout. Who had not authenticated by the deadline. */
             missing?: components["schemas"]["Party"][];
             /** @description With a signed key_id_not_exists. */
