@@ -31,7 +31,14 @@ import {
   vaultIdentity,
   type SealLog,
 } from './seal/index.js'
-import { openStore, sqliteDatabaseExists, StoreRefused, type Database } from './store/index.js'
+import {
+  answering,
+  openStore,
+  postgresLease,
+  sqliteDatabaseExists,
+  StoreRefused,
+  type Database,
+} from './store/index.js'
 import {
   markRestored,
   openVault,
@@ -110,11 +117,22 @@ export async function compose(config: Config, logger: Logger, engine: Engine): P
   const sealLog = sealLogger(logger, metrics)
   const storageKey = await loadStorageKey(config, sealLog)
   const backup = await composeBackup(config, suite, storageKey, sealLog, note)
+  const database = databaseOf(config)
+  const lease =
+    database.kind === 'postgres'
+      ? postgresLease(database, (event) => {
+          logger[event.event === 'lease_lost' ? 'warn' : 'info'](event)
+        })
+      : undefined
+  const answers = () => lease === undefined || lease.held
   const store = await openStore({
-    database: databaseOf(config),
+    database,
     rowSeal: rowSeal(storageKey.key),
     clock,
   })
+  // Until it listens it prepares itself beside the one that answers, as another replica would.
+  let listening = false
+  const mine = answering(store, () => !listening || answers())
   try {
     if (backup.secrets) {
       const { secrets } = backup
@@ -126,7 +144,7 @@ export async function compose(config: Config, logger: Logger, engine: Engine): P
     const adminToken = await composeAdminToken(config, note)
     const rooms = new Rooms({ roomLifetimeMs: config.roomLifetimeMs })
     const vault = await openVault({
-      store,
+      store: mine,
       rooms: roomPort(rooms),
       clock,
       suite,
@@ -167,6 +185,7 @@ export async function compose(config: Config, logger: Logger, engine: Engine): P
       relayAllow: config.relayAllow,
       logger,
       drain,
+      answers,
       version,
       measure: metrics && ((request) => metrics.request(request)),
     })
@@ -185,12 +204,16 @@ export async function compose(config: Config, logger: Logger, engine: Engine): P
       await closed
       if (scraped?.listening === true) await closeServer(scraped, 0)
       await store.close()
+      // The next one answers when nothing is left here.
+      await lease?.end()
     }
     let stopping: Promise<void> | undefined
     return {
       notes,
       vault,
       listen: async () => {
+        listening = true
+        await lease?.begin()
         const port = await listen(server, config.host, config.port)
         const url = `${tls === undefined ? 'http' : 'https'}://${inUrl(config.host)}:${port}`
         if (scraped === undefined || config.metrics === undefined) return { url, port }
@@ -202,6 +225,7 @@ export async function compose(config: Config, logger: Logger, engine: Engine): P
     }
   } catch (error) {
     await store.close()
+    await lease?.end()
     throw error
   }
 }

@@ -27,6 +27,8 @@ export interface AppOptions {
   readonly relayAllow: readonly string[]
   readonly logger: Logger
   readonly drain: Drain
+  /** Whether this process is the one that answers for its database. */
+  readonly answers: () => boolean
   readonly version: string
   /** Told of each request at its end. */
   readonly measure?: ((request: MeasuredRequest) => void) | undefined
@@ -52,11 +54,11 @@ interface Trace {
 
 /** Every route of the server, in the order in which they are tried. */
 export function routesOf(
-  options: Pick<AppOptions, 'vault' | 'relayAllow' | 'drain' | 'version'>,
+  options: Pick<AppOptions, 'vault' | 'relayAllow' | 'drain' | 'answers' | 'version'>,
 ): Route[] {
   return [
     ...vaultRoutes(options.vault, options.relayAllow),
-    ...healthRoutes(options.vault, options.drain, options.version),
+    ...healthRoutes(options.vault, options.drain, options.answers, options.version),
     ...docsRoutes(loadContract()),
   ]
 }
@@ -132,6 +134,8 @@ export function createApp(options: AppOptions): Express {
       }
       const trace = traceOf(req)
       trace.route = route.path
+      if (route.access !== 'public' && !options.answers())
+        throw new HttpProblem('storage_unavailable', 'another process answers for this database')
       const reply = await serve(route, req, authenticator, (caller) => {
         trace.userId = caller.userId
       })

@@ -9,13 +9,14 @@ const PATIENCE_MS = 3000
 export function healthRoutes(
   vault: Pick<Vault, 'readiness'>,
   drain: Drain,
+  answers: () => boolean,
   version: string,
 ): Route[] {
   return [
     open('get', '/livez', () => Promise.resolve<Reply>({ json: { status: 'ok' } })),
     open('get', '/readyz', async () => {
       const found = await vaultChecks(vault)
-      const checks = { ...found, draining: !drain.draining }
+      const checks = { ...found, lease: answers(), draining: !drain.draining }
       const ready = Object.values(checks).every(Boolean)
       const json = {
         ready,

@@ -1,3 +1,5 @@
+export { answering } from './answering.js'
 export { StoreRefused } from './errors.js'
+export { postgresLease, type Lease } from './lease.js'
 export { openStore, type Database, type StoreOptions } from './open.js'
 export { sqliteDatabaseExists } from './sqlite.js'

@@ -5,6 +5,7 @@ import { auditTable } from './audit.js'
 import type { Engine } from './columns.js'
 import { failuresTable } from './failures.js'
 import { handlesTable } from './handles.js'
+import { leasesTable } from './lease.js'
 import { metaTable } from './meta.js'
 import { pendingKeysTable } from './pending-keys.js'
 import { secretsTable } from './secrets.js'
@@ -28,4 +29,5 @@ export const tables = (engine: Engine): EntitySchema[] =>
     failuresTable(),
     tombstonesTable(),
     auditTable(),
+    leasesTable(),
   ] as EntitySchema[]

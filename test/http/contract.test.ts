@@ -12,6 +12,7 @@ const routes = routesOf({
   vault: {} as Vault,
   relayAllow: [],
   drain: new Drain(),
+  answers: () => true,
   version: '0',
 })
 const asTemplate = (path: string) => path.replace(/:(\w+)/g, '{$1}')

@@ -24,7 +24,12 @@ interface Failing {
 
 async function failing(
   fail: (verb: string) => unknown,
-  options: { corsOrigins?: string[]; trustedProxies?: string[]; accepts?: () => boolean } = {},
+  options: {
+    corsOrigins?: string[]
+    trustedProxies?: string[]
+    accepts?: () => boolean
+    answers?: () => boolean
+  } = {},
 ) {
   const verbs = new Proxy({} as Vault, {
     get: (_, verb: string) => async (authorization: unknown) => {
@@ -44,6 +49,7 @@ async function failing(
     relayAllow: [],
     logger: pino({ level: 'info' }, { write: (line) => log.push(line) }),
     drain,
+    answers: options.answers ?? (() => true),
     version: '0.0.0',
   })
   const server = createServer(app)
@@ -153,6 +159,29 @@ describe('readiness', () => {
     const answer = await call('GET', '/readyz')
     expect([answer.status, answer.body.ready]).toEqual([503, false])
     expect((await call('GET', '/livez')).status).toBe(200)
+  })
+
+  it('is false while another process answers, and so does nothing but what needs no vault', async () => {
+    let answers = false
+    const { call, log } = await failing(() => new VaultError('not_found', 'asked'), {
+      answers: () => answers,
+    })
+    expect((await call('GET', '/readyz')).body.checks.lease).toBe('failing')
+    expect((await call('GET', '/livez')).status).toBe(200)
+    const refusal = { err_msg: 'another process answers for this database' }
+    for (const key of ['good', adminToken])
+      for (const [method, path] of [
+        ['GET', '/ecdsa/keys'],
+        ['POST', '/create-room'],
+        ['POST', '/admin/create-user'],
+      ] as const) {
+        const { status, body } = await call(method, path, { key })
+        expect([status, body]).toEqual([503, { ...refusal, err_type: 'storage_unavailable' }])
+      }
+    expect(log.join('')).not.toContain('unexpected')
+    answers = true
+    expect((await call('GET', '/ecdsa/keys', { key: 'good' })).body.err_msg).toBe('asked')
+    expect((await call('GET', '/readyz')).body.checks.lease).toBe('ok')
   })
 
   it('is false from the moment the server begins to stop, and connections are not kept', async () => {

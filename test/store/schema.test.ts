@@ -23,7 +23,7 @@ describe.each(engines)('the schema on $name', (engine) => {
         const made = (await drift()).flatMap(
           (query) => /^CREATE TABLE "(?!temp)(\w+)"/.exec(query)?.[1] ?? [],
         )
-        expect(new Set(made).size).toBe(12)
+        expect(new Set(made).size).toBe(13)
         await opened.migrate()
         expect(await drift()).toEqual([])
         // And the check sees a difference where there is one.
@@ -39,7 +39,7 @@ describe.each(engines)('the schema on $name', (engine) => {
       await (await openStore(once)).close()
       const store = await openStore(once)
       await store.close()
-      expect(await sql(once.database, 'SELECT name FROM migrations')).toHaveLength(3)
+      expect(await sql(once.database, 'SELECT name FROM migrations')).toHaveLength(4)
     })
 
     it('refuses a database that a newer version has changed', async () => {
@@ -75,7 +75,7 @@ describe.each(engines)('the schema on $name', (engine) => {
         const metas = await Promise.all(stores.map((store) => store.run((uow) => uow.meta.get())))
         expect(new Set(metas.map(({ generation }) => generation)).size).toBe(1)
         await Promise.all(stores.map((store) => store.close()))
-        expect(await sql(shared.database, 'SELECT name FROM migrations')).toHaveLength(3)
+        expect(await sql(shared.database, 'SELECT name FROM migrations')).toHaveLength(4)
       })
   })
 })

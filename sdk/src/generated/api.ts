@@ -751,7 +751,7 @@ export interface components {
         };
         ReadyResponse: {
             ready: boolean;
-            /** @description Each part that the server needs, ok or failing. */
+            /** @description Each part that the server needs, ok or failing. `lease` fails while another process answers for the same database. */
             checks: {
                 [key: string]: "ok" | "failing";
             };
@@ -2130,6 +2130,7 @@ export interface operations {
                      *       "checks": {
                      *         "storage": "ok",
                      *         "backup_secret": "ok",
+                     *         "lease": "ok",
                      *         "draining": "ok"
                      *       }
                      *     }
@@ -2153,6 +2154,7 @@ export interface operations {
                      *       "checks": {
                      *         "storage": "failing",
                      *         "backup_secret": "ok",
+                     *         "lease": "ok",
                      *         "draining": "ok"
                      *       }
                      *     }

@@ -1,6 +1,12 @@
 import { First1763700000000 } from './0001-first.js'
 import { Backups1763750000000 } from './0002-backups.js'
 import { Audit1763800000000 } from './0003-audit.js'
+import { Leases1763850000000 } from './0004-leases.js'
 
 /** In the order in which they run. */
-export const migrations = [First1763700000000, Backups1763750000000, Audit1763800000000]
+export const migrations = [
+  First1763700000000,
+  Backups1763750000000,
+  Audit1763800000000,
+  Leases1763850000000,
+]

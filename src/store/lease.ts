@@ -1,0 +1,164 @@
+import { randomUUID } from 'node:crypto'
+import pg from 'pg'
+import { primaryText, table, text, time } from './columns.js'
+import { classify } from './errors.js'
+import { connectionTo } from './postgres-login.js'
+import type { Database } from './open.js'
+
+interface LeaseRow {
+  name: string
+  holder: string
+  /** On the clock of the database. */
+  expiresAt: number
+}
+
+export const leasesTable = () =>
+  table<LeaseRow>('leases', {
+    columns: {
+      name: primaryText('name', 'pk_leases'),
+      holder: text('holder'),
+      expiresAt: time('expires_at'),
+    },
+  })
+
+/** What happens to the lease, for the log. */
+export type LeaseEvent =
+  /** Another process answers for this database; this one waits for it to end. */
+  | { readonly event: 'lease_waiting' }
+  /** This process answers from now on. */
+  | { readonly event: 'lease_taken' }
+  /** This process answers no more: another one does, or the database could not be asked in time. */
+  | { readonly event: 'lease_lost'; readonly to: 'another process' | 'silence' }
+
+/** The right to be the one process that answers for a database. */
+export interface Lease {
+  /** Whether this process may answer now. */
+  readonly held: boolean
+  /** Tries to get it, and goes on trying and renewing until {@link end}. Resolves after the first attempt. */
+  begin(): Promise<void>
+  /** Gives it to the next one. */
+  end(): Promise<void>
+}
+
+/** What a lease lasts in the database. Whoever holds it and dies is followed after this time at the latest. */
+const LEASE_MS = 8_000
+/** How long the holder believes in it: less, so that it has stopped before another begins. */
+const TRUST_MS = 5_000
+const RENEW_MS = 1_500
+const RETRY_MS = 500
+/** One renewal must not wait so long that the next comes too late. */
+const ATTEMPT_MS = 2_000
+
+const NOW = '(extract(epoch FROM clock_timestamp()) * 1000)::bigint'
+const TAKE = `INSERT INTO leases (name, holder, expires_at) VALUES ('answering', $1, ${NOW} + $2)
+  ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, expires_at = excluded.expires_at
+  WHERE leases.holder = excluded.holder OR leases.expires_at <= ${NOW}
+  RETURNING holder`
+const GIVE_BACK = `DELETE FROM leases WHERE name = 'answering' AND holder = $1`
+
+/**
+ * A lease on a Postgres. It has a connection of its own, so that no load keeps it waiting, and is a row with a time,
+ * so that it outlives a failover and works through a pooler. See docs/decisions/0017-one-process-holds-the-lease.md.
+ */
+export function postgresLease(
+  database: Database & { readonly kind: 'postgres' },
+  log: (event: LeaseEvent) => void,
+): Lease {
+  return new PostgresLease(database, log)
+}
+
+class PostgresLease implements Lease {
+  readonly #holder = randomUUID()
+  readonly #pool: pg.Pool
+  readonly #log: (event: LeaseEvent) => void
+  /** When the last renewal that succeeded was sent, on both clocks. */
+  #renewed: Moment | undefined
+  #said: LeaseEvent['event'] | undefined
+  #running: Promise<void> | undefined
+  #timer: NodeJS.Timeout | undefined
+  #ended = false
+
+  constructor(
+    database: Database & { readonly kind: 'postgres' },
+    log: (event: LeaseEvent) => void,
+  ) {
+    this.#log = log
+    this.#pool = new pg.Pool({
+      ...connectionTo(database.url, database.tokenFor),
+      application_name: 'vertex-lease',
+      max: 1,
+      idleTimeoutMillis: 0,
+      keepAlive: true,
+      connectionTimeoutMillis: ATTEMPT_MS,
+      statement_timeout: ATTEMPT_MS,
+      query_timeout: ATTEMPT_MS,
+    })
+    // An idle connection that breaks is dropped; the next attempt finds out by itself.
+    this.#pool.on('error', () => undefined)
+  }
+
+  get held(): boolean {
+    return this.#renewed !== undefined && since(this.#renewed) < TRUST_MS
+  }
+
+  begin(): Promise<void> {
+    return this.#attempt()
+  }
+
+  async end(): Promise<void> {
+    this.#ended = true
+    clearTimeout(this.#timer)
+    await this.#running
+    this.#renewed = undefined
+    // Where this fails, the lease ends by itself.
+    await this.#pool.query(GIVE_BACK, [this.#holder]).catch(() => undefined)
+    await this.#pool.end()
+  }
+
+  #attempt(): Promise<void> {
+    this.#running = this.#once().then(() => {
+      if (this.#ended) return
+      this.#timer = setTimeout(() => void this.#attempt(), this.held ? RENEW_MS : RETRY_MS)
+    })
+    return this.#running
+  }
+
+  async #once(): Promise<void> {
+    const sent = moment()
+    try {
+      const { rows } = await this.#pool.query(TAKE, [this.#holder, LEASE_MS])
+      this.#renewed = rows.length === 1 ? sent : undefined
+      this.#say(rows.length === 1 ? 'taken' : 'refused')
+    } catch (thrown) {
+      const failure = classify(thrown)
+      if (failure.kind === 'bug') this.#renewed = undefined
+      if (!this.held) this.#say('silence')
+    }
+  }
+
+  /** Once for each change. */
+  #say(outcome: 'taken' | 'refused' | 'silence'): void {
+    const event: LeaseEvent =
+      outcome === 'taken'
+        ? { event: 'lease_taken' }
+        : this.#said === 'lease_taken'
+          ? { event: 'lease_lost', to: outcome === 'refused' ? 'another process' : 'silence' }
+          : { event: 'lease_waiting' }
+    if (event.event === this.#said || (event.event === 'lease_waiting' && this.#said !== undefined))
+      return
+    this.#said = event.event
+    this.#log(event)
+  }
+}
+
+interface Moment {
+  readonly monotonic: number
+  readonly wall: number
+}
+
+const moment = (): Moment => ({ monotonic: performance.now(), wall: Date.now() })
+
+/** By the clock that went further: the one stands still while the machine sleeps, the other can be set back. */
+function since({ monotonic, wall }: Moment): number {
+  return Math.max(performance.now() - monotonic, Date.now() - wall)
+}

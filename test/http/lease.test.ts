@@ -1,0 +1,201 @@
+import { spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { answering, openStore, postgresLease } from '../../src/store/index.js'
+import { clock, sql, storageKey, testSeal } from '../store/engines.js'
+import { aUser, insertUser } from '../store/rows.js'
+import { missingPostgres, startPostgres, type TestPostgres } from '../support/postgres.js'
+import { buildOnce, freePort } from '../support/server.js'
+import { adminToken, caller } from './vertex.js'
+
+const missing = missingPostgres()
+const main = join(import.meta.dirname, '../../dist/main.js')
+
+async function until(what: string, holds: () => boolean | Promise<boolean>, withinMs: number) {
+  const giveUp = Date.now() + withinMs
+  while (Date.now() < giveUp) {
+    if (await holds()) return
+    await sleep(50)
+  }
+  throw new Error(`not within ${withinMs} ms: ${what}`)
+}
+
+describe.skipIf(missing !== undefined)(
+  `the lease of a database${missing === undefined ? '' : ` (skipped: ${missing})`}`,
+  () => {
+    let postgres: TestPostgres
+    let folder: string
+    beforeAll(async () => {
+      await buildOnce()
+      folder = mkdtempSync(join(tmpdir(), 'vertex-lease-'))
+      for (const name of ['backup-secret', 'storage-key'])
+        writeFileSync(join(folder, name), randomBytes(32).toString('hex'), { mode: 0o600 })
+      postgres = await startPostgres()
+    })
+    const running: { end(signal: NodeJS.Signals): Promise<number | null> }[] = []
+    afterEach(() => Promise.all(running.splice(0).map((each) => each.end('SIGKILL'))))
+    afterAll(async () => {
+      await postgres.stop()
+      rmSync(folder, { recursive: true })
+    })
+
+    /** A Vertex process; listening, not necessarily ready. */
+    async function start(url: string) {
+      const port = await freePort()
+      const child = spawn(process.execPath, [main], {
+        cwd: folder,
+        env: {
+          PATH: process.env['PATH'],
+          PORT: String(port),
+          DATABASE_URL: url,
+          VERTEX_ADMIN_TOKEN: adminToken,
+          VERTEX_BACKUP_SECRET_FILE: join(folder, 'backup-secret'),
+          VERTEX_STORAGE_KEY_FILE: join(folder, 'storage-key'),
+        },
+        stdio: ['ignore', 'pipe', 'inherit'],
+      })
+      const closed = once(child, 'close')
+      let log = ''
+      child.stdout.setEncoding('utf8').on('data', (text: string) => (log += text))
+      const call = caller(`http://127.0.0.1:${port}`)
+      const ready = () => call('GET', '/readyz')
+      const vertex = {
+        ready,
+        call,
+        log: () => log,
+        signal: (signal: NodeJS.Signals) => child.kill(signal),
+        end: async (signal: NodeJS.Signals) => {
+          child.kill(signal)
+          return ((await closed) as [number | null])[0]
+        },
+        becomesReady: (withinMs: number) =>
+          until('ready', async () => (await ready()).status === 200, withinMs),
+        createUser: (name: string) =>
+          call('POST', '/admin/create-user', { key: adminToken, body: { name } }),
+      }
+      running.push(vertex)
+      await until('listening', () => log.includes('"listening"'), 20_000)
+      return vertex
+    }
+
+    it('is with one of two processes; the other one waits, says so, and follows a clean end at once', async () => {
+      const url = await postgres.createDatabase()
+      const first = await start(url)
+      await first.becomesReady(1_000)
+      const second = await start(url)
+      expect(second.log()).toContain('lease_waiting')
+      const { status, body } = await second.ready()
+      expect(status).toBe(503)
+      expect(body).toEqual({
+        ready: false,
+        checks: { storage: 'ok', backup_secret: 'ok', lease: 'failing', draining: 'ok' },
+      })
+      expect((await second.call('GET', '/livez')).status).toBe(200)
+      expect(await second.createUser('refused')).toMatchObject({
+        status: 503,
+        body: { err_type: 'storage_unavailable' },
+      })
+      expect((await first.createUser('somebody')).status).toBe(200)
+      expect((await first.ready()).status).toBe(200)
+
+      expect(await first.end('SIGTERM')).toBe(0)
+      await second.becomesReady(2_000)
+      expect(second.log()).toContain('lease_taken')
+      expect((await second.createUser('somebody')).body.err_type).toBe('user_name_already_exists')
+      expect((await second.createUser('refused')).status).toBe(200)
+    })
+
+    it('is followed within 10 s after kill -9', async () => {
+      const url = await postgres.createDatabase()
+      const first = await start(url)
+      const second = await start(url)
+      expect((await first.createUser('somebody')).status).toBe(200)
+      await first.end('SIGKILL')
+      await second.becomesReady(10_000)
+      expect((await second.createUser('somebody')).body.err_type).toBe('user_name_already_exists')
+    })
+
+    it('that ran out while its holder stood still is lost: it acknowledges nothing more, and waits in turn', async () => {
+      const url = await postgres.createDatabase()
+      const first = await start(url)
+      const second = await start(url)
+      first.signal('SIGSTOP')
+      // Sent before it knows, answered after.
+      const asked = first.createUser('somebody')
+      await second.becomesReady(10_000)
+      first.signal('SIGCONT')
+      expect(await asked).toMatchObject({ status: 503, body: { err_type: 'storage_unavailable' } })
+      expect((await second.createUser('somebody')).status).toBe(200)
+      await until('lost', () => first.log().includes('"lease_lost"'), 3_000)
+      expect((await first.ready()).body.checks.lease).toBe('failing')
+      expect((await second.ready()).status).toBe(200)
+
+      expect(await second.end('SIGTERM')).toBe(0)
+      await first.becomesReady(2_000)
+      expect((await first.createUser('somebody')).body.err_type).toBe('user_name_already_exists')
+    })
+
+    it('that is lost in the middle of a unit of work keeps its outcome from being told', async () => {
+      const database = { kind: 'postgres', url: await postgres.createDatabase() } as const
+      const events: unknown[] = []
+      const lease = postgresLease(database, (event) => events.push(event))
+      const any = await openStore({ database, rowSeal: testSeal(storageKey), clock })
+      const user = await insertUser(any)
+      const store = answering(any, () => lease.held)
+      const unavailable = { name: 'StorageUnavailable' }
+      await expect(store.run((uow) => uow.users.byId(user.userId))).rejects.toMatchObject(
+        unavailable,
+      )
+      await lease.begin()
+      expect(await store.run((uow) => uow.users.byId(user.userId))).toEqual(user)
+      const inTheMiddle = store.run(async (uow) => {
+        await uow.users.insert(aUser())
+        await sql(
+          database,
+          `UPDATE leases SET holder = 'another one', expires_at = expires_at + 60000`,
+        )
+        await until('noticed', () => !lease.held, 3_000)
+      })
+      await expect(inTheMiddle).rejects.toMatchObject(unavailable)
+      await expect(store.readForSigning(user.userId, 'any', 0)).rejects.toMatchObject(unavailable)
+      // Readiness asks the database all the same, and is told by the lease.
+      await store.check()
+      await store.close()
+      await lease.end()
+      expect(events).toEqual([
+        { event: 'lease_taken' },
+        { event: 'lease_lost', to: 'another process' },
+      ])
+      // It gives back only what is its own.
+      expect(await sql(database, 'SELECT holder FROM leases')).toEqual([{ holder: 'another one' }])
+    })
+
+    it('is not believed in while the database is silent, and taken again afterwards', async () => {
+      const url = await postgres.createDatabase()
+      const events: unknown[] = []
+      const lease = postgresLease({ kind: 'postgres', url }, (event) => events.push(event))
+      const database = { kind: 'postgres', url } as const
+      await (await openStore({ database, rowSeal: testSeal(storageKey), clock })).close()
+      await lease.begin()
+      expect(lease.held).toBe(true)
+      // As a database that is there and cannot answer.
+      await sql(database, `ALTER TABLE leases RENAME TO gone`)
+      await until('not held', () => !lease.held, 8_000)
+      await until('said', () => events.length === 2, 3_000)
+      await sql(database, `ALTER TABLE gone RENAME TO leases`)
+      await until('held again', () => lease.held, 3_000)
+      await until('said', () => events.length === 3, 1_000)
+      expect(events).toEqual([
+        { event: 'lease_taken' },
+        { event: 'lease_lost', to: 'silence' },
+        { event: 'lease_taken' },
+      ])
+      await lease.end()
+    })
+  },
+)
