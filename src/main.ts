@@ -5,7 +5,7 @@ import {
   isUnavailable,
   readVersion,
   type Note,
-} from './compose.js'
+} from './compose/index.js'
 import { ConfigError, takeConfig, type Config } from './config.js'
 import { growHeapsFreely } from './engine/heap.js'
 import { ThreadPool } from './engine/pool.js'

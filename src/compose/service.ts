@@ -1,0 +1,186 @@
+import { nativeSuite } from '@vertex/mpc/native'
+import type { Logger } from 'pino'
+import type { Config } from '../config.js'
+import { createApp } from '../http/app.js'
+import { Drain } from '../http/drain.js'
+import { closeServer, createServer, listen } from '../http/server.js'
+import { readTlsFiles } from '../http/tls.js'
+import { measuredEngine } from '../metrics/engine.js'
+import { Metrics } from '../metrics/metrics.js'
+import { metricsServer } from '../metrics/server.js'
+import { roomPort, Rooms } from '../relay/index.js'
+import { rowSeal } from '../seal/index.js'
+import { answering, openStore, postgresLease } from '../store/index.js'
+import {
+  openVault,
+  recordBackupSecret,
+  recordedBackupSecrets,
+  type Engine,
+  type Vault,
+} from '../vault/index.js'
+import { composeBackup } from './backup.js'
+import { clock } from './clock.js'
+import { databaseOf, describeDatabase } from './database.js'
+import { sealLogger } from './logging.js'
+import type { Note, TakeNote } from './notes.js'
+import { composeAdminToken, loadStorageKey, makeEmbeddedSecrets } from './secrets.js'
+import { readVersion } from './version.js'
+
+/** A composed server. */
+export interface Service {
+  readonly notes: readonly Note[]
+  readonly vault: Vault
+  /** Begins to answer. @returns where */
+  listen(): Promise<{ readonly url: string; readonly port: number; readonly metricsUrl?: string }>
+  /** Not ready at once, no new runs; the running ones get up to 17 s. Resolves when everything is closed, within 20 s. Idempotent. */
+  stop(): Promise<void>
+}
+
+/**
+ * Builds everything from the configuration; the only place that does.
+ * @param engine where protocol runs are computed; the caller ends it after the service
+ * @throws what {@link isForOperator} and {@link isUnavailable} know
+ */
+export async function compose(config: Config, logger: Logger, engine: Engine): Promise<Service> {
+  const notes: Note[] = []
+  const note: TakeNote = (level, text) => {
+    notes.push({ level, text })
+  }
+  const version = await readVersion()
+  const tls =
+    config.transport.kind === 'tls'
+      ? await readTlsFiles(config.transport.certFile, config.transport.keyFile)
+      : undefined
+
+  const suite = nativeSuite()
+  if (suite.curve.name !== 'libsecp256k1')
+    note(
+      'warn',
+      `libsecp256k1 is not available here; signing uses the slower curve "${suite.curve.name}"`,
+    )
+
+  await makeEmbeddedSecrets(config, note)
+  const metrics = config.metrics && new Metrics(version)
+  const sealLog = sealLogger(logger, metrics)
+  const storageKey = await loadStorageKey(config, sealLog)
+  const backup = await composeBackup(config, suite, storageKey, clock, sealLog, note)
+  const database = databaseOf(config)
+  const lease =
+    database.kind === 'postgres'
+      ? postgresLease(database, (event) => {
+          logger[event.event === 'lease_lost' ? 'warn' : 'info'](event)
+        })
+      : undefined
+  const answers = () => lease === undefined || lease.held
+  const store = await openStore({
+    database,
+    rowSeal: rowSeal(storageKey.key),
+    clock,
+  })
+  // Until it listens it prepares itself beside the one that answers, as another replica would.
+  let listening = false
+  const mine = answering(store, () => !listening || answers())
+  try {
+    if (backup.secrets) {
+      const { secrets } = backup
+      secrets.remember(await recordedBackupSecrets(store))
+      secrets.recordWith(({ id, name, version: of }) =>
+        recordBackupSecret(store, clock, { fingerprint: id, name, version: of }),
+      )
+    }
+    const adminToken = await composeAdminToken(config, note)
+    const rooms = new Rooms({ roomLifetimeMs: config.roomLifetimeMs })
+    const vault = await openVault({
+      store: mine,
+      rooms: roomPort(rooms),
+      clock,
+      suite,
+      engine: metrics === undefined ? engine : measuredEngine(engine, metrics),
+      apiKeys: backup.apiKeys,
+      backup: backup.port,
+      secrets: { storage: storageKey.loaded, backup: backup.loaded },
+      vaultName: config.vaultName,
+      identityPem: backup.identityPem,
+      runDeadlineMs: config.runDeadlineMs,
+      roomLifetimeMs: config.roomLifetimeMs,
+      relayAllow: config.relayAllow,
+      apiKeysNotBefore: config.apiKeysNotBefore?.getTime() ?? 0,
+      log: (event) => {
+        metrics?.event(event)
+        logger.info(event)
+      },
+    })
+    metrics?.read({
+      vault: () => vault.usage(),
+      relay: () => rooms.usage,
+      backups: async () => (await vault.backupCoverage(undefined, { limit: 1 })).counts,
+      secretAges: () => backup.secrets?.ages ?? { secret: undefined, reading: undefined },
+    })
+    if (config.transport.kind === 'proxy' && config.trustedProxies.length === 0)
+      note(
+        'warn',
+        'VERTEX_TRUSTED_PROXIES is not set: everyone behind the proxy counts as one source of failed authentications, and the log shows the address of the proxy',
+      )
+    describeDatabase(config, note)
+
+    const drain = new Drain()
+    const app = createApp({
+      vault,
+      adminToken,
+      corsOrigins: config.corsOrigins,
+      trustedProxies: config.trustedProxies,
+      relayAllow: config.relayAllow,
+      logger,
+      drain,
+      answers,
+      version,
+      measure: metrics && ((request) => metrics.request(request)),
+    })
+    const server = createServer(app, tls)
+    rooms.attach(server)
+    const scraped = metrics && metricsServer(metrics)
+
+    const stop = async (): Promise<void> => {
+      drain.begin()
+      const began = performance.now()
+      const closed = server.listening ? closeServer(server, CUT_OFF_MS) : Promise.resolve()
+      await vault.close()
+      // Upgraded connections count as open ones, so the server is closed only after its WebSockets.
+      const grace = rooms.usage.sockets > 0 ? OUTSIDE_RUNS_MS - (performance.now() - began) : 0
+      await rooms.close(grace)
+      await closed
+      if (scraped?.listening === true) await closeServer(scraped, 0)
+      await store.close()
+      // The next one answers when nothing is left here.
+      await lease?.end()
+    }
+    let stopping: Promise<void> | undefined
+    return {
+      notes,
+      vault,
+      listen: async () => {
+        listening = true
+        await lease?.begin()
+        const port = await listen(server, config.host, config.port)
+        const url = `${tls === undefined ? 'http' : 'https'}://${inUrl(config.host)}:${port}`
+        if (scraped === undefined || config.metrics === undefined) return { url, port }
+        const { host } = config.metrics
+        const metricsPort = await listen(scraped, host, config.metrics.port)
+        return { url, port, metricsUrl: `http://${inUrl(host)}:${metricsPort}/metrics` }
+      },
+      stop: () => (stopping ??= stop()),
+    }
+  } catch (error) {
+    await store.close()
+    await lease?.end()
+    throw error
+  }
+}
+
+const inUrl = (host: string) => (host.includes(':') ? `[${host}]` : host)
+
+/** How long runs between other parties, which only meet here, may go on after the server was told to stop. */
+const OUTSIDE_RUNS_MS = 5_000
+
+/** When the vault has given up on its last runs, their answers get this much longer. */
+const CUT_OFF_MS = 18_000
