@@ -6,13 +6,9 @@ mock_provider "azurerm" {
 }
 
 variables {
-  name                  = "vertex"
-  location              = "westeurope"
-  resource_group_name   = "rg-vertex"
-  key_vault_name        = "kv-vertex"
-  vault_name            = "production"
-  image                 = "example.azurecr.io/vertex@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-  alert_email_addresses = ["oncall@example.com"]
+  server_share_backup_encryption_secret_name       = null
+  server_share_backup_encryption_secret_vault_name = null
+  server_share_backup_encryption_secret_rg_name    = null
 }
 
 run "none_is_plaintext_and_says_so" {

@@ -1,24 +1,7 @@
 // The hash to the curve of RFC 9380, secp256k1_XMD:SHA-256_SSWU_RO_ (section 8.7): straight-line, both branches
 // computed, no inversion before the one of the whole batch.
-import {
-  FIELD,
-  add,
-  areEqual,
-  copy,
-  fromBytes,
-  isZero,
-  mul,
-  mulAdd,
-  negate,
-  normalize,
-  parity,
-  power,
-  select,
-  setSmall,
-  small,
-  sqr,
-  wipeField,
-} from './field-p'
+import { add, areEqual, copy, fromBytes, isZero, negate, normalize, parity, power, select, setSmall, small, wipeField } from './field-p'
+import { FIELD, mul, mulAdd, sqr } from './field-p-product'
 import { POINT, addPoints, selectPoint, setIdentity, wipePoint, writePoints } from './point'
 import { sha256, wipeSha256 } from './sha256'
 

@@ -21,17 +21,5 @@ export { foldWidePair, fourToBytes, fourWide, subtractAddPair } from './lanes'
 export { addMany, decodePoint } from './point'
 export { baseTableRoom, multiplyBase, multiplyMany, multiplyOne, tableRoom } from './multiply'
 export { hashToCurve, mapToCurve } from './hash-to-curve'
-export {
-  add as fieldAdd,
-  invert as fieldInvert,
-  isZero as fieldIsZero,
-  mul as fieldMul,
-  mulAdd as fieldMulAdd,
-  negate as fieldNegate,
-  normalize as fieldNormalize,
-  root as fieldRoot,
-  small as fieldSmall,
-  sqr as fieldSqr,
-  sub as fieldSub,
-  times21 as fieldTimes21,
-} from './field-p'
+export { add as fieldAdd, invert as fieldInvert, isZero as fieldIsZero, negate as fieldNegate, normalize as fieldNormalize, root as fieldRoot, small as fieldSmall, sub as fieldSub, times21 as fieldTimes21 } from './field-p'
+export { mul as fieldMul, mulAdd as fieldMulAdd, sqr as fieldSqr } from './field-p-product'

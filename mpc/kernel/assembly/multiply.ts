@@ -1,6 +1,7 @@
 // Multiplication of points by secret scalars: the same operations and addresses whatever the scalar is. Scalars are
 // 32 bytes, big-endian, 0..n-1.
-import { FIELD, mul, negate, select, wipeField } from './field-p'
+import { negate, select, wipeField } from './field-p'
+import { FIELD, mul } from './field-p-product'
 import {
   AFFINE,
   OUTSIDE,

@@ -3,29 +3,8 @@
 // A point is X, Y, Z in homogeneous projective coordinates (x = X/Z, y = Y/Z), 144 bytes; the identity is (0 : 1 : 0). An
 // affine point is x, y, 96 bytes, and is never the identity. The formulas are those of Renes, Costello and Batina
 // (eprint 2015/1060) for a = 0, b = 7: complete, so no input is a special case.
-import {
-  FIELD,
-  add,
-  areEqual,
-  copy,
-  fromBytes,
-  invert,
-  isZero,
-  mul,
-  mulAdd,
-  negate,
-  normalize,
-  parity,
-  root,
-  select,
-  setSmall,
-  small,
-  sqr,
-  sub,
-  times21,
-  toBytes,
-  wipeField,
-} from './field-p'
+import { add, areEqual, copy, fromBytes, invert, isZero, negate, normalize, parity, root, select, setSmall, small, sub, times21, toBytes, wipeField } from './field-p'
+import { FIELD, mul, mulAdd, sqr } from './field-p-product'
 
 /** Bytes of a point. */
 export const POINT = 144

@@ -5,9 +5,6 @@ import { ChannelError } from './channel-error.js'
 /** The last counter a direction may use. Noise allows 2^64 − 2; a number counts exactly up to here. */
 export const LAST_COUNTER = Number.MAX_SAFE_INTEGER - 1
 
-/** Bytes that a transport message is longer than what it carries. */
-export const TRANSPORT_OVERHEAD = 16
-
 /**
  * The channel after the handshake: one key and one counter for each direction, so no nonce is ever used twice.
  * Messages must be opened in the order in which they were sealed; a lost, repeated or changed one does not decrypt.
