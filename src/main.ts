@@ -31,6 +31,7 @@ process.on('uncaughtException', (error) => {
 })
 process.on('unhandledRejection', (error) => logUnexpected(logger, 'none', 'process', error))
 
+const life = { stopping: false }
 try {
   const threads = await ThreadPool.start({
     program: new URL('./engine/worker.js', import.meta.url),
@@ -39,10 +40,9 @@ try {
     },
   })
   const service = await compose(config, logger, threads)
-  let stopping = false
   const onSignal = (signal: string) => {
-    if (stopping) process.exit(1)
-    stopping = true
+    if (life.stopping) process.exit(1)
+    life.stopping = true
     say({
       level: 'info',
       text: `${signal}: finishing what is under way; once more to stop at once`,
@@ -73,7 +73,8 @@ try {
     })
   else logger.info({ event: 'listening', url, port, version, metrics: metricsUrl })
 } catch (error) {
-  fail(error)
+  // Told to stop while it waited for its turn: that is no failure, and the end is under way.
+  if (!life.stopping) fail(error)
 }
 
 /** Keeps others out of the process. In production it does not start where they could get in; elsewhere it says so. */

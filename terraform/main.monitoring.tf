@@ -109,6 +109,11 @@ locals {
       description = "The backup secret or a version of it cannot be used: exports and imports stop within the hour."
       query       = "${local.service_log}| where Record.event in (\"key_vault_trouble\", \"secret_version_malformed\", \"secret_version_refused\")"
     }
+    lease-lost = {
+      severity    = 2
+      description = "The service could not ask its database for five seconds, or found that another process answers for it; it answers 503 until it is its turn again."
+      query       = "${local.service_log}| where Record.event == \"lease_lost\""
+    }
     internal-problem = {
       severity    = 2
       description = "The service met an error that nobody expected."

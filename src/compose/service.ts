@@ -30,7 +30,7 @@ import { readVersion } from './version.js'
 export interface Service {
   readonly notes: readonly Note[]
   readonly vault: Vault
-  /** Begins to answer. @returns where */
+  /** Begins to answer. @returns where @throws what {@link isForOperator} and {@link isUnavailable} know */
   listen(): Promise<{ readonly url: string; readonly port: number; readonly metricsUrl?: string }>
   /** Not ready at once, no new runs; the running ones get up to 17 s. Resolves when everything is closed, within 20 s. Idempotent. */
   stop(): Promise<void>

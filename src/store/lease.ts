@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
+import { StorageUnavailable } from '../vault/ports.js'
 import { primaryText, table, text, time } from './columns.js'
-import { classify } from './errors.js'
+import { classify, StoreRefused } from './errors.js'
 import { connectionTo } from './postgres-login.js'
 import type { Database } from './open.js'
 
@@ -23,7 +25,7 @@ export const leasesTable = () =>
 
 /** What happens to the lease, for the log. */
 export type LeaseEvent =
-  /** Another process answers for this database; this one waits for it to end. */
+  /** Another process answers for this database, or did until now; this one waits for its lease to end. */
   | { readonly event: 'lease_waiting' }
   /** This process answers from now on. */
   | { readonly event: 'lease_taken' }
@@ -34,7 +36,11 @@ export type LeaseEvent =
 export interface Lease {
   /** Whether this process may answer now. */
   readonly held: boolean
-  /** Tries to get it, and goes on trying and renewing until {@link end}. Resolves after the first attempt. */
+  /**
+   * Gets it, and keeps it until {@link end}. One that a dead process left behind has run out meanwhile.
+   * @throws StoreRefused when a living process holds it
+   * @throws StorageUnavailable when the database could not be asked
+   */
   begin(): Promise<void>
   /** Gives it to the next one. */
   end(): Promise<void>
@@ -46,6 +52,8 @@ const LEASE_MS = 8_000
 const TRUST_MS = 5_000
 const RENEW_MS = 1_500
 const RETRY_MS = 500
+/** Whoever has renewed it for so long after another began to wait is alive. */
+const PATIENCE_MS = LEASE_MS + 1_500
 /** One renewal must not wait so long that the next comes too late. */
 const ATTEMPT_MS = 2_000
 
@@ -67,6 +75,8 @@ export function postgresLease(
   return new PostgresLease(database, log)
 }
 
+type Outcome = 'taken' | 'refused' | 'silence'
+
 class PostgresLease implements Lease {
   readonly #holder = randomUUID()
   readonly #pool: pg.Pool
@@ -74,7 +84,7 @@ class PostgresLease implements Lease {
   /** When the last renewal that succeeded was sent, on both clocks. */
   #renewed: Moment | undefined
   #said: LeaseEvent['event'] | undefined
-  #running: Promise<void> | undefined
+  #running: Promise<unknown> | undefined
   #timer: NodeJS.Timeout | undefined
   #ended = false
 
@@ -101,8 +111,21 @@ class PostgresLease implements Lease {
     return this.#renewed !== undefined && since(this.#renewed) < TRUST_MS
   }
 
-  begin(): Promise<void> {
-    return this.#attempt()
+  async begin(): Promise<void> {
+    const giveUpAt = performance.now() + PATIENCE_MS
+    let outcome = await this.#attempt()
+    while (outcome !== 'taken' && performance.now() < giveUpAt) {
+      await sleep(RETRY_MS)
+      outcome = await this.#attempt()
+    }
+    if (outcome === 'taken') {
+      this.#renewLater()
+      return
+    }
+    if (outcome === 'silence') throw new StorageUnavailable()
+    throw new StoreRefused(
+      'another Vertex answers for this database; stop it first, then start this one',
+    )
   }
 
   async end(): Promise<void> {
@@ -115,29 +138,40 @@ class PostgresLease implements Lease {
     await this.#pool.end()
   }
 
-  #attempt(): Promise<void> {
-    this.#running = this.#once().then(() => {
-      if (this.#ended) return
-      this.#timer = setTimeout(() => void this.#attempt(), this.held ? RENEW_MS : RETRY_MS)
-    })
-    return this.#running
+  #renewLater(): void {
+    if (this.#ended) return
+    const renew = () =>
+      void this.#attempt().then(() => {
+        this.#renewLater()
+      })
+    this.#timer = setTimeout(renew, this.held ? RENEW_MS : RETRY_MS)
   }
 
-  async #once(): Promise<void> {
+  #attempt(): Promise<Outcome> {
+    if (this.#ended) throw new StoreRefused('it was told to stop')
+    const attempt = this.#once()
+    this.#running = attempt
+    return attempt
+  }
+
+  async #once(): Promise<Outcome> {
     const sent = moment()
     try {
       const { rows } = await this.#pool.query(TAKE, [this.#holder, LEASE_MS])
-      this.#renewed = rows.length === 1 ? sent : undefined
-      this.#say(rows.length === 1 ? 'taken' : 'refused')
+      const outcome = rows.length === 1 ? 'taken' : 'refused'
+      this.#renewed = outcome === 'taken' ? sent : undefined
+      this.#say(outcome)
+      return outcome
     } catch (thrown) {
       const failure = classify(thrown)
       if (failure.kind === 'bug') this.#renewed = undefined
       if (!this.held) this.#say('silence')
+      return 'silence'
     }
   }
 
   /** Once for each change. */
-  #say(outcome: 'taken' | 'refused' | 'silence'): void {
+  #say(outcome: Outcome): void {
     const event: LeaseEvent =
       outcome === 'taken'
         ? { event: 'lease_taken' }

@@ -44,8 +44,8 @@ describe.skipIf(missing !== undefined)(
       rmSync(folder, { recursive: true })
     })
 
-    /** A Vertex process; listening, not necessarily ready. */
-    async function start(url: string) {
+    /** A Vertex process, as soon as its log has what is awaited. */
+    async function start(url: string, awaited = '"listening"') {
       const port = await freePort()
       const child = spawn(process.execPath, [main], {
         cwd: folder,
@@ -57,10 +57,12 @@ describe.skipIf(missing !== undefined)(
           VERTEX_BACKUP_SECRET_FILE: join(folder, 'backup-secret'),
           VERTEX_STORAGE_KEY_FILE: join(folder, 'storage-key'),
         },
-        stdio: ['ignore', 'pipe', 'inherit'],
+        stdio: ['ignore', 'pipe', 'pipe'],
       })
       const closed = once(child, 'close')
       let log = ''
+      let said = ''
+      child.stderr.setEncoding('utf8').on('data', (text: string) => (said += text))
       child.stdout.setEncoding('utf8').on('data', (text: string) => (log += text))
       const call = caller(`http://127.0.0.1:${port}`)
       const ready = () => call('GET', '/readyz')
@@ -68,6 +70,8 @@ describe.skipIf(missing !== undefined)(
         ready,
         call,
         log: () => log,
+        said: () => said,
+        closed: async () => ((await closed) as [number | null])[0],
         signal: (signal: NodeJS.Signals) => child.kill(signal),
         end: async (signal: NodeJS.Signals) => {
           child.kill(signal)
@@ -79,55 +83,57 @@ describe.skipIf(missing !== undefined)(
           call('POST', '/admin/create-user', { key: adminToken, body: { name } }),
       }
       running.push(vertex)
-      await until('listening', () => log.includes('"listening"'), 20_000)
+      await until(awaited, () => log.includes(awaited), 20_000)
       return vertex
     }
 
-    it('is with one of two processes; the other one waits, says so, and follows a clean end at once', async () => {
+    it('keeps a second process from starting while the first one lives, and tells it what to do', async () => {
       const url = await postgres.createDatabase()
       const first = await start(url)
       await first.becomesReady(1_000)
-      const second = await start(url)
-      expect(second.log()).toContain('lease_waiting')
-      const { status, body } = await second.ready()
-      expect(status).toBe(503)
-      expect(body).toEqual({
-        ready: false,
-        checks: { storage: 'ok', backup_secret: 'ok', lease: 'failing', draining: 'ok' },
-      })
-      expect((await second.call('GET', '/livez')).status).toBe(200)
-      expect(await second.createUser('refused')).toMatchObject({
-        status: 503,
-        body: { err_type: 'storage_unavailable' },
-      })
+      const second = await start(url, 'lease_waiting')
+      // It does not listen meanwhile.
+      await expect(second.call('GET', '/livez')).rejects.toThrow('fetch failed')
       expect((await first.createUser('somebody')).status).toBe(200)
+      expect(await second.closed()).toBe(78)
+      expect(second.said()).toBe(
+        'Vertex does not start: another Vertex answers for this database; stop it first, then start this one\n',
+      )
+      expect(second.log()).not.toContain('"listening"')
       expect((await first.ready()).status).toBe(200)
-
-      expect(await first.end('SIGTERM')).toBe(0)
-      await second.becomesReady(2_000)
-      expect(second.log()).toContain('lease_taken')
-      expect((await second.createUser('somebody')).body.err_type).toBe('user_name_already_exists')
-      expect((await second.createUser('refused')).status).toBe(200)
     })
 
-    it('is followed within 10 s after kill -9', async () => {
+    it('goes over at once when its holder ends cleanly, and within 10 s after kill -9', async () => {
       const url = await postgres.createDatabase()
       const first = await start(url)
-      const second = await start(url)
+      const second = await start(url, 'lease_waiting')
       expect((await first.createUser('somebody')).status).toBe(200)
-      await first.end('SIGKILL')
-      await second.becomesReady(10_000)
+      expect(await first.end('SIGTERM')).toBe(0)
+      await until('listening', () => second.log().includes('"listening"'), 3_000)
       expect((await second.createUser('somebody')).body.err_type).toBe('user_name_already_exists')
+
+      const third = await start(url, 'lease_waiting')
+      await second.end('SIGKILL')
+      await until('listening', () => third.log().includes('"listening"'), 10_000)
+      expect((await third.createUser('somebody')).body.err_type).toBe('user_name_already_exists')
+    })
+
+    it('is waited for by a process that can be told to stop', async () => {
+      const url = await postgres.createDatabase()
+      await start(url)
+      const second = await start(url, 'lease_waiting')
+      expect(await second.end('SIGTERM')).toBe(0)
+      expect(second.said()).toBe('')
     })
 
     it('that ran out while its holder stood still is lost: it acknowledges nothing more, and waits in turn', async () => {
       const url = await postgres.createDatabase()
       const first = await start(url)
-      const second = await start(url)
+      const second = await start(url, 'lease_waiting')
       first.signal('SIGSTOP')
       // Sent before it knows, answered after.
       const asked = first.createUser('somebody')
-      await second.becomesReady(10_000)
+      await until('listening', () => second.log().includes('"listening"'), 10_000)
       first.signal('SIGCONT')
       expect(await asked).toMatchObject({ status: 503, body: { err_type: 'storage_unavailable' } })
       expect((await second.createUser('somebody')).status).toBe(200)
