@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { request, type IncomingMessage } from 'node:http'
-import { pino } from 'pino'
 import { afterEach, describe, expect, it, vi } from 'vitest'
+import { createLogger } from '../../src/compose/index.js'
 import { readConfig } from '../../src/config.js'
 import { createApp } from '../../src/http/app.js'
 import { Drain } from '../../src/http/drain.js'
@@ -50,7 +50,7 @@ async function failing(
     corsOrigins: options.corsOrigins ?? [],
     trustedProxies: options.trustedProxies ?? [],
     relayAllow: [],
-    logger: pino({ level: 'info' }, { write: (line) => log.push(line) }),
+    logger: createLogger('info', { write: (line) => log.push(line) }),
     drain,
     answers: options.answers ?? (() => true),
     version: '0.0.0',
