@@ -51,5 +51,20 @@ export { Transcript } from './transcript.js'
 export { tags, type Tag } from './tags.js'
 export { bytesToHex, concatBytes, equalBytes, hexToBytes, wipe } from './bytes.js'
 
+// What a recovery drill signs and reports
+export * from './drill.js'
+
 // The identity of a vault, which its clients pin
-export * from './vault-identity.js'
+export {
+  signKeyIdNotExists,
+  signSuccessor,
+  VAULT_IDENTITY_BYTES,
+  VAULT_NONCE_BYTES,
+  VAULT_SIGNATURE_BYTES,
+  vaultIdentityFingerprint,
+  vaultIdentityPublicKey,
+  verifyKeyIdNotExists,
+  verifySuccessor,
+  type IdentitySuccession,
+  type KeyIdNotExists,
+} from './vault-identity.js'

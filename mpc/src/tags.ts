@@ -13,6 +13,10 @@ export const tags = {
   keyIdNotExists: 'vertex/v1/key-id-not-exists',
   /** One vault identity vouching for the next. docs/spec/key-hierarchy.md */
   vaultIdentitySuccessor: 'vertex/v1/vault-identity-successor',
+  /** What a recovery drill signs. docs/spec/drill.md, D.3 */
+  drillCanary: 'vertex/v1/drill/canary',
+  /** What a vault says of a drill that went well. docs/spec/drill.md, D.7 */
+  drillReport: 'vertex/v1/drill/report',
   /** Key of the hedged randomness of a run. docs/spec/sign.md, section 2 */
   hedgeKey: 'vertex/v1/hedge/key',
   /** One stream of hedged randomness. docs/spec/sign.md, section 2 */

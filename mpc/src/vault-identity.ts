@@ -69,7 +69,7 @@ export function verifyKeyIdNotExists(
   signature: Uint8Array,
 ): boolean {
   if (statement.nonce.length !== VAULT_NONCE_BYTES) return false
-  return verify(publicKey, notExistsMessage(statement), signature)
+  return verifyByIdentity(publicKey, notExistsMessage(statement), signature)
 }
 
 /** The pinned identity, by its seed, vouches for a newer one. @throws RangeError for a public key of another length */
@@ -87,7 +87,7 @@ export function verifySuccessor(succession: IdentitySuccession, signature: Uint8
   if (pinned.length !== VAULT_IDENTITY_BYTES || successor.length !== VAULT_IDENTITY_BYTES)
     return false
   if (equalBytes(pinned, successor)) return false
-  return verify(pinned, successionMessage(succession), signature)
+  return verifyByIdentity(pinned, successionMessage(succession), signature)
 }
 
 function notExistsMessage(statement: KeyIdNotExists): Uint8Array {
@@ -111,7 +111,12 @@ function successionMessage(succession: IdentitySuccession): Uint8Array {
     .digest()
 }
 
-function verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
+/** Whether an identity signed these bytes; false also for what is no key or no signature. */
+export function verifyByIdentity(
+  publicKey: Uint8Array,
+  message: Uint8Array,
+  signature: Uint8Array,
+): boolean {
   if (publicKey.length !== VAULT_IDENTITY_BYTES || signature.length !== VAULT_SIGNATURE_BYTES)
     return false
   try {

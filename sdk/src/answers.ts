@@ -1,6 +1,7 @@
 import { bytesToHex, checkKeygenId, hexToBytes, vaultIdentityFingerprint } from '@vertex/mpc'
 import { VertexError } from './errors.js'
 import { backupOf, type Backup, type PinnedIdentity } from './record.js'
+import type { components } from './generated/api.js'
 import type { Http, HttpRequest } from './http.js'
 import { errorOf } from './wire-error.js'
 
@@ -95,6 +96,16 @@ export class Answers {
       epoch: wholeNumber(body['epoch']),
       secretVersion: typeof version === 'string' ? version : null,
     }
+  }
+
+  async drillKeyShare(request: HttpRequest) {
+    const body = await this.#ask('POST', '/ecdsa/backup/drill-key-share', request)
+    const report = body['report'] as components['schemas']['DrillReport'] | null
+    const drilledAt = body['drilled_at']
+    if (typeof drilledAt !== 'string' || Number.isNaN(Date.parse(drilledAt))) throw unexpected()
+    // What is in the report, whoever takes it compares and verifies.
+    if (report !== null && typeof report !== 'object') throw unexpected()
+    return { drilledAt, report }
   }
 
   async importKeyShare(backup: Backup, request: HttpRequest): Promise<string> {

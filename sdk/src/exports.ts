@@ -10,6 +10,7 @@ export {
 export { EcdsaKey, type AtVertex } from './key.js'
 export type { Backup } from './record.js'
 export type { VerifiedBackup } from './backups.js'
+export { verifyDrillReport, type DrilledBackup, type DrillReport } from './drill.js'
 export type { SignOptions, SignRequest, Signature, ToSign } from './signing.js'
 export type { Listener, VertexEvents } from './events.js'
 export type { Fetch } from './exchange.js'

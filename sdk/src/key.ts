@@ -2,6 +2,7 @@ import { derivePublicKey as derive, hexToBytes } from '@vertex/mpc'
 import { backUp, verify, type VerifiedBackup } from './backups.js'
 import type { Context } from './context.js'
 import { withDeadline } from './deadline.js'
+import { backupToUse, drill, type DrilledBackup } from './drill.js'
 import { RequestError, VertexError } from './errors.js'
 import { vertexAt, type LiveKey } from './live-key.js'
 import type { Backup, KeyRecord } from './record.js'
@@ -148,13 +149,33 @@ export class EcdsaKey {
     const { at, client } = this.#vertex(options.vertex)
     const record = await this.#live.record()
     const vertex = vertexAt(record, at)
-    const backup = options.backup ?? vertex.backup
-    if (backup === null) throw new VertexError('backup_missing', 'there is no backup of this share')
+    const backup = backupToUse(vertex.backup, options.backup)
     return withDeadline(this.#context.deadlineMs, options.signal, async ({ signal }) => {
       if (options.backup === undefined)
         await proveIdentity(this.#context, client, this.#live, vertex, signal)
       return verify(client, record, backup, signal)
     })
+  }
+
+  /**
+   * A recovery drill: the share in the stored backup, or in the one given, signs once together with this party's, at the
+   * Vertex and in memory only. It shows that the backup would bring the key back. Neither side keeps anything of it but
+   * the Vertex when it was; the signed report is the app's to keep.
+   * @throws BackupError for a backup that no import would take; `KeyNotFoundError` where the Vertex has lost the share:
+   * then a signature brings it back
+   * @throws IdentityError when the Vertex does not prove the pinned identity, or the report is not by it
+   */
+  async drillBackup(
+    options: AtVertex & { readonly backup?: Backup; readonly deadlineMs?: number } = {},
+  ): Promise<DrilledBackup> {
+    const { at, client } = this.#vertex(options.vertex)
+    const { signal, deadlineMs = this.#context.deadlineMs } = options
+    const backup = backupToUse(vertexAt(await this.#live.record(), at).backup, options.backup)
+    return withDeadline(deadlineMs, signal, (deadline) =>
+      this.#live.runs.within(deadline.signal, () =>
+        drill(this.#context, client, this.#live, at, backup, deadline),
+      ),
+    )
   }
 
   /** Deletes the handles at all Vertices, then this party's share with its backups. Not to be undone. */

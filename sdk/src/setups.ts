@@ -8,13 +8,13 @@ import {
   type SetupCache,
 } from '@vertex/mpc'
 import { withSignal } from './deadline.js'
-import { StoreConflictError } from './errors.js'
+import { KeyLockedError, StoreConflictError } from './errors.js'
 import type { LiveKey } from './live-key.js'
 import type { KeyRecord, RetiredSetup } from './record.js'
 
 /** Failed checks with one party within {@link LOCK_WINDOW_MS} after which the key no longer signs with it. */
-export const LOCK_AFTER = 5
-export const LOCK_WINDOW_MS = 24 * 60 * 60 * 1000
+const LOCK_AFTER = 5
+const LOCK_WINDOW_MS = 24 * 60 * 60 * 1000
 const REMEMBERED_RETIREMENTS = 256
 /** No run that began before a retirement is still under way after this. */
 const LONGEST_RUN_MS = 5 * 60 * 1000
@@ -75,11 +75,18 @@ export class Setups implements SetupCache {
     _code: AbortCode,
     blamed: boolean,
   ): Promise<boolean> {
+    // The record first: should the process end between the two writes, the id is known as retired.
+    const isFirst = await this.noteRetired(setupId, peer, blamed)
+    await this.forget(peer)
+    return isFirst
+  }
+
+  /** As `retire`, of a setup that is not in the store. */
+  async noteRetired(setupId: Uint8Array, peer: PartyIndex, blamed: boolean): Promise<boolean> {
     const id = bytesToHex(setupId)
     let isFirst = !this.#retired.has(id)
     this.#retired.add(id)
     const at = Date.now()
-    // The record first: should the process end between the two writes, the id is known as retired.
     if ((await this.#key.recordIfAny()) !== undefined)
       await this.#key.update((record) => {
         // Another client on this store may have been first; then this failure must not be seen, nor counted.
@@ -95,7 +102,6 @@ export class Setups implements SetupCache {
           failures: blamed ? [...recentFailures(record), { party: peer, at }] : record.failures,
         }
       })
-    await this.forget(peer)
     return isFirst
   }
 
@@ -179,9 +185,18 @@ export class Setups implements SetupCache {
 }
 
 /** The failures that still count. */
-export function recentFailures(record: KeyRecord): KeyRecord['failures'] {
+function recentFailures(record: KeyRecord): KeyRecord['failures'] {
   const since = Date.now() - LOCK_WINDOW_MS
   return record.failures.filter(({ at }) => at >= since)
+}
+
+/** @throws KeyLockedError when too many checks with this party failed lately */
+export function refuseLocked(record: KeyRecord, peer: PartyIndex): void {
+  if (recentFailures(record).filter(({ party }) => party === peer).length >= LOCK_AFTER)
+    throw new KeyLockedError(
+      'key_locked',
+      `${LOCK_AFTER} checks with party ${peer} failed within 24 hours; the key does not sign with it meanwhile`,
+    )
 }
 
 /** The setups of a run: as the key's, with an eye on what is saved and on what the other side offers. */

@@ -15,19 +15,13 @@ import {
 import { randomBytes } from '@noble/hashes/utils.js'
 import type { Context } from './context.js'
 import type { Deadline } from './deadline.js'
-import {
-  KeyLockedError,
-  KeyNotFoundError,
-  ProtocolError,
-  RequestError,
-  VertexError,
-} from './errors.js'
+import { KeyNotFoundError, ProtocolError, RequestError, VertexError } from './errors.js'
 import { identityHeaders } from './identity-headers.js'
 import { vertexAt, type LiveKey } from './live-key.js'
 import { partyOf } from './parties.js'
 import type { KeyRecord } from './record.js'
 import { checkHandle, missingAgain, recover, rollback } from './recovery.js'
-import { LOCK_AFTER, recentFailures, watching } from './setups.js'
+import { refuseLocked, watching } from './setups.js'
 import { bothSides, CallFailed } from './two-sided.js'
 import type { VertexClient } from './vertex-client.js'
 
@@ -189,12 +183,7 @@ async function attempt(
   const { share } = signer
   const vertices = signers.map((at) => vertexAt(record, at))
   const peers = vertices.map((vertex) => partyOf(share, vertex.keygenId))
-  for (const peer of peers)
-    if (recentFailures(record).filter(({ party }) => party === peer).length >= LOCK_AFTER)
-      throw new KeyLockedError(
-        'key_locked',
-        `${LOCK_AFTER} checks with party ${peer} failed within 24 hours; the key does not sign with it meanwhile`,
-      )
+  for (const peer of peers) refuseLocked(record, peer)
   const endTurn = await key.setups.turn(peers, deadline.signal)
   const nonces = vertices.map(() => randomBytes(32))
   let openedAhead = false

@@ -11,10 +11,7 @@ export function cors(origins: readonly string[]): RequestHandler {
       return
     }
     res.setHeader('Access-Control-Allow-Origin', origin)
-    res.setHeader(
-      'Access-Control-Expose-Headers',
-      'X-Request-Id, Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset',
-    )
+    res.setHeader('Access-Control-Expose-Headers', 'X-Request-Id, Retry-After')
     if (req.method !== 'OPTIONS' || req.headers['access-control-request-method'] === undefined) {
       next()
       return

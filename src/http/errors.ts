@@ -90,10 +90,9 @@ export function problemOf(error: unknown, requestId: string): Problem {
   }
 }
 
-/** The body of one failed entry of a batch. It has no header, so how long to wait is in it. */
+/** The body of one failed entry of a batch. */
 export function problemBody(error: VaultError): Problem['body'] {
-  const { body, retryAfter } = answer(error.errType, error.message, error.details)
-  return retryAfter === undefined ? body : { ...body, retry_after: retryAfter }
+  return answer(error.errType, error.message, error.details).body
 }
 
 function answer(

@@ -2,6 +2,7 @@ import type { z } from 'zod'
 import type {
   Caller,
   Coverage,
+  DrilledBackup,
   IdentityContext,
   KeyInfo,
   SignRequest,
@@ -320,6 +321,22 @@ export function vaultRoutes(vault: Vault, relayAllow: readonly string[]): Route[
       },
     ),
 
+    user(
+      'post',
+      '/ecdsa/backup/drill-key-share',
+      { body: schemas.drill },
+      async ({ body, identity }, caller) => {
+        const request = {
+          exportType: body.export_type,
+          keyShare: body.key_share,
+          roomUuid: body.room_uuid,
+          nonce: body.nonce,
+          relayAddress: relay(body.relay_address),
+        }
+        return { json: drilled(await vault.drillBackup(caller, request, identity)) }
+      },
+    ),
+
     userOrAdmin(
       'get',
       '/backup/coverage',
@@ -394,6 +411,32 @@ function vaultIdentity(info: VaultIdentityInfo | null): object | null {
       generation: info.generation,
     }
   )
+}
+
+function drilled({ drilledAt, digest, signature, report }: DrilledBackup): object {
+  const { r, s, v } = signature
+  return {
+    drilled_at: drilledAt,
+    digest,
+    signature: { r, s, v },
+    report: report && {
+      vault_name: report.vaultName,
+      generation: report.generation,
+      user_id: report.userId,
+      key_id: report.keyId,
+      pubkey: report.pubkey,
+      party: report.party,
+      epoch: report.epoch,
+      digest: report.digest,
+      secret_fingerprint: report.secretFingerprint,
+      nonce: report.nonce,
+      r: report.r,
+      s: report.s,
+      drilled_at: report.drilledAt,
+      identity: report.identity,
+      signature: report.signature,
+    },
+  }
 }
 
 function coverage({ keys, next, counts, secrets }: Coverage): object {

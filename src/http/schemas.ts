@@ -115,6 +115,12 @@ export const backup = z.strictObject({
   key_share: z.string(),
 })
 
+export const drill = backup.extend({
+  room_uuid: uuid,
+  nonce: hex32,
+  relay_address: relayAddress.optional(),
+})
+
 export const createUser = z
   .strictObject({ name: userName.optional(), label: userName.optional(), user_id: uuid.optional() })
   .refine(({ name, label }) => (name === undefined) !== (label === undefined), {

@@ -21,6 +21,7 @@ export interface Sources {
 const events: Readonly<Record<VaultEvent['event'] | SealEvent['event'], true>> = {
   api_key_issued: true,
   api_key_revoked: true,
+  backup_drilled: true,
   backup_exported: true,
   backup_imported: true,
   backup_refused: true,

@@ -1,5 +1,6 @@
 import {
   bytesToHex,
+  signDrillReport,
   signKeyIdNotExists,
   signSuccessor,
   vaultIdentityFingerprint,
@@ -33,6 +34,14 @@ export function vaultIdentity(secrets: BackupSecrets): VaultIdentityPort {
         successor: publicKey,
       })
       return { ...signed, successor: { publicKey, signature } }
+    },
+    signDrillReport(report, pinnedFingerprint) {
+      const all = secrets.all()
+      const signer = all.find((one) => publicHalf(one).fingerprint === pinnedFingerprint) ?? all[0]!
+      return {
+        publicKey: signer.identityPublicKey,
+        signature: signDrillReport(signer.identitySeed(), report),
+      }
     },
   }
 }

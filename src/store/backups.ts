@@ -68,6 +68,13 @@ export class Backups implements BackupVerbs {
     })
   }
 
+  drilled(backup: BackupNote, at: number): Promise<void> {
+    return this.unit.verb(async (manager) => {
+      const before = await this.#before(manager, backup)
+      await this.#replace(manager, before, { ...toRow(backup), verifiedAt: at, drilledAt: at })
+    })
+  }
+
   coverage({
     userId,
     after,

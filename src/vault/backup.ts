@@ -3,9 +3,9 @@ import { VaultError } from './errors.js'
 import type { Backup, BackupSummary, Caller, IdentityContext } from './facade.js'
 import { newShareId, newUuid } from './ids.js'
 import type { Keys } from './key.js'
+import type { HourlyLimit } from './limits.js'
 import type { VaultLog } from './log.js'
 import type { BackupNote, BackupSeal, Clock, OpenedBackup, UnitOfWork } from './ports.js'
-import { take, type Rates } from './rates.js'
 import type { Units } from './units.js'
 
 /** Hands shares out as backups and takes them back. */
@@ -15,15 +15,15 @@ export class Backups {
     private readonly keys: Keys,
     private readonly suite: Suite,
     private readonly seal: BackupSeal,
-    private readonly rates: Rates,
+    private readonly exports: HourlyLimit,
+    private readonly imports: HourlyLimit,
     private readonly clock: Clock,
     private readonly log: VaultLog,
   ) {}
 
   async export(caller: Caller, wanted: string, context: IdentityContext = {}): Promise<Backup> {
-    await take(this.rates, 'exports', caller.userId)
+    this.exports.take(caller.userId)
     const key = await this.keys.findReady(caller, wanted, context)
-    await take(this.rates, 'keyExports', key.share.shareId)
     if (this.seal.mode === 'plaintext' && key.share.provenance === 'encrypted')
       throw new VaultError(
         'export_mode_refused',
@@ -52,8 +52,8 @@ export class Backups {
    * one more handle and stays as it is, with its locks and counters.
    */
   async import(caller: Caller, backup: Backup): Promise<{ keyId: string }> {
-    await take(this.rates, 'imports', caller.userId)
-    const opened = await this.#open(caller, backup)
+    this.imports.take(caller.userId)
+    const opened = await this.open(caller, backup)
     try {
       const { keyId, first } = await this.units.runAgainOnConflict((uow) =>
         this.#take(uow, caller, opened),
@@ -67,11 +67,11 @@ export class Backups {
 
   /** All that an import checks; changes nothing but what is known of the backups of a share that is here. */
   async verify(caller: Caller, backup: Backup): Promise<BackupSummary> {
-    await take(this.rates, 'imports', caller.userId)
-    const opened = await this.#open(caller, backup)
+    this.imports.take(caller.userId)
+    const opened = await this.open(caller, backup)
     try {
       await this.units.run(async (uow) => {
-        const shareId = await this.#agree(uow, caller, opened)
+        const shareId = await this.agree(uow, caller, opened)
         if (shareId === undefined) return
         const note = noteOf({ userId: caller.userId, shareId }, opened)
         await uow.backups.verified(note, this.clock.now())
@@ -88,8 +88,8 @@ export class Backups {
     }
   }
 
-  /** Everything that is checked without the database. */
-  async #open(caller: Caller, backup: Backup): Promise<OpenedBackup> {
+  /** Everything that is checked without the database. The caller wipes the record. */
+  async open(caller: Caller, backup: Backup): Promise<OpenedBackup> {
     const { mode } = this.seal
     if (backup.exportType !== mode)
       throw new VaultError(
@@ -116,7 +116,7 @@ export class Backups {
       await uow.backups.verified(noteOf(before.share, opened), createdAt)
       return { keyId: before.handle.keyId, first: false }
     }
-    let shareId = await this.#agree(uow, caller, opened)
+    let shareId = await this.agree(uow, caller, opened)
     if (shareId === undefined) {
       shareId = newShareId()
       await this.#insert(uow, userId, shareId, opened, createdAt)
@@ -161,7 +161,7 @@ export class Backups {
    * Checks a backup against what is here: a tombstone refuses it, and every share of this user and key must be the
    * very same. Answers that share's id.
    */
-  async #agree(
+  async agree(
     uow: UnitOfWork,
     caller: Caller,
     { header, record }: OpenedBackup,
@@ -192,7 +192,8 @@ export class Backups {
   }
 }
 
-const noteOf = (
+/** What is noted of a backup that came here. */
+export const noteOf = (
   { userId, shareId }: Pick<BackupNote, 'userId' | 'shareId'>,
   { header, secret, digest }: OpenedBackup,
 ): BackupNote => ({ userId, shareId, digest, exportedAt: header.createdAt, secret })

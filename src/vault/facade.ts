@@ -110,6 +110,46 @@ export interface BackupSummary {
   readonly secretVersion: string | null
 }
 
+export interface DrillRequest extends Backup {
+  /** A fresh room of as many parties as must sign. */
+  readonly roomUuid: string
+  /** 32 random bytes of the client, hex. */
+  readonly nonce: string
+  readonly relayAddress?: string | undefined
+}
+
+/** What the vault says of a drill that went well. Bytes as hex. docs/spec/drill.md, D.7 */
+export interface DrillReportInfo {
+  readonly vaultName: string
+  readonly generation: string
+  readonly userId: string
+  /** The key_id under which the backup was exported. */
+  readonly keyId: string
+  readonly pubkey: string
+  readonly party: number
+  readonly epoch: number
+  readonly digest: string
+  readonly secretFingerprint: string
+  readonly nonce: string
+  /** Of the signature over the canary. */
+  readonly r: string
+  readonly s: string
+  readonly drilledAt: Date
+  /** Ed25519 public key of the vault identity that signed the report, and its signature. */
+  readonly identity: string
+  readonly signature: string
+}
+
+export interface DrilledBackup {
+  readonly drilledAt: Date
+  /** SHA-256 of the blob, hex. */
+  readonly digest: string
+  /** Over the canary. */
+  readonly signature: Omit<SignatureHex, 'der'>
+  /** Null in plaintext mode: there is no identity to sign it. */
+  readonly report: DrillReportInfo | null
+}
+
 /** What is known of a key's backups: nothing left, one left, one came back and passed every check of an import. */
 export type CoverageState = 'none' | 'exported' | 'verified'
 
@@ -255,6 +295,15 @@ export interface Vault {
   importBackup(caller: Caller, backup: Backup): Promise<{ keyId: string }>
   /** All the checks of an import; changes nothing but the coverage. Throws as importBackup does. */
   verifyBackup(caller: Caller, backup: Backup): Promise<BackupSummary>
+  /**
+   * A recovery drill: the share in the backup signs once, together with the client, and is forgotten.
+   * @throws VaultError as importBackup; `key_id_not_exists` where the share itself is not here; as sign
+   */
+  drillBackup(
+    caller: Caller,
+    request: DrillRequest,
+    context?: IdentityContext,
+  ): Promise<DrilledBackup>
   /** Which keys have a backup, of this caller or, without one, of everyone. @throws VaultError `bad_request_params` */
   backupCoverage(caller: Caller | undefined, request: CoverageRequest): Promise<Coverage>
 

@@ -22,6 +22,9 @@ export type {
   CoverageState,
   CreateUserRequest,
   DeleteTombstoneRequest,
+  DrilledBackup,
+  DrillReportInfo,
+  DrillRequest,
   IdentityContext,
   KeygenRequest,
   KeyCoverage,
@@ -35,8 +38,6 @@ export type {
   VaultUsage,
 } from './facade.js'
 export { limits } from './limits.js'
-export { rateLimited, rateLimits } from './rates.js'
-export type { RateCount, RateLimit, Rates } from './rates.js'
 export type { VaultEvent, VaultLog } from './log.js'
 export { markRestored, recordBackupSecret, recordedBackupSecrets, StartRefused } from './startup.js'
 export type { LoadedSecret, LoadedSecrets } from './startup.js'

@@ -13,7 +13,8 @@ export type VaultEvent =
     }
   | { readonly event: 'tombstone_lifted'; readonly kind: string }
   | {
-      readonly event: 'key_created' | 'key_generated' | 'key_deleted' | 'backup_exported'
+      readonly event:
+        'key_created' | 'key_generated' | 'key_deleted' | 'backup_exported' | 'backup_drilled'
       readonly user_id: string
       readonly key_id: string
     }

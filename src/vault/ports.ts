@@ -1,4 +1,4 @@
-import type { RoomLink } from '@vertex/mpc'
+import type { DrillReport, RoomLink } from '@vertex/mpc'
 
 /**
  * What the vault needs from the world. The domain compiles against these types and nothing else; `store`, `seal` and
@@ -344,6 +344,8 @@ export interface BackupVerbs {
   exported(backup: BackupNote): Promise<void>
   /** Notes a backup that came here and passed every check. @throws StoreConflict `share_gone` */
   verified(backup: BackupNote, at: number): Promise<void>
+  /** Notes a backup that was drilled, which no check is beyond. @throws StoreConflict `share_gone` */
+  drilled(backup: BackupNote, at: number): Promise<void>
   /** Keys of this user, or of everyone, in the order of their key_id. */
   coverage(query: {
     readonly userId: string | undefined
@@ -542,6 +544,11 @@ export interface VaultIdentityPort {
         readonly successor?: { readonly publicKey: Uint8Array; readonly signature: Uint8Array }
       }
     | undefined
+  /** Signs with the identity that the client pinned, or, where that is not known, with the newest. */
+  signDrillReport(
+    report: DrillReport,
+    pinnedFingerprint: string | undefined,
+  ): { readonly publicKey: Uint8Array; readonly signature: Uint8Array }
 }
 
 /** What an API key says of itself. */

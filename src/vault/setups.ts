@@ -80,6 +80,11 @@ export class Setups {
     }
   }
 
+  /** What a drill is lent: no setup that was there before, and none that it makes is kept. docs/spec/drill.md, D.4 */
+  forDrill(use: SetupUse): RunSetups {
+    return { ...this.forRun(use), save: (peer, setup) => this.#admit(use, peer, setup) }
+  }
+
   /** At the end of a run. */
   release(run: Run): void {
     for (const id of this.#held.get(run) ?? []) {
@@ -113,7 +118,11 @@ export class Setups {
   }
 
   /** The peers whose failed checks have locked the share. */
-  lockedPeers({ shareId, party, parties }: ShareRecord): Promise<ReadonlySet<number>> {
+  lockedPeers({
+    shareId,
+    party,
+    parties,
+  }: Pick<ShareRecord, 'shareId' | 'party' | 'parties'>): Promise<ReadonlySet<number>> {
     return this.units.run(async (uow) => {
       const peers = new Set<number>()
       for (let peer = 1; peer <= parties; peer++)
@@ -131,13 +140,24 @@ export class Setups {
     return (await uow.failures.countSince(shareId, peer, this.failuresSince())) >= limits.failures
   }
 
-  async #save({ shareId, run }: SetupUse, peer: PartyIndex, setup: StoredSetup): Promise<void> {
+  #save(use: SetupUse, peer: PartyIndex, setup: StoredSetup): Promise<void> {
+    return this.#admit(use, peer, setup, (uow) =>
+      uow.setups.save(use.shareId, peer, setup, this.clock.now()),
+    )
+  }
+
+  async #admit(
+    { shareId, run }: SetupUse,
+    peer: PartyIndex,
+    setup: StoredSetup,
+    keep?: (uow: UnitOfWork) => Promise<void>,
+  ): Promise<void> {
     try {
       await this.settle(shareId)
       await this.units.run(async (uow) => {
         // Nothing is signed with a peer that is locked out, and signing begins with a setup.
         if (await this.#isLocked(uow, shareId, peer)) throw locked()
-        await uow.setups.save(shareId, peer, setup, this.clock.now())
+        await keep?.(uow)
       })
     } finally {
       wipe(setup.record)

@@ -3,10 +3,12 @@ import { Authentication } from './authentication.js'
 import { Backups } from './backup.js'
 import { backupCoverage } from './coverage.js'
 import { Create } from './create.js'
+import { Drills } from './drill.js'
 import type { Engine } from './engine.js'
 import type { Readiness, Vault } from './facade.js'
 import { Keys } from './key.js'
 import { Keygen } from './keygen.js'
+import { HourlyLimit, limits } from './limits.js'
 import type { VaultLog } from './log.js'
 import { NotExists } from './not-exists.js'
 import type {
@@ -17,7 +19,6 @@ import type {
   VaultIdentityPort,
   VaultStore,
 } from './ports.js'
-import type { Rates } from './rates.js'
 import { RoomQuota } from './room-quota.js'
 import { RoomAccess } from './rooms.js'
 import { Runs } from './runs.js'
@@ -54,7 +55,6 @@ export interface VaultParts {
   readonly relayAllow: readonly string[]
   /** API keys issued before this time are not accepted. Milliseconds since 1970; 0 for no limit. */
   readonly apiKeysNotBefore: number
-  readonly rates: Rates
   readonly log: VaultLog
   /** Where runs are computed. */
   readonly engine: Engine
@@ -66,7 +66,7 @@ export interface VaultParts {
  * @throws StorageUnavailable
  */
 export async function openVault(parts: VaultParts): Promise<Vault> {
-  const { store, rooms, clock, suite, engine, apiKeys, backup, rates, vaultName, log } = parts
+  const { store, rooms, clock, suite, engine, apiKeys, backup, vaultName, log } = parts
   await checkSecrets(store, clock, backup.seal.mode, vaultName, parts.secrets)
 
   const units = new Units(store)
@@ -76,24 +76,44 @@ export async function openVault(parts: VaultParts): Promise<Vault> {
   const keys = new Keys(units, suite, notExists, runs, clock, log)
   const quota = new RoomQuota(clock, parts.roomLifetimeMs)
   const roomAccess = new RoomAccess(rooms, quota, clock, parts.runDeadlineMs, parts.relayAllow)
+  const hourly = (what: string, most: number) => new HourlyLimit(what, most, clock)
 
   const authentication = new Authentication(units, apiKeys, clock, log, parts.apiKeysNotBefore)
   const users = new Users(units, apiKeys, authentication, clock, log)
-  const creating = new Create(units, suite, notExists, rates, clock, log)
-  const keygen = new Keygen(units, keys, roomAccess, runs, setups, engine, notExists, clock, log)
-  const signing = new Signing(
+  const creating = new Create(
     units,
-    keys,
-    roomAccess,
-    runs,
-    setups,
-    rates,
-    engine,
+    suite,
     notExists,
+    hourly('new keys', limits.createsPerHour),
     clock,
     log,
   )
-  const backups = new Backups(units, keys, suite, backup.seal, rates, clock, log)
+  const keygen = new Keygen(units, keys, roomAccess, runs, setups, engine, notExists, clock, log)
+  const signing = new Signing(units, keys, roomAccess, runs, setups, engine, notExists, clock, log)
+  const backups = new Backups(
+    units,
+    keys,
+    suite,
+    backup.seal,
+    hourly('backup exports', limits.exportsPerHour),
+    hourly('backup imports', limits.importsPerHour),
+    clock,
+    log,
+  )
+
+  const drills = new Drills(
+    { ...backup, vaultName },
+    units,
+    backups,
+    roomAccess,
+    runs,
+    setups,
+    engine,
+    suite,
+    hourly('recovery drills', limits.drillsPerHour),
+    clock,
+    log,
+  )
 
   const readiness = async (): Promise<Readiness> => {
     const storage = await store.check().then(
@@ -126,6 +146,7 @@ export async function openVault(parts: VaultParts): Promise<Vault> {
     exportBackup: (caller, keyId, context) => backups.export(caller, keyId, context),
     importBackup: (caller, backup) => backups.import(caller, backup),
     verifyBackup: (caller, backup) => backups.verify(caller, backup),
+    drillBackup: (caller, request, context) => drills.drill(caller, request, context),
     backupCoverage: (caller, request) => backupCoverage(units, caller, request),
     identityPem: () => parts.identityPem(),
     readiness,

@@ -28,6 +28,12 @@ export const goodBodies: Record<string, Record<string, unknown>> = {
   '/ecdsa/derive-pubkey': { key_id: uuid, derivation_path: [7] },
   '/ecdsa/backup/import-key-share': { export_type: 'encrypted', key_share: 'AAAA' },
   '/ecdsa/backup/verify-key-share': { export_type: 'plaintext', key_share: 'AAAA' },
+  '/ecdsa/backup/drill-key-share': {
+    export_type: 'encrypted',
+    key_share: 'AAAA',
+    room_uuid: uuid,
+    nonce: 'ab'.repeat(32),
+  },
   '/admin/create-user': { name: 'alice' },
   '/admin/generate-api-key': { user_id: uuid },
   '/admin/revoke-api-key': { api_key: 'vtx_x', user_id: uuid },

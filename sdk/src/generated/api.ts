@@ -265,6 +265,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/ecdsa/backup/drill-key-share": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A recovery drill; the share in the backup signs once, together with the client, and is forgotten.
+         * @description The client joins the room and signs the canary with its own share, as docs/spec/drill.md says. Nothing is stored but when
+         *     the backup was drilled. The share itself must be here, and stays as it is; failed checks of a drill count on it.
+         *     The report is signed by the vault identity that `X-Vertex-Identity` names, or by the newest.
+         */
+        post: operations["drillKeyShare"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/backup/coverage": {
         parameters: {
             query?: never;
@@ -653,6 +675,54 @@ export interface components {
             /** @description The version of the backup secret that opened it; null for plaintext. */
             secret_version: string | null;
         };
+        DrillRequest: {
+            /** @enum {unknown} */
+            export_type: "encrypted" | "plaintext";
+            /** @description The backup, base64. */
+            key_share: string;
+            /** @description A fresh room of as many parties as must sign. */
+            room_uuid: components["schemas"]["RoomUuid"];
+            /** @description 32 random bytes of the client. */
+            nonce: components["schemas"]["Hex32"];
+            relay_address?: components["schemas"]["RelayAddress"];
+        };
+        DrillResponse: {
+            /** Format: date-time */
+            drilled_at: string;
+            /** @description SHA-256 of the backup. */
+            digest: components["schemas"]["Hex32"];
+            /** @description Over the canary, under the public key. */
+            signature: {
+                r: components["schemas"]["Hex32"];
+                s: components["schemas"]["Hex32"];
+                v: number;
+            };
+            /** @description Signed by the vault identity; null in plaintext mode. */
+            report: components["schemas"]["DrillReport"] | null;
+        };
+        DrillReport: {
+            vault_name: string;
+            /** @description Random name of the database. */
+            generation: string;
+            user_id: string;
+            /** @description The key_id under which the backup was exported. */
+            key_id: string;
+            pubkey: components["schemas"]["PublicKey"];
+            party: number;
+            epoch: number;
+            digest: components["schemas"]["Hex32"];
+            /** @description Of the backup secret that opened it. */
+            secret_fingerprint: components["schemas"]["Hex32"];
+            nonce: components["schemas"]["Hex32"];
+            r: components["schemas"]["Hex32"];
+            s: components["schemas"]["Hex32"];
+            /** Format: date-time */
+            drilled_at: string;
+            /** @description Public key of the vault identity. */
+            identity: components["schemas"]["Hex32"];
+            /** @description Ed25519, over all of the above as docs/spec/drill.md says. */
+            signature: string;
+        };
         /** @description The backup secret a backup was made under. Name and version are as they were then. */
         BackupSecret: {
             fingerprint: components["schemas"]["Hex32"];
@@ -787,8 +857,6 @@ export interface components {
             field?: string;
             /** @description With protocol_abort and session_mismatch that another party has told. Its index; that proves nothing. */
             reported_by?: number;
-            /** @description In an entry of a batch that may be tried again. Seconds to wait; elsewhere Retry-After says so. */
-            retry_after?: number;
             /** @description With room_timeout. Who had not authenticated by the deadline. */
             missing?: components["schemas"]["Party"][];
             /** @description With a signed key_id_not_exists. */
@@ -960,10 +1028,7 @@ export interface components {
                 };
             };
         };
-        /**
-         * @description Too much at one time or too often, or too many failed authentications from this address. Nothing was done;
-         *     `err_msg` names the limit, and the same request may be sent again after the time in Retry-After.
-         */
+        /** @description Too many failed authentications from this address, or too many runs at once. */
         RateLimited: {
             headers: {
                 "Retry-After": components["headers"]["RetryAfter"];
@@ -1696,6 +1761,81 @@ export interface operations {
                 };
             };
             400: components["responses"]["BadBackup"];
+            401: components["responses"]["AccessDenied"];
+            404: components["responses"]["NotFound"];
+            413: components["responses"]["BodyTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalProblem"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    drillKeyShare: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The fingerprint of the vault identity that the client has pinned. */
+                "X-Vertex-Identity"?: components["parameters"]["Identity"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "export_type": "encrypted",
+                 *       "key_share": "dnR4LWJhY2t1cC8xAAABgA==",
+                 *       "room_uuid": "2f1c8b1e-90a4-7c35-d2f0-6c1e0f5b7a91",
+                 *       "nonce": "9242685bf161793cc25603c231bc2f568eb630ea16aa137d2664ac8038825608"
+                 *     }
+                 */
+                "application/json": components["schemas"]["DrillRequest"];
+            };
+        };
+        responses: {
+            /** @description The backup signed, and the signature was verified under the public key. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "drilled_at": "2026-01-31T12:00:00.000Z",
+                     *       "digest": "5f2c9a7d3b1e4f60817293a4b5c6d7e8f90112233445566778899aabbccddeef",
+                     *       "signature": {
+                     *         "r": "9242685bf161793cc25603c231bc2f568eb630ea16aa137d2664ac8038825608",
+                     *         "s": "4f8ae3bd7535248d0bd448298cc2e2071e56992d0774dc340c368ae950852ada",
+                     *         "v": 0
+                     *       },
+                     *       "report": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["DrillResponse"];
+                };
+            };
+            /**
+             * @description The request is not valid, the backup cannot be taken, its share is not here (`key_id_not_exists`), or the
+             *     run ended without a signature.
+             */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "err_msg": "the backup is not valid here",
+                     *       "err_type": "backup_invalid"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Error"] & {
+                        /** @enum {unknown} */
+                        err_type?: "bad_request_params" | "backup_invalid" | "export_mode_refused" | "share_tombstoned" | "key_id_not_exists" | "key_locked" | "room_not_found" | "room_used" | "room_timeout" | "room_problem" | "session_mismatch" | "protocol_abort";
+                    };
+                };
+            };
             401: components["responses"]["AccessDenied"];
             404: components["responses"]["NotFound"];
             413: components["responses"]["BodyTooLarge"];

@@ -1,12 +1,14 @@
-import { createPublicKey, ECDH, verify } from 'node:crypto'
+import { createHash, createPublicKey, ECDH, randomBytes, verify } from 'node:crypto'
 import {
   bytesToHex,
   createIdentity,
   digestOf,
+  drillCanary,
   hexToBytes,
   quorum,
   runKeygen,
   runSignBatch,
+  type DrillSubject,
   type HashAlgo,
   type KeyShare,
   type PairSetup,
@@ -17,7 +19,7 @@ import {
   type Signature,
 } from '@vertex/mpc'
 import { PairSetup as MadeSetup } from '../../../mpc/src/setup/index.js'
-import type { Caller, SignatureHex } from '../../../src/vault/index.js'
+import type { Backup, Caller, DrilledBackup, SignatureHex } from '../../../src/vault/index.js'
 import { suite, type World } from './world.js'
 
 /** The other party of a key: what an app with the SDK is, in this process. */
@@ -104,6 +106,58 @@ export class Client {
       setups: this.#cache,
     })
   }
+}
+
+/** How a client takes part in a drill. */
+export interface DrillSide {
+  /** What it means by the drill; its own words if absent. */
+  readonly subject?: Partial<DrillSubject>
+  /** Its part of the OT setup differs from the vault's. */
+  readonly cheats?: boolean
+}
+
+/** A drill by both parties; tells how each of them ended. */
+export async function settleDrill(
+  world: World,
+  caller: Caller,
+  { client }: SharedKey,
+  backup: Backup,
+  { subject = {}, cheats = false }: DrillSide = {},
+): Promise<[PromiseSettledResult<DrilledBackup>, PromiseSettledResult<Signature[]>]> {
+  const { roomUuid } = await world.vault.createRoom(caller, 2)
+  const share = client.share!
+  const nonce = new Uint8Array(randomBytes(32))
+  const canary = drillCanary({
+    publicKey: share.publicKey,
+    epoch: share.epoch,
+    blobDigest: createHash('sha256').update(Buffer.from(backup.keyShare, 'base64')).digest(),
+    nonce,
+    ...subject,
+  })
+  const retired: string[] = []
+  const setups: SetupCache = {
+    load: () => Promise.resolve(undefined),
+    save: (_, { leaves }) => {
+      // One leaf of each tree; of a single tree the vault might happen not to hold it.
+      if (cheats) for (let leaf = 0; leaf < leaves.length; leaf += 4 * 32) leaves[leaf]! ^= 1
+      return Promise.resolve()
+    },
+    retire: (id) => Promise.resolve(retired.push(bytesToHex(id)) === 1),
+    alive: (id) => !retired.includes(bytesToHex(id)),
+  }
+  const own = async () =>
+    runSignBatch({
+      suite,
+      link: await client.join(world, roomUuid),
+      room: hexToBytes(roomUuid.replaceAll('-', '')),
+      share,
+      batch: [{ digest: canary, path: [] }],
+      setups,
+    })
+  return Promise.allSettled([
+    world.vault.drillBackup(caller, { ...backup, roomUuid, nonce: bytesToHex(nonce) }),
+    own(),
+  ])
 }
 
 /** A key that a caller's vault and a client share. */
