@@ -3,9 +3,12 @@ import { ratiosOf, spreadOf, type Spread } from './ratios.js'
 import type { Samples } from './samples.js'
 import { round } from './statistics.js'
 import { judge, type Verdict } from './targets.js'
+import { SETTINGS_OF_SERVICE } from './vertex.js'
 
 export interface Report {
   readonly machine: Machine
+  /** How the service was set up. */
+  readonly settings: string
   /** Medians: ms of CPU of all parties, bytes, or what the name says. */
   readonly results: Readonly<Record<string, number>>
   /** Medians, ours over theirs. */
@@ -28,6 +31,7 @@ export function makeReport(
   const verdicts = judge((name) => (ratios.get(name) ?? measured.get(name))?.median)
   return {
     machine,
+    settings: SETTINGS_OF_SERVICE,
     results: medians(measured),
     ratios: medians(ratios),
     spread: Object.fromEntries(
@@ -70,6 +74,7 @@ export function toText(report: Report): string {
     `${cpu}, ${cores} cores; Node ${node} on ${arch}`,
     `curve ${curve}, kernel ${kernel}; portable: curve ${portable_curve}`,
     'CPU is that of all parties. Medians.',
+    report.settings,
     '',
     ...rows(report, 'result', report.results),
   ]

@@ -36,6 +36,8 @@ export function numbers(report: Report): string {
   return [
     `Measured on ${machine.date}: ${machine.cpu}, ${machine.cores} cores, ${machine.memory_gib} GiB, Node ${machine.node} (${machine.arch}). Curve ${machine.curve}, kernel ${machine.kernel}; portable curve ${machine.portable_curve}.${rivals.length === 0 ? '' : ` Rivals: ${rivals.join(', ')}.`}`,
     '',
+    report.settings,
+    '',
     ...table(
       ['What', 'Target', 'Measured', 'Smallest', 'Largest', ''],
       report.targets.map(({ name, what, value, atMost, atLeast, met }) => {

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net'
 import { join, resolve } from 'node:path'
 import { z } from 'zod'
+import type { RateSettings } from './rates/index.js'
 import { hostAndPort } from './http/host-and-port.js'
 
 /** Where 32 secret bytes come from. */
@@ -53,6 +54,8 @@ export interface Config {
   readonly relayAllow: readonly string[]
   readonly runDeadlineMs: number
   readonly roomLifetimeMs: number
+  /** How often what may be asked for. */
+  readonly rates: RateSettings
   readonly logLevel: LogLevel
   /** Where the metrics are asked for; off if undefined. */
   readonly metrics: { readonly host: string; readonly port: number } | undefined
@@ -78,6 +81,11 @@ const seconds = (min: number, max: number) =>
     .regex(/^\d{1,6}$/, `must be a whole number of seconds, ${min} to ${max}`)
     .transform(Number)
     .refine((value) => value >= min && value <= max, `must be ${min} to ${max} seconds`)
+const times = (min: number) =>
+  text
+    .regex(/^\d{1,9}$/, `must be a whole number from ${min} to 999999999`)
+    .transform(Number)
+    .refine((value) => value >= min, `must be ${min} at least`)
 const hostName = text.regex(/^[0-9A-Za-z.:_-]+$/, 'must be a host name or an address')
 const port = text
   .regex(/^\d{1,5}$/, 'must be a port, 0 to 65535')
@@ -171,6 +179,13 @@ export const settings = {
     .default([]),
   VERTEX_RUN_DEADLINE: seconds(1, 600).default(30),
   VERTEX_ROOM_LIFETIME: seconds(1, 3600).default(60),
+  VERTEX_RATE_REQUESTS: times(60).default(6_000),
+  // A whole batch must fit.
+  VERTEX_RATE_SIGNATURES: times(32).default(600),
+  VERTEX_RATE_KEY_EXPORTS: times(1).default(60),
+  VERTEX_RATE_CREATES: times(1).default(10_000),
+  VERTEX_RATE_EXPORTS: times(1).default(10_000),
+  VERTEX_RATE_IMPORTS: times(1).default(10_000),
   VERTEX_METRICS_PORT: port.optional(),
   VERTEX_METRICS_HOST: hostName.optional(),
   VERTEX_LOG_LEVEL: z.enum(logLevels, `must be one of ${logLevels.join(', ')}`).default('info'),
@@ -313,6 +328,14 @@ function combine(s: Settings, clientId: string | undefined, problems: string[]):
     relayAllow: s.VERTEX_RELAY_ALLOW,
     runDeadlineMs: s.VERTEX_RUN_DEADLINE * 1000,
     roomLifetimeMs: s.VERTEX_ROOM_LIFETIME * 1000,
+    rates: {
+      requests: s.VERTEX_RATE_REQUESTS,
+      signatures: s.VERTEX_RATE_SIGNATURES,
+      keyExports: s.VERTEX_RATE_KEY_EXPORTS,
+      creates: s.VERTEX_RATE_CREATES,
+      exports: s.VERTEX_RATE_EXPORTS,
+      imports: s.VERTEX_RATE_IMPORTS,
+    },
     logLevel: s.VERTEX_LOG_LEVEL,
     metrics: metricsOf(s, problems),
     apiKeysNotBefore: s.VERTEX_API_KEYS_NOT_BEFORE,

@@ -4,6 +4,7 @@ import {
   isForOperator,
   isUnavailable,
   readVersion,
+  type ListeningRecord,
   type Note,
 } from './compose/index.js'
 import { ConfigError, takeConfig, type Config } from './config.js'
@@ -71,7 +72,10 @@ try {
       level: 'info',
       text: `Vertex ${version} listens on ${url}, its API is described at ${url}/docs`,
     })
-  else logger.info({ event: 'listening', url, port, version, metrics: metricsUrl })
+  else {
+    const record: ListeningRecord = { event: 'listening', url, port, version, metrics: metricsUrl }
+    logger.info(record)
+  }
 } catch (error) {
   // Told to stop while it waited for its turn: that is no failure, and the end is under way.
   if (!life.stopping) fail(error)

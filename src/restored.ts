@@ -1,4 +1,9 @@
-import { createLogger, isForOperator, isUnavailable, markDatabaseRestored } from './compose/index.js'
+import {
+  createLogger,
+  isForOperator,
+  isUnavailable,
+  markDatabaseRestored,
+} from './compose/index.js'
 import { ConfigError, takeConfig } from './config.js'
 import { emptyCoreDumps } from './hardening.js'
 

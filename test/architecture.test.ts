@@ -36,6 +36,7 @@ const places: readonly Place[] = [
       'node:',
     ],
   },
+  { files: 'src/rates', mayImport: ['src/vault', 'rate-limiter-flexible'] },
   { files: 'src/audit', mayImport: ['src/vault', 'node:'] },
   { files: 'src/engine', mayImport: ['src/vault', '@vertex/mpc', 'node:'] },
   { files: 'src/relay', mayImport: ['src/vault', '@vertex/mpc', 'ws', 'node:'] },
@@ -62,7 +63,10 @@ const places: readonly Place[] = [
   },
   { files: 'src/new-file.ts', mayImport: ['node:'] },
   { files: 'src/hardening.ts', mayImport: ['node:'] },
-  { files: 'src/config.ts', mayImport: ['zod', 'src/http/host-and-port.ts', 'node:'] },
+  {
+    files: 'src/config.ts',
+    mayImport: ['zod', 'src/http/host-and-port.ts', 'src/rates/index.ts', 'node:'],
+  },
   {
     files: 'sdk/src',
     except: ['sdk/src/index.node.ts', 'sdk/src/node.ts', 'sdk/src/node'],

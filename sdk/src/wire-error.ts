@@ -30,7 +30,7 @@ export function errorOf(answer: Answer): VertexError {
     return status >= 500 || status === 429
       ? new UnavailableError('bad_response', `the answer is ${status} without a reason`, {
           ...init,
-          retryAfter: retryAfterOf(answer),
+          retryAfter: retryAfterOf(answer, body),
         })
       : new VertexError('bad_response', `the answer is ${status} without a reason`, init)
   return typed(
@@ -38,7 +38,7 @@ export function errorOf(answer: Answer): VertexError {
     typeof message === 'string' ? message : type.replaceAll('_', ' '),
     details,
     init,
-    retryAfterOf(answer),
+    retryAfterOf(answer, body),
   )
 }
 
@@ -115,8 +115,11 @@ function parse(text: string): Record<string, unknown> {
   }
 }
 
-function retryAfterOf({ headers }: Answer): number | undefined {
-  const seconds = headers['retry-after']
+/** An entry of a batch has no header, and says it in its body. */
+function retryAfterOf({ headers }: Answer, body: Record<string, unknown>): number | undefined {
+  const inBody = body['retry_after']
+  const seconds =
+    headers['retry-after'] ?? (typeof inBody === 'number' ? String(inBody) : undefined)
   return seconds !== undefined && /^\d{1,6}$/.test(seconds) ? Number(seconds) : undefined
 }
 

@@ -1,5 +1,5 @@
 // Builds the server out of its parts; nobody else sees all of them.
-export { createLogger } from './logging.js'
+export { createLogger, type ListeningRecord } from './logging.js'
 export type { Note } from './notes.js'
 export { isForOperator, isUnavailable } from './refusal.js'
 export { markDatabaseRestored } from './restored.js'

@@ -8,6 +8,7 @@ import { readTlsFiles } from '../http/tls.js'
 import { measuredEngine } from '../metrics/engine.js'
 import { Metrics } from '../metrics/metrics.js'
 import { metricsServer } from '../metrics/server.js'
+import { ratesInMemory } from '../rates/index.js'
 import { roomPort, Rooms } from '../relay/index.js'
 import { rowSeal } from '../seal/index.js'
 import { answering, openStore, postgresLease } from '../store/index.js'
@@ -90,6 +91,7 @@ export async function compose(config: Config, logger: Logger, engine: Engine): P
     }
     const adminToken = await composeAdminToken(config, note)
     const rooms = new Rooms({ roomLifetimeMs: config.roomLifetimeMs })
+    const rates = ratesInMemory(config.rates)
     const vault = await openVault({
       store: mine,
       rooms: roomPort(rooms),
@@ -105,6 +107,7 @@ export async function compose(config: Config, logger: Logger, engine: Engine): P
       roomLifetimeMs: config.roomLifetimeMs,
       relayAllow: config.relayAllow,
       apiKeysNotBefore: config.apiKeysNotBefore?.getTime() ?? 0,
+      rates,
       log: (event) => {
         metrics?.event(event)
         logger.info(event)
@@ -126,6 +129,7 @@ export async function compose(config: Config, logger: Logger, engine: Engine): P
     const drain = new Drain()
     const app = createApp({
       vault,
+      rates,
       adminToken,
       corsOrigins: config.corsOrigins,
       trustedProxies: config.trustedProxies,

@@ -1,7 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import express, { type Express, type NextFunction, type Request, type Response } from 'express'
 import type { Logger } from 'pino'
-import type { Caller, IdentityContext, Vault } from '../vault/index.js'
+import {
+  rateLimited,
+  type Caller,
+  type IdentityContext,
+  type Rates,
+  type Vault,
+} from '../vault/index.js'
 import { Authenticator } from './auth.js'
 import { readJsonBody, refuseBody } from './body.js'
 import { loadContract } from './contract.js'
@@ -19,6 +25,7 @@ import { validate } from './validate.js'
 
 export interface AppOptions {
   readonly vault: Vault
+  readonly rates: Rates
   readonly adminToken: string
   readonly corsOrigins: readonly string[]
   /** Addresses whose X-Forwarded-For is believed. */
@@ -136,8 +143,9 @@ export function createApp(options: AppOptions): Express {
       trace.route = route.path
       if (route.access !== 'public' && !options.answers())
         throw new HttpProblem('storage_unavailable', 'another process answers for this database')
-      const reply = await serve(route, req, authenticator, (caller) => {
+      const reply = await serve(route, req, authenticator, async (caller) => {
         trace.userId = caller.userId
+        await countRequest(options.rates, caller, res)
       })
       send(res, reply)
     })
@@ -181,11 +189,11 @@ async function serve(
   route: Route,
   req: Request,
   authenticator: Authenticator,
-  noteCaller: (caller: Caller) => void,
+  admit: (caller: Caller) => Promise<void>,
 ): Promise<Reply> {
   if (route.access === 'user') {
     const caller = await authenticator.user(req)
-    noteCaller(caller)
+    await admit(caller)
     const acceptedAt = performance.now()
     const input = await inputOf(route, req)
     if (performance.now() - acceptedAt > ACCEPTED_FOR_MS) await authenticator.user(req)
@@ -193,11 +201,20 @@ async function serve(
   }
   if (route.access === 'user-or-admin') {
     const caller = await authenticator.userOrAdmin(req)
-    if (caller !== undefined) noteCaller(caller)
+    if (caller !== undefined) await admit(caller)
     return route.handle(await inputOf(route, req), caller)
   }
   if (route.access === 'admin') await authenticator.admin(req)
   return route.handle(await inputOf(route, req))
+}
+
+/** Of each user's own requests, whatever they are for. @throws VaultError `rate_limited` */
+async function countRequest(rates: Rates, { userId }: Caller, res: Response): Promise<void> {
+  const count = await rates.count('requests', userId)
+  res.setHeader('RateLimit-Limit', count.most)
+  res.setHeader('RateLimit-Remaining', count.left)
+  res.setHeader('RateLimit-Reset', Math.ceil(count.ms / 1000))
+  if (!count.allowed) throw rateLimited('requests', count)
 }
 
 async function inputOf(route: Route, req: Request) {

@@ -11,7 +11,10 @@ export function cors(origins: readonly string[]): RequestHandler {
       return
     }
     res.setHeader('Access-Control-Allow-Origin', origin)
-    res.setHeader('Access-Control-Expose-Headers', 'X-Request-Id, Retry-After')
+    res.setHeader(
+      'Access-Control-Expose-Headers',
+      'X-Request-Id, Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset',
+    )
     if (req.method !== 'OPTIONS' || req.headers['access-control-request-method'] === undefined) {
       next()
       return

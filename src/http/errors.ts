@@ -90,9 +90,10 @@ export function problemOf(error: unknown, requestId: string): Problem {
   }
 }
 
-/** The body of one failed entry of a batch. */
+/** The body of one failed entry of a batch. It has no header, so how long to wait is in it. */
 export function problemBody(error: VaultError): Problem['body'] {
-  return answer(error.errType, error.message, error.details).body
+  const { body, retryAfter } = answer(error.errType, error.message, error.details)
+  return retryAfter === undefined ? body : { ...body, retry_after: retryAfter }
 }
 
 function answer(

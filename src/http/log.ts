@@ -13,6 +13,17 @@ export interface RequestRecord {
   readonly user_id?: string | undefined
 }
 
+/** What the log may know of an error that nobody expected. */
+export interface UnexpectedRecord {
+  readonly request_id: string
+  readonly route: string
+  /** Its name. */
+  readonly error: string
+  readonly message: string | undefined
+  readonly code: string | undefined
+  readonly frames: readonly string[] | undefined
+}
+
 export function logRequest(logger: Logger, record: RequestRecord, quiet: boolean): void {
   logger[quiet ? 'debug' : 'info'](record, 'request')
 }
@@ -28,18 +39,16 @@ export function logUnexpected(
   error: unknown,
 ): void {
   const known = error instanceof Error
-  logger.error(
-    {
-      request_id: requestId,
-      route,
-      error: known ? error.name : typeof error,
-      message: known ? blank(error.message) : undefined,
-      code:
-        known && 'code' in error && typeof error.code === 'string' ? blank(error.code) : undefined,
-      frames: known ? framesOf(error) : undefined,
-    },
-    'internal problem',
-  )
+  const record: UnexpectedRecord = {
+    request_id: requestId,
+    route,
+    error: known ? error.name : typeof error,
+    message: known ? blank(error.message) : undefined,
+    code:
+      known && 'code' in error && typeof error.code === 'string' ? blank(error.code) : undefined,
+    frames: known ? framesOf(error) : undefined,
+  }
+  logger.error(record, 'internal problem')
 }
 
 /** Blanks what could be a secret: 16 and more characters of hex, base64 or an API key in a row. */

@@ -3,9 +3,9 @@ import { VaultError } from './errors.js'
 import type { Backup, BackupSummary, Caller, IdentityContext } from './facade.js'
 import { newShareId, newUuid } from './ids.js'
 import type { Keys } from './key.js'
-import type { HourlyLimit } from './limits.js'
 import type { VaultLog } from './log.js'
 import type { BackupNote, BackupSeal, Clock, OpenedBackup, UnitOfWork } from './ports.js'
+import { take, type Rates } from './rates.js'
 import type { Units } from './units.js'
 
 /** Hands shares out as backups and takes them back. */
@@ -15,15 +15,15 @@ export class Backups {
     private readonly keys: Keys,
     private readonly suite: Suite,
     private readonly seal: BackupSeal,
-    private readonly exports: HourlyLimit,
-    private readonly imports: HourlyLimit,
+    private readonly rates: Rates,
     private readonly clock: Clock,
     private readonly log: VaultLog,
   ) {}
 
   async export(caller: Caller, wanted: string, context: IdentityContext = {}): Promise<Backup> {
-    this.exports.take(caller.userId)
+    await take(this.rates, 'exports', caller.userId)
     const key = await this.keys.findReady(caller, wanted, context)
+    await take(this.rates, 'keyExports', key.share.shareId)
     if (this.seal.mode === 'plaintext' && key.share.provenance === 'encrypted')
       throw new VaultError(
         'export_mode_refused',
@@ -52,7 +52,7 @@ export class Backups {
    * one more handle and stays as it is, with its locks and counters.
    */
   async import(caller: Caller, backup: Backup): Promise<{ keyId: string }> {
-    this.imports.take(caller.userId)
+    await take(this.rates, 'imports', caller.userId)
     const opened = await this.open(caller, backup)
     try {
       const { keyId, first } = await this.units.runAgainOnConflict((uow) =>
@@ -67,7 +67,7 @@ export class Backups {
 
   /** All that an import checks; changes nothing but what is known of the backups of a share that is here. */
   async verify(caller: Caller, backup: Backup): Promise<BackupSummary> {
-    this.imports.take(caller.userId)
+    await take(this.rates, 'imports', caller.userId)
     const opened = await this.open(caller, backup)
     try {
       await this.units.run(async (uow) => {

@@ -2,10 +2,11 @@ import { bytesToHex, createIdentity, wipe, type Suite } from '@vertex/mpc'
 import { VaultError } from './errors.js'
 import type { Caller, VaultIdentityInfo } from './facade.js'
 import { newUuid } from './ids.js'
-import { limits, type HourlyLimit } from './limits.js'
+import { limits } from './limits.js'
 import type { VaultLog } from './log.js'
 import type { NotExists } from './not-exists.js'
 import type { Clock } from './ports.js'
+import { take, type Rates } from './rates.js'
 import type { Units } from './units.js'
 
 /** Begins a key: draws this party's identity for it, which the other parties must know before keygen. */
@@ -14,7 +15,7 @@ export class Create {
     private readonly units: Units,
     private readonly suite: Suite,
     private readonly notExists: NotExists,
-    private readonly limit: HourlyLimit,
+    private readonly rates: Rates,
     private readonly clock: Clock,
     private readonly log: VaultLog,
   ) {}
@@ -22,7 +23,7 @@ export class Create {
   async create(
     caller: Caller,
   ): Promise<{ keyId: string; keygenId: string; vaultIdentity: VaultIdentityInfo | null }> {
-    this.limit.take(caller.userId)
+    await take(this.rates, 'creates', caller.userId)
     const vaultIdentity = await this.notExists.identityInfo()
     const keyId = newUuid()
     const { secret, keygenId } = createIdentity(this.suite.channel, 'vertex')

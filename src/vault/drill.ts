@@ -21,9 +21,9 @@ import type {
   IdentityContext,
 } from './facade.js'
 import { parseHex } from './ids.js'
-import type { HourlyLimit } from './limits.js'
 import type { VaultLog } from './log.js'
 import type { Clock, OpenedBackup, VaultIdentityPort } from './ports.js'
+import { take, type Rates } from './rates.js'
 import type { Place, RoomAccess } from './rooms.js'
 import { asRunError } from './run-errors.js'
 import type { Run, Runs } from './runs.js'
@@ -46,7 +46,7 @@ export class Drills {
     private readonly setups: Setups,
     private readonly engine: Engine,
     private readonly suite: Suite,
-    private readonly drills: HourlyLimit,
+    private readonly rates: Rates,
     private readonly clock: Clock,
     private readonly log: VaultLog,
   ) {}
@@ -56,7 +56,7 @@ export class Drills {
     request: DrillRequest,
     context: IdentityContext = {},
   ): Promise<DrilledBackup> {
-    this.drills.take(caller.userId)
+    await take(this.rates, 'imports', caller.userId)
     const place = this.rooms.place(request.roomUuid, request.relayAddress)
     const nonce = parseHex('nonce', request.nonce, NONCE_BYTES)
     // D.2

@@ -38,6 +38,8 @@ export type {
   VaultUsage,
 } from './facade.js'
 export { limits } from './limits.js'
+export { rateLimited, rateLimits } from './rates.js'
+export type { RateCount, RateLimit, Rates } from './rates.js'
 export type { VaultEvent, VaultLog } from './log.js'
 export { markRestored, recordBackupSecret, recordedBackupSecrets, StartRefused } from './startup.js'
 export type { LoadedSecret, LoadedSecrets } from './startup.js'

@@ -1,12 +1,8 @@
 import { MAX_BATCH } from '@vertex/mpc'
-import { VaultError } from './errors.js'
-import type { Clock } from './ports.js'
 
 /**
- * How much one caller may ask for. Where security and use pull in different directions the number is generous: an
- * authenticated user works on its own keys only, `createKey` of the SDK exports and verifies one backup for each key,
- * and a total loss brings all of a user's backups back within minutes. What protects a share is the cap on concurrent
- * runs and the lock after failed checks, not these numbers.
+ * How much there may be at one time; how often is in rates.ts. What protects a share is the cap on concurrent runs and
+ * the lock after failed checks.
  */
 export const limits = {
   /** Runs at one time on one share; further ones wait, and each of them holds an HTTP request. */
@@ -38,48 +34,9 @@ export const limits = {
   /** Keys of one user that wait for their keygen, and how long they are kept for it. */
   pendingKeys: 1000,
   pendingKeyMs: 24 * 60 * 60 * 1000,
-  /** Per user and hour. */
-  exportsPerHour: 10_000,
-  importsPerHour: 10_000,
-  drillsPerHour: 10_000,
-  createsPerHour: 10_000,
   /**
    * How long running protocols may take to finish once the server is asked to stop. What is left of 20 s, after which
    * many platforms kill, is for their answers and for closing the database.
    */
   drainMs: 17_000,
 } as const
-
-const HOUR_MS = 60 * 60 * 1000
-
-/** Counts what each user asked for within the current hour. In memory: a restart forgets, which is fine for quotas. */
-export class HourlyLimit {
-  readonly #counts = new Map<string, number>()
-  #hour = -1
-
-  constructor(
-    private readonly what: string,
-    private readonly most: number,
-    private readonly clock: Clock,
-  ) {}
-
-  /** @throws VaultError `rate_limited` */
-  take(userId: string): void {
-    const now = this.clock.now()
-    const hour = Math.floor(now / HOUR_MS)
-    if (hour !== this.#hour) {
-      this.#counts.clear()
-      this.#hour = hour
-    }
-    const count = this.#counts.get(userId) ?? 0
-    if (count >= this.most) {
-      const seconds = Math.ceil(((hour + 1) * HOUR_MS - now) / 1000)
-      throw new VaultError(
-        'rate_limited',
-        `at most ${this.most} ${this.what} in an hour; wait ${seconds} s`,
-        { retry_after: seconds },
-      )
-    }
-    this.#counts.set(userId, count + 1)
-  }
-}

@@ -17,6 +17,7 @@ import { limits } from './limits.js'
 import type { VaultLog } from './log.js'
 import type { NotExists } from './not-exists.js'
 import type { Clock, SigningRead } from './ports.js'
+import { take, type Rates } from './rates.js'
 import { Reading } from './reading.js'
 import type { Place, RoomAccess } from './rooms.js'
 import { asRunError } from './run-errors.js'
@@ -38,6 +39,7 @@ export class Signing {
     private readonly rooms: RoomAccess,
     private readonly runs: Runs,
     private readonly setups: Setups,
+    private readonly rates: Rates,
     private readonly engine: Engine,
     private readonly notExists: NotExists,
     private readonly clock: Clock,
@@ -100,6 +102,7 @@ export class Signing {
     )
     try {
       const { shareId } = (await reading.begin()).share
+      await take(this.rates, 'signatures', shareId, requests.length)
       const work = async (run: Run) => {
         try {
           await this.setups.settle(shareId)

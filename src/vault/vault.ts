@@ -8,7 +8,6 @@ import type { Engine } from './engine.js'
 import type { Readiness, Vault } from './facade.js'
 import { Keys } from './key.js'
 import { Keygen } from './keygen.js'
-import { HourlyLimit, limits } from './limits.js'
 import type { VaultLog } from './log.js'
 import { NotExists } from './not-exists.js'
 import type {
@@ -19,6 +18,7 @@ import type {
   VaultIdentityPort,
   VaultStore,
 } from './ports.js'
+import type { Rates } from './rates.js'
 import { RoomQuota } from './room-quota.js'
 import { RoomAccess } from './rooms.js'
 import { Runs } from './runs.js'
@@ -55,6 +55,7 @@ export interface VaultParts {
   readonly relayAllow: readonly string[]
   /** API keys issued before this time are not accepted. Milliseconds since 1970; 0 for no limit. */
   readonly apiKeysNotBefore: number
+  readonly rates: Rates
   readonly log: VaultLog
   /** Where runs are computed. */
   readonly engine: Engine
@@ -66,7 +67,7 @@ export interface VaultParts {
  * @throws StorageUnavailable
  */
 export async function openVault(parts: VaultParts): Promise<Vault> {
-  const { store, rooms, clock, suite, engine, apiKeys, backup, vaultName, log } = parts
+  const { store, rooms, clock, suite, engine, apiKeys, backup, rates, vaultName, log } = parts
   await checkSecrets(store, clock, backup.seal.mode, vaultName, parts.secrets)
 
   const units = new Units(store)
@@ -76,30 +77,24 @@ export async function openVault(parts: VaultParts): Promise<Vault> {
   const keys = new Keys(units, suite, notExists, runs, clock, log)
   const quota = new RoomQuota(clock, parts.roomLifetimeMs)
   const roomAccess = new RoomAccess(rooms, quota, clock, parts.runDeadlineMs, parts.relayAllow)
-  const hourly = (what: string, most: number) => new HourlyLimit(what, most, clock)
 
   const authentication = new Authentication(units, apiKeys, clock, log, parts.apiKeysNotBefore)
   const users = new Users(units, apiKeys, authentication, clock, log)
-  const creating = new Create(
-    units,
-    suite,
-    notExists,
-    hourly('new keys', limits.createsPerHour),
-    clock,
-    log,
-  )
+  const creating = new Create(units, suite, notExists, rates, clock, log)
   const keygen = new Keygen(units, keys, roomAccess, runs, setups, engine, notExists, clock, log)
-  const signing = new Signing(units, keys, roomAccess, runs, setups, engine, notExists, clock, log)
-  const backups = new Backups(
+  const signing = new Signing(
     units,
     keys,
-    suite,
-    backup.seal,
-    hourly('backup exports', limits.exportsPerHour),
-    hourly('backup imports', limits.importsPerHour),
+    roomAccess,
+    runs,
+    setups,
+    rates,
+    engine,
+    notExists,
     clock,
     log,
   )
+  const backups = new Backups(units, keys, suite, backup.seal, rates, clock, log)
 
   const drills = new Drills(
     { ...backup, vaultName },
@@ -110,7 +105,7 @@ export async function openVault(parts: VaultParts): Promise<Vault> {
     setups,
     engine,
     suite,
-    hourly('recovery drills', limits.drillsPerHour),
+    rates,
     clock,
     log,
   )

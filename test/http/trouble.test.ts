@@ -1,10 +1,12 @@
 import { once } from 'node:events'
 import { request, type IncomingMessage } from 'node:http'
-import { pino } from 'pino'
 import { afterEach, describe, expect, it, vi } from 'vitest'
+import { createLogger } from '../../src/compose/index.js'
+import { readConfig } from '../../src/config.js'
 import { createApp } from '../../src/http/app.js'
 import { Drain } from '../../src/http/drain.js'
 import { createServer, listen } from '../../src/http/server.js'
+import { ratesInMemory } from '../../src/rates/index.js'
 import { VaultError, vaultErrorTypes, type Vault } from '../../src/vault/index.js'
 import { adminToken, caller, type Call } from './vertex.js'
 
@@ -43,11 +45,12 @@ async function failing(
   const drain = new Drain()
   const app = createApp({
     vault: verbs,
+    rates: ratesInMemory(readConfig({}).rates),
     adminToken,
     corsOrigins: options.corsOrigins ?? [],
     trustedProxies: options.trustedProxies ?? [],
     relayAllow: [],
-    logger: pino({ level: 'info' }, { write: (line) => log.push(line) }),
+    logger: createLogger('info', { write: (line) => log.push(line) }),
     drain,
     answers: options.answers ?? (() => true),
     version: '0.0.0',

@@ -3,9 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { nativeSuite } from '@vertex/mpc/native'
-import { pino } from 'pino'
 import { expect } from 'vitest'
-import { compose, type Service } from '../../src/compose/index.js'
+import { compose, createLogger, type Service } from '../../src/compose/index.js'
 import { readConfig } from '../../src/config.js'
 import { localEngine, type Engine } from '../../src/vault/index.js'
 import { complaints } from './contract-checker.js'
@@ -96,7 +95,7 @@ export async function startVertex(
   const log: string[] = []
   const service = await compose(
     config,
-    pino({ level: 'info' }, { write: (line) => log.push(line) }),
+    createLogger('info', { write: (line) => log.push(line) }),
     engine,
   )
   const { url, port, metricsUrl } = await service.listen()
@@ -118,6 +117,8 @@ export async function startVertex(
     },
     stop: async () => {
       await service.stop()
+      // Whatever a test does, nothing is logged that the list of fields does not know.
+      expect(log.filter((line) => 'dropped' in JSON.parse(line))).toEqual([])
       rmSync(dir, { recursive: true, force: true })
     },
   }

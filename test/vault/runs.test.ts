@@ -1,7 +1,7 @@
 import type { RoomLink } from '@vertex/mpc'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { VaultError } from '../../src/vault/errors.js'
-import { HourlyLimit, limits } from '../../src/vault/limits.js'
+import { limits } from '../../src/vault/limits.js'
 import { Runs, type Run } from '../../src/vault/runs.js'
 
 /** A piece of work that ends when it is told to. */
@@ -206,19 +206,5 @@ describe('the runs of a process', () => {
       open()
       await Promise.all([...taken, closed])
     })
-  })
-})
-
-describe('an hourly limit', () => {
-  it('refuses one more than it allows, to this user only, until the hour is over', () => {
-    let now = 3_600_000 * 5
-    const limit = new HourlyLimit('exports', 3, { now: () => now })
-    for (let i = 0; i < 3; i++) limit.take('alice')
-    expect(() => limit.take('alice')).toThrow(/at most 3 exports/)
-    limit.take('bob')
-    now += 3_599_999
-    expect(() => limit.take('alice')).toThrow(VaultError)
-    now += 1
-    limit.take('alice')
   })
 })

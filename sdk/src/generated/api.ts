@@ -857,6 +857,8 @@ export interface components {
             field?: string;
             /** @description With protocol_abort and session_mismatch that another party has told. Its index; that proves nothing. */
             reported_by?: number;
+            /** @description In an entry of a batch that may be tried again. Seconds to wait; elsewhere Retry-After says so. */
+            retry_after?: number;
             /** @description With room_timeout. Who had not authenticated by the deadline. */
             missing?: components["schemas"]["Party"][];
             /** @description With a signed key_id_not_exists. */
@@ -1028,7 +1030,10 @@ export interface components {
                 };
             };
         };
-        /** @description Too many failed authentications from this address, or too many runs at once. */
+        /**
+         * @description Too much at one time or too often, or too many failed authentications from this address. Nothing was done;
+         *     `err_msg` names the limit, and the same request may be sent again after the time in Retry-After.
+         */
         RateLimited: {
             headers: {
                 "Retry-After": components["headers"]["RetryAfter"];

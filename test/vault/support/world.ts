@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { bytesToHex } from '@vertex/mpc'
 import { nativeSuite } from '@vertex/mpc/native'
+import { readConfig } from '../../../src/config.js'
+import { ratesInMemory, type RateSettings } from '../../../src/rates/index.js'
 import { roomPort, Rooms } from '../../../src/relay/index.js'
 import {
   apiKeys,
@@ -57,6 +59,8 @@ export interface WorldOptions {
   readonly apiKeysNotBefore?: number
   readonly runDeadlineMs?: number
   readonly engine?: Engine
+  /** Where the defaults are not meant. */
+  readonly rates?: Partial<RateSettings>
 }
 
 /** A store whose database can be made to go away. */
@@ -149,6 +153,7 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
     roomLifetimeMs: 60_000,
     relayAllow: ['relay.example:443'],
     apiKeysNotBefore,
+    rates: ratesInMemory({ ...readConfig({}).rates, ...options.rates }),
     log: (event) => events.push(event),
     engine: options.engine ?? localEngine(suite),
   }
