@@ -115,6 +115,7 @@ export async function compose(config: Config, logger: Logger, engine: Engine): P
     })
     metrics?.read({
       vault: () => vault.usage(),
+      database: () => store.pending,
       relay: () => rooms.usage,
       backups: async () => (await vault.backupCoverage(undefined, { limit: 1 })).counts,
       secretAges: () => backup.secrets?.ages ?? { secret: undefined, reading: undefined },

@@ -11,6 +11,8 @@ export type RunOutcome = 'ok' | VaultErrorType
 export interface Sources {
   vault(): VaultUsage
   relay(): { rooms: number; sockets: number; bufferedBytes: number }
+  /** Units of work that the database was asked for and has not ended. */
+  database(): number
   /** How many keys have which backup; asked for once in {@link BACKUPS_EVERY_MS} at most, because it counts them all. */
   backups(): Promise<Coverage['counts']>
   /** Seconds; undefined where there is no backup secret, or its age is not known. */
@@ -196,6 +198,11 @@ export class Metrics {
       () => from.vault().waiting,
     )
     gauge('vertex_runs_capacity', 'Runs there may be at one time', () => from.vault().capacity)
+    gauge(
+      'vertex_database_pending',
+      'Units of work that have begun or wait for their turn at the database',
+      () => from.database(),
+    )
     gauge('vertex_relay_rooms', 'Open rooms of the relay', () => from.relay().rooms)
     gauge('vertex_relay_sockets', 'WebSockets at the relay', () => from.relay().sockets)
     gauge(

@@ -1,5 +1,5 @@
 export { answering } from './answering.js'
 export { StoreRefused } from './errors.js'
 export { postgresLease, type Lease, type LeaseEvent } from './lease.js'
-export { openStore, type Database, type StoreOptions } from './open.js'
+export { openStore, type Database, type OpenStore, type StoreOptions } from './open.js'
 export { sqliteDatabaseExists } from './sqlite.js'

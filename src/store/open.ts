@@ -26,12 +26,18 @@ export interface StoreOptions {
   readonly clock: Clock
 }
 
+/** A store that also says how much it has to do. */
+export interface OpenStore extends VaultStore {
+  /** Units of work and reads that have begun or wait for their turn. */
+  readonly pending: number
+}
+
 /**
  * Opens the store: connects, proves that commits are durable, brings the tables up to date, gives a new database its
  * generation, and proves that the storage key is the one of this database.
  * @throws StoreRefused with a message for the operator; StorageUnavailable when the database went away meanwhile
  */
-export async function openStore(options: StoreOptions): Promise<VaultStore> {
+export async function openStore(options: StoreOptions): Promise<OpenStore> {
   const engine = await openEngine(options.database)
   const store = new TypeormStore(engine, new Sealer(options.rowSeal))
   try {

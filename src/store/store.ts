@@ -49,6 +49,11 @@ export class TypeormStore implements VaultStore {
     private readonly sealer: Sealer,
   ) {}
 
+  /** Units of work and reads that have begun or wait for their turn. */
+  get pending(): number {
+    return this.#under.size
+  }
+
   run<T>(work: (uow: UnitOfWork) => Promise<T>): Promise<T> {
     return this.runVerbs(work)
   }

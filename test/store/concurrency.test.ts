@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { openStore } from '../../src/store/index.js'
-import { StoreConflict, type VaultStore } from '../../src/vault/ports.js'
+import { openStore, type OpenStore } from '../../src/store/index.js'
+import { StoreConflict } from '../../src/vault/ports.js'
 import { clock, engines, storageKey, testSeal } from './engines.js'
 import { aHandle, aPendingKey, aShare, aUser, bytes, insertKey, insertUser } from './rows.js'
 
 describe.each(engines)('concurrent units of work on $name', (engine) => {
   describe.skipIf(engine.missing !== undefined)('behave as if one ran after the other', () => {
-    let store: VaultStore
+    let store: OpenStore
 
     beforeAll(async () => {
       const database = await engine.create()
@@ -51,6 +51,18 @@ describe.each(engines)('concurrent units of work on $name', (engine) => {
       })
       expect(wanted.size).toBe(200)
       expect(wrong).toEqual([])
+    })
+
+    it('says how many of them there are, those that wait included', async () => {
+      let open: () => void = () => undefined
+      const gate = new Promise<void>((resolve) => (open = resolve))
+      const units = Array.from({ length: 4 }, () => store.run(() => gate))
+      expect(store.pending).toBe(4)
+      const reading = store.readForSigning('nobody', 'nothing', 0)
+      expect(store.pending).toBe(5)
+      open()
+      await Promise.all([...units, reading])
+      expect(store.pending).toBe(0)
     })
 
     it('never shows a row that is not committed', async () => {
