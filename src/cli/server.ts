@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import type { Command } from 'commander'
-import type { Rest } from '@vertex/sdk'
+import type { Rest, ShareStore, Vertex } from '@vertex/sdk'
 import type { Running } from './command.js'
 import { CommandError, type Exit } from './output.js'
 
@@ -21,37 +21,67 @@ export function withServer(command: Command): Command {
 
 /** Asks a running server. Whatever goes wrong is a CommandError. */
 export async function askServer<T>(
-  { stdin }: Pick<Running, 'stdin'>,
-  { url, keyFile }: ServerOptions,
+  running: Pick<Running, 'stdin'>,
+  options: ServerOptions,
   ask: (rest: Rest) => Promise<T>,
 ): Promise<T> {
-  const apiKey = await readKey(keyFile, stdin)
-  const { MemoryShareStore, RequestError, UnavailableError, Vertex } = await import('@vertex/sdk')
+  const { MemoryShareStore } = await import('@vertex/sdk')
+  return asClient(running, options, new MemoryShareStore(), ({ rest }) => ask(rest))
+}
+
+/** Works as a client of a running server, and closes it. Whatever goes wrong is a CommandError. */
+export async function asClient<T>(
+  { stdin }: Pick<Running, 'stdin'>,
+  { url, keyFile }: ServerOptions,
+  store: ShareStore,
+  work: (vertex: Vertex) => Promise<T>,
+): Promise<T> {
+  const apiKey = (await readSecret(keyFile, stdin, 'key_file')).trim()
+  if (!/^[!-~]+$/.test(apiKey)) {
+    const where = keyFile === '-' ? 'stdin' : keyFile
+    throw new CommandError('usage', 'key_file', `${where} does not hold one API key or admin token`)
+  }
+  const { Vertex } = await import('@vertex/sdk')
+  let vertex: Vertex | undefined
   try {
-    const vertex = new Vertex({
-      url,
-      apiKey,
-      store: new MemoryShareStore(),
-      allowHttpOnLoopback: true,
-    })
-    return await ask(vertex.rest)
+    vertex = new Vertex({ url, apiKey, store, allowHttpOnLoopback: true })
+    return await work(vertex)
   } catch (error) {
-    if (error instanceof Response) throw await refusal(error, url)
-    if (error instanceof UnavailableError)
-      throw new CommandError('unavailable', error.errType, error.message, { cause: error })
-    if (error instanceof RequestError)
-      throw new CommandError('usage', error.errType, error.message, { cause: error })
-    throw error
+    throw (await commandErrorOf(error)) ?? error
+  } finally {
+    await vertex?.close()
   }
 }
 
-async function readKey(path: string, stdin: Running['stdin']): Promise<string> {
-  const key = (path === '-' ? await textOf(stdin) : await contentOf(path)).trim()
-  if (!/^[!-~]+$/.test(key)) {
-    const where = path === '-' ? 'stdin' : path
-    throw new CommandError('usage', 'key_file', `${where} does not hold one API key or admin token`)
-  }
-  return key
+/** What a client of a server throws, as an end of a command; undefined for what is not expected. */
+export async function commandErrorOf(error: unknown): Promise<CommandError | undefined> {
+  if (error instanceof CommandError) return error
+  if (error instanceof Response) return refusal(error)
+  const {
+    DeadlineError,
+    RequestError,
+    RoomTimeoutError,
+    StoreLockedError,
+    UnavailableError,
+    VertexError,
+  } = await import('@vertex/sdk')
+  if (!(error instanceof VertexError)) return undefined
+  const { errType, message, status } = error
+  const end = (exit: Exit) => new CommandError(exit, errType, message, { cause: error })
+  const passes = [DeadlineError, RoomTimeoutError, StoreLockedError, UnavailableError]
+  if (passes.some((type) => error instanceof type)) return end('unavailable')
+  if (status !== undefined) return end(exitOf(status, errType))
+  return end(error instanceof RequestError ? 'usage' : 'failed')
+}
+
+/** A secret from a file or, for `-`, from stdin, without the end of its line. @throws CommandError */
+export async function readSecret(
+  path: string,
+  stdin: Running['stdin'],
+  code: string,
+): Promise<string> {
+  const text = path === '-' ? await textOf(stdin) : await contentOf(path, code)
+  return text.replace(/\r?\n$/, '')
 }
 
 async function textOf(stdin: Running['stdin']): Promise<string> {
@@ -60,23 +90,23 @@ async function textOf(stdin: Running['stdin']): Promise<string> {
   return Buffer.concat(chunks).toString('utf8')
 }
 
-async function contentOf(path: string): Promise<string> {
+async function contentOf(path: string, what: string): Promise<string> {
   try {
     return await readFile(path, 'utf8')
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown'
-    throw new CommandError('usage', 'key_file', `${path} cannot be read (${code})`)
+    throw new CommandError('usage', what, `${path} cannot be read (${code})`)
   }
 }
 
-async function refusal(response: Response, url: string): Promise<CommandError> {
+async function refusal(response: Response): Promise<CommandError> {
   const body: unknown = await response.json().catch(() => undefined)
   const { err_type, err_msg } = Object(body) as { err_type?: unknown; err_msg?: unknown }
   if (typeof err_type !== 'string' || typeof err_msg !== 'string')
     return new CommandError(
       response.status >= 500 ? 'unavailable' : 'failed',
       'bad_response',
-      `${url} answered ${response.status}, and not as a Vertex does`,
+      `the server answered ${response.status}, and not as a Vertex does`,
     )
   return new CommandError(exitOf(response.status, err_type), err_type, err_msg)
 }

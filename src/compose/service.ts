@@ -117,7 +117,7 @@ export async function compose(config: Config, logger: Logger, engine: Engine): P
       vault: () => vault.usage(),
       database: () => store.pending,
       relay: () => rooms.usage,
-      backups: async () => (await vault.backupCoverage(undefined, { limit: 1 })).counts,
+      backups: () => vault.backupCoverage(undefined, { limit: 1 }),
       secretAges: () => backup.secrets?.ages ?? { secret: undefined, reading: undefined },
     })
     if (config.transport.kind === 'proxy' && config.trustedProxies.length === 0)

@@ -14,7 +14,7 @@ export interface Sources {
   /** Units of work that the database was asked for and has not ended. */
   database(): number
   /** How many keys have which backup; asked for once in {@link BACKUPS_EVERY_MS} at most, because it counts them all. */
-  backups(): Promise<Coverage['counts']>
+  backups(): Promise<Pick<Coverage, 'counts' | 'secrets'>>
   /** Seconds; undefined where there is no backup secret, or its age is not known. */
   secretAges(): { secret: number | undefined; reading: number | undefined }
 }
@@ -179,16 +179,28 @@ export class Metrics {
           else this.set(value)
         },
       })
-    const counts = remembered(() => from.backups())
+    const backups = remembered(() => from.backups())
     new Gauge({
       name: 'vertex_backups',
       help: 'Keys by what is known of their backup: none, exported, verified; drilled are among the others',
       labelNames: ['state'],
       registers: [this.#registry],
       async collect() {
-        const found = await counts()
+        const found = await backups()
         if (found === undefined) this.reset()
-        else for (const [state, keys] of Object.entries(found)) this.set({ state }, keys)
+        else for (const [state, keys] of Object.entries(found.counts)) this.set({ state }, keys)
+      },
+    })
+    new Gauge({
+      name: 'vertex_backup_secret_keys',
+      help: 'Keys by the version of the backup secret that their backup was made under',
+      labelNames: ['fingerprint', 'version', 'newest'],
+      registers: [this.#registry],
+      async collect() {
+        // A version under which nothing is any more is not there.
+        this.reset()
+        for (const { fingerprint, version, newest, keys } of (await backups())?.secrets ?? [])
+          this.set({ fingerprint: fingerprint.slice(0, 16), version, newest: String(newest) }, keys)
       },
     })
     gauge('vertex_runs_running', 'Protocol runs under way', () => from.vault().running)

@@ -63,6 +63,7 @@ export class Drills {
     const opened = await this.backups.open(caller, request)
     try {
       const shareId = await this.#liveShare(caller, opened)
+      await take(this.rates, 'signatures', shareId)
       const { publicKey, epoch, keyId } = opened.header
       const subject: DrillSubject = { publicKey, epoch, blobDigest: opened.digest, nonce }
       const made = await this.runs.within(caller.userId, shareId, async (run) => {

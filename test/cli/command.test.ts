@@ -4,8 +4,8 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { run } from '../../src/cli/program.js'
 import { adminToken, makeKey, startPair, type Party, type TestVertex } from '../http/vertex.js'
+import { vertex } from './support/run.js'
 
 let folder: string
 let pair: [TestVertex, TestVertex]
@@ -28,26 +28,6 @@ function fileOf(content: string): string {
   const path = join(folder, `file-${++files}`)
   writeFileSync(path, content, { mode: 0o600 })
   return path
-}
-
-/** Runs one command line and gives what it wrote. */
-async function vertex(words: readonly string[], stdin = '') {
-  const written = { stdout: '', stderr: '' }
-  const into = (name: keyof typeof written) => ({
-    write: (text: string) => (written[name] += text),
-  })
-  const exit = await run(
-    words,
-    {
-      stdout: into('stdout'),
-      stderr: into('stderr'),
-      stdin: (async function* () {
-        yield await Promise.resolve(stdin)
-      })(),
-    },
-    '1.2.3',
-  )
-  return { exit, ...written }
 }
 
 const census = (keyFile: string, url: string, ...more: string[]) => [

@@ -91,6 +91,8 @@ describe('the metrics', () => {
     expect(valueOf(first, 'vertex_relay_rooms')).toBe(1)
     expect(valueOf(first, 'vertex_backups', { state: 'exported' })).toBe(1)
     expect(valueOf(first, 'vertex_backups', { state: 'none' })).toBe(0)
+    expect(valueOf(first, 'vertex_backup_secret_keys', { newest: 'true' })).toBe(1)
+    expect(second.filter(({ name }) => name === 'vertex_backup_secret_keys')).toEqual([])
     expect(valueOf(second, 'vertex_backups', { state: 'none' })).toBe(1)
     const signed = { route: '/ecdsa/sign', method: 'POST', status: '200' }
     expect(valueOf(first, 'vertex_http_requests_total', signed)).toBe(1)
@@ -145,7 +147,7 @@ describe('the metrics', () => {
       expect(text).not.toContain('127.0.0.1')
     }
     const allowed = ['method', 'route', 'status', 'kind', 'outcome', 'protocol', 'round', 'what']
-    allowed.push('event', 'state', 'version', 'le')
+    allowed.push('event', 'state', 'version', 'fingerprint', 'newest', 'le')
     const ours = scraped.flat().filter(({ name }) => name.startsWith('vertex_'))
     const labels = new Set(ours.flatMap((sample) => Object.keys(sample.labels)))
     expect([...labels].filter((label) => !allowed.includes(label))).toEqual([])

@@ -467,15 +467,20 @@ describe('a drill goes wrong', () => {
     await leftNothing()
   })
 
-  it('too many in an hour: rate_limited', async () => {
-    const { vault, caller, backup } = await withBackup({ rates: { imports: 3 } })
-    const drill = () =>
-      vault.drillBackup(caller, { ...backup, roomUuid: 'none', nonce }).then(
-        () => undefined,
-        (error: unknown) => error,
-      )
-    for (let i = 0; i < 3; i++)
-      expect(await drill()).toMatchObject({ errType: 'bad_request_params' })
-    expect(await drill()).toMatchObject({ errType: 'rate_limited' })
+  it('too many by one user in an hour, or of one key in a minute: rate_limited', async () => {
+    const few = await withBackup({ rates: { imports: 2 } })
+    for (let i = 0; i < 2; i++)
+      expect(await few.refused({ keyShare: '' })).toMatchObject({ errType: 'backup_invalid' })
+    expect(await few.refused({ keyShare: '' })).toMatchObject({
+      errType: 'rate_limited',
+      message: expect.stringMatching(/^at most 2 imports, verifications and drills/) as string,
+    })
+    const { world, caller, key, backup, refused } = await withBackup({ rates: { signatures: 1 } })
+    for (const one of await settleDrill(world, caller, key, backup))
+      expect(one.status).toBe('fulfilled')
+    expect(await refused()).toMatchObject({
+      errType: 'rate_limited',
+      message: expect.stringMatching(/^at most 1 signatures of one key/) as string,
+    })
   })
 })
