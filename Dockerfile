@@ -20,5 +20,5 @@ ENV NODE_ENV=production HOST=0.0.0.0 PORT=8080
 EXPOSE 8080
 USER 65532:65532
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 CMD ["/nodejs/bin/node", "/app/health.mjs"]
-# No signal opens a debugger, from the first moment on.
-ENTRYPOINT ["/nodejs/bin/node", "--disable-sigusr1", "/app/dist/main.js"]
+# No signal opens a debugger, from the first moment on, and no input reaches the prototype of an object.
+ENTRYPOINT ["/nodejs/bin/node", "--disable-sigusr1", "--disable-proto=throw", "/app/dist/main.js"]

@@ -126,6 +126,9 @@ async function lifeOfAKey(home: string, create: () => Promise<Database>): Promis
   const isPostgres = database.kind === 'postgres'
   const settings = (): Record<string, string> => ({
     VERTEX_VAULT_NAME: vaultName,
+    // As the image runs it: with all that is refused in production, and that no dependency may need.
+    NODE_ENV: 'production',
+    NODE_OPTIONS: '--disable-proto=throw',
     VERTEX_LOG_LEVEL: 'debug',
     VERTEX_RUN_DEADLINE: '8',
     VERTEX_ADMIN_TOKEN_FILE: join(secrets, 'admin-token'),

@@ -95,6 +95,7 @@ describe.skipIf(missing !== undefined)(
         return join(folder, name)
       }
       settings = {
+        NODE_OPTIONS: '--disable-proto=throw', // as in the image
         ...kv.env,
         AZURE_CLIENT_ID: clientId,
         DATABASE_URL: `postgres://${role}@${host}:${postgres.port}/vertex?sslmode=verify-full&sslrootcert=${authority}`,
