@@ -59,6 +59,7 @@ export interface Config {
   readonly logLevel: LogLevel
   /** Where the metrics are asked for; off if undefined. */
   readonly metrics: { readonly host: string; readonly port: number } | undefined
+  readonly signsUnrecorded: boolean
   readonly apiKeysNotBefore: Date | undefined
 }
 
@@ -188,6 +189,9 @@ export const settings = {
   VERTEX_RATE_IMPORTS: times(1).default(10_000),
   VERTEX_METRICS_PORT: port.optional(),
   VERTEX_METRICS_HOST: hostName.optional(),
+  VERTEX_AUDIT_SIGN: z
+    .enum(['required', 'best-effort'], 'must be required or best-effort')
+    .default('required'),
   VERTEX_LOG_LEVEL: z.enum(logLevels, `must be one of ${logLevels.join(', ')}`).default('info'),
 } satisfies Record<string, z.ZodType>
 
@@ -338,6 +342,7 @@ function combine(s: Settings, clientId: string | undefined, problems: string[]):
     },
     logLevel: s.VERTEX_LOG_LEVEL,
     metrics: metricsOf(s, problems),
+    signsUnrecorded: s.VERTEX_AUDIT_SIGN === 'best-effort',
     apiKeysNotBefore: s.VERTEX_API_KEYS_NOT_BEFORE,
   }
 }

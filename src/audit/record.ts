@@ -1,20 +1,5 @@
 import { createHash } from 'node:crypto'
 
-/** Everything that is recorded. A new one is added here, and in docs/spec/audit-log.md, section 2. */
-export type AuditAction =
-  | 'log_opened'
-  | 'generation_changed'
-  | 'export'
-  | 'import'
-  | 'keygen'
-  | 'sign'
-  | 'delete_key'
-  | 'create_user'
-  | 'generate_api_key'
-  | 'revoke_api_key'
-  | 'delete_user'
-  | 'delete_tombstone'
-
 /** Who asked: a user, whoever holds the admin token, or the server itself. */
 export type AuditActor = 'user' | 'admin' | 'server'
 

@@ -1,6 +1,6 @@
 import type { AuditRow, Clock } from '../vault/ports.js'
 import { EMPTY, seal, type Entry, type Head } from './chain.js'
-import type { AuditKeys } from './keys.js'
+import { hashValue, type AuditKeys } from './keys.js'
 import { formatLine, parseLine } from './line.js'
 import { DONE } from './record.js'
 
@@ -21,8 +21,17 @@ interface Waiting {
   readonly reject: (error: unknown) => void
 }
 
+/** The last record that this writer knows to be durable. */
+interface Last extends Head {
+  readonly line: string
+  readonly generation: string
+}
+
 /** How many records one transaction takes at most. */
 const MOST = 256
+
+/** How long what nobody waits for may wait for others to be written with. Milliseconds. */
+const SOON_MS = 100
 
 /**
  * Appends to the log by group commit: what comes while a write is under way is written together by the next one, so
@@ -30,8 +39,12 @@ const MOST = 256
  */
 export class AuditWriter {
   #waiting: Waiting[] = []
+  /** Whether somebody waits for one of them. */
+  #urgent = false
+  #soon: NodeJS.Timeout | undefined
   #writing: Promise<void> | undefined
-  #head: Head = EMPTY
+  #last: Last | undefined
+  #failing = false
 
   constructor(
     private readonly table: AuditTable,
@@ -40,38 +53,67 @@ export class AuditWriter {
   ) {}
 
   /** The last record that this writer knows to be durable. */
-  get head(): Head {
-    return this.#head
+  get head(): Head & { readonly generation: string } {
+    return this.#last ?? { ...EMPTY, generation: '' }
   }
 
   /**
    * Resolves with the record's place once it is durable.
+   * @param when `soon` for what nobody waits for: it is written along with the next record that somebody waits for, or
+   * after {@link SOON_MS}
    * @throws StorageUnavailable when it could not be written; whether it was is then not known for sure
    */
-  append(entry: NewEntry): Promise<number> {
+  append(entry: NewEntry, when: 'now' | 'soon' = 'now'): Promise<number> {
     const at = this.clock.now()
     const written = new Promise<number>((resolve, reject) => {
       this.#waiting.push({ entry, at, resolve, reject })
     })
-    this.#writing ??= this.#write()
+    if (when === 'now') this.#writeAll()
+    else if (this.#writing === undefined) this.#soon ??= setTimeout(() => this.#writeAll(), SOON_MS)
     return written
   }
 
-  /** Opens a log that has no record, and records a change of generation, if there is anything of it to record. */
+  /** Keyed hash of a value, for a record. */
+  hash(name: string, value: string): string {
+    return hashValue(this.keys.values, name, value)
+  }
+
+  /**
+   * Opens a log that has no record, and records a change of generation, if there is anything of it to record.
+   * @throws StorageUnavailable; another error when nothing must be chained on to this log
+   */
   async open(): Promise<void> {
     await this.#together([])
   }
 
+  /** Whether the log can be written, as far as is known. After a failure it is tried again. */
+  async check(): Promise<boolean> {
+    if (!this.#failing) return true
+    return this.open().then(
+      () => true,
+      () => false,
+    )
+  }
+
   /** Resolves when all that was appended until now is durable, or could not be written. */
   async idle(): Promise<void> {
+    if (this.#waiting.length > 0) this.#writeAll()
     await this.#writing
+  }
+
+  #writeAll(): void {
+    clearTimeout(this.#soon)
+    this.#soon = undefined
+    this.#urgent = true
+    this.#writing ??= this.#write()
   }
 
   async #write(): Promise<void> {
     // What else this turn of the event loop brings is written along.
     await new Promise(setImmediate)
-    while (this.#waiting.length > 0) {
+    while (this.#urgent) {
       const group = this.#waiting.splice(0, MOST)
+      this.#urgent = this.#waiting.length > 0
       try {
         const first = await this.#together(group)
         group.forEach(({ resolve }, i) => {
@@ -82,44 +124,63 @@ export class AuditWriter {
       }
     }
     this.#writing = undefined
+    if (this.#waiting.length > 0) this.#soon = setTimeout(() => this.#writeAll(), SOON_MS)
   }
 
   /** Answers the place of the first of them. */
   async #together(group: readonly Waiting[]): Promise<number> {
-    let head = EMPTY
+    let made: Last | undefined
     let first = 0
-    await this.table.appendAudit((last, generation) => {
-      const rows: AuditRow[] = []
-      const put = (entry: Entry) => {
-        const sealed = seal(this.keys, head, entry)
-        head = { seq: sealed.record.seq, hash: sealed.hash }
-        rows.push({ seq: head.seq, line: formatLine(sealed) })
-      }
-      const before = readLast(last)
-      head = before.head
-      if (before.generation !== generation)
-        put({ ...ofServer, action: before.change, at: this.clock.now(), generation })
-      first = head.seq + 1
-      for (const { entry, at } of group) put({ ...entry, at, generation })
-      return rows
-    })
-    this.#head = head
+    try {
+      await this.table.appendAudit((last, generation) => {
+        const rows: AuditRow[] = []
+        let head = this.#follow(last, generation)
+        const put = (entry: Entry) => {
+          const sealed = seal(this.keys, head, entry)
+          const row = { seq: sealed.record.seq, line: formatLine(sealed) }
+          head = made = { ...row, hash: sealed.hash, generation }
+          rows.push(row)
+        }
+        made = head
+        if (head.generation !== generation)
+          put({
+            ...ofServer,
+            action: head.seq === 0 ? 'log_opened' : 'generation_changed',
+            at: this.clock.now(),
+            generation,
+          })
+        first = head.seq + 1
+        for (const { entry, at } of group) put({ ...entry, at, generation })
+        return rows
+      })
+    } catch (error) {
+      this.#failing = true
+      throw error
+    }
+    this.#failing = false
+    this.#last = made
     return first
   }
-}
 
-/** What the last record says of the log; `change` is what must be recorded if the generation is another now. */
-function readLast(last: AuditRow | undefined) {
-  if (last === undefined) return { head: EMPTY, generation: '', change: 'log_opened' }
-  const sealed = parseLine(last.line)
-  // To chain on to it would hide that it was changed.
-  if (sealed?.record.seq !== last.seq)
-    throw new Error('the last record of the audit log is damaged: check it with the vertex command')
-  const { record, hash } = sealed
-  return {
-    head: { seq: record.seq, hash },
-    generation: record.generation,
-    change: 'generation_changed',
+  /**
+   * What the next record is chained on to.
+   * @throws Error when that would hide something: that the last record was changed, or that records are gone
+   */
+  #follow(last: AuditRow | undefined, generation: string): Last {
+    const mine = this.#last
+    if (mine !== undefined && last?.seq === mine.seq && last.line === mine.line) return mine
+    const lost = mine !== undefined && mine.generation === generation
+    if (lost && (last === undefined || last.seq <= mine.seq))
+      throw new Error(
+        'the audit log does not end with what this server wrote: the database was changed or put back under it',
+      )
+    if (last === undefined) return { ...EMPTY, line: '', generation: '' }
+    const sealed = parseLine(last.line)
+    if (sealed?.record.seq !== last.seq)
+      throw new Error(
+        'the last record of the audit log is damaged: check it with vertex audit verify',
+      )
+    return { ...last, hash: sealed.hash, generation: sealed.record.generation }
   }
 }
 

@@ -29,6 +29,7 @@ const fields: Readonly<
     true
   >
 > = {
+  action: true,
   api_key_id: true,
   code: true,
   disabled: true,
@@ -39,6 +40,7 @@ const fields: Readonly<
   first: true,
   frames: true,
   generation: true,
+  hash: true,
   key_id: true,
   kind: true,
   message: true,
@@ -52,6 +54,7 @@ const fields: Readonly<
   request_id: true,
   round: true,
   route: true,
+  seq: true,
   setting: true,
   share_id: true,
   source: true,

@@ -2,7 +2,8 @@ import type { Logger } from 'pino'
 import type { Config } from '../config.js'
 import { rowSeal } from '../seal/index.js'
 import { openStore, sqliteDatabaseExists } from '../store/index.js'
-import { markRestored, StartRefused } from '../vault/index.js'
+import { markRestored, StartRefused, type VaultEvent } from '../vault/index.js'
+import { openAudit } from './audit.js'
 import { clock } from './clock.js'
 import { databaseOf } from './database.js'
 import { sealLogger } from './logging.js'
@@ -22,7 +23,11 @@ export async function markDatabaseRestored(config: Config, logger: Logger): Prom
     clock,
   })
   try {
-    const { generation } = await markRestored(store, clock, (event) => logger.info(event))
+    const log = (event: VaultEvent) => {
+      logger.info(event)
+    }
+    const { generation } = await markRestored(store, clock, log)
+    await openAudit(store, storageKey.key, clock, log)
     return generation
   } finally {
     await store.close()

@@ -18,7 +18,9 @@ import {
   recordedBackupSecrets,
   type Engine,
   type Vault,
+  type VaultEvent,
 } from '../vault/index.js'
+import { openAudit } from './audit.js'
 import { composeBackup } from './backup.js'
 import { clock } from './clock.js'
 import { databaseOf, describeDatabase } from './database.js'
@@ -81,6 +83,10 @@ export async function compose(config: Config, logger: Logger, engine: Engine): P
   // Until it listens it prepares itself beside the one that answers, as another replica would.
   let listening = false
   const mine = answering(store, () => !listening || answers())
+  const log = (event: VaultEvent) => {
+    metrics?.event(event)
+    logger.info(event)
+  }
   try {
     if (backup.secrets) {
       const { secrets } = backup
@@ -89,6 +95,7 @@ export async function compose(config: Config, logger: Logger, engine: Engine): P
         recordBackupSecret(store, clock, { fingerprint: id, name, version: of }),
       )
     }
+    const audit = await openAudit(store, storageKey.key, clock, log)
     const adminToken = await composeAdminToken(config, note)
     const rooms = new Rooms({ roomLifetimeMs: config.roomLifetimeMs })
     const rates = ratesInMemory(config.rates)
@@ -108,10 +115,9 @@ export async function compose(config: Config, logger: Logger, engine: Engine): P
       relayAllow: config.relayAllow,
       apiKeysNotBefore: config.apiKeysNotBefore?.getTime() ?? 0,
       rates,
-      log: (event) => {
-        metrics?.event(event)
-        logger.info(event)
-      },
+      log,
+      audit,
+      signsUnrecorded: config.signsUnrecorded,
     })
     metrics?.read({
       vault: () => vault.usage(),

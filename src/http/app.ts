@@ -143,7 +143,7 @@ export function createApp(options: AppOptions): Express {
       trace.route = route.path
       if (route.access !== 'public' && !options.answers())
         throw new HttpProblem('storage_unavailable', 'another process answers for this database')
-      const reply = await serve(route, req, authenticator, async (caller) => {
+      const reply = await serve(route, req, authenticator, trace.requestId, async (caller) => {
         trace.userId = caller.userId
         await countRequest(options.rates, caller, res)
       })
@@ -189,23 +189,24 @@ async function serve(
   route: Route,
   req: Request,
   authenticator: Authenticator,
+  requestId: string,
   admit: (caller: Caller) => Promise<void>,
 ): Promise<Reply> {
   if (route.access === 'user') {
     const caller = await authenticator.user(req)
     await admit(caller)
     const acceptedAt = performance.now()
-    const input = await inputOf(route, req)
+    const input = await inputOf(route, req, requestId)
     if (performance.now() - acceptedAt > ACCEPTED_FOR_MS) await authenticator.user(req)
-    return route.handle(input, caller)
+    return route.handle(input, { ...caller, requestId })
   }
   if (route.access === 'user-or-admin') {
     const caller = await authenticator.userOrAdmin(req)
     if (caller !== undefined) await admit(caller)
-    return route.handle(await inputOf(route, req), caller)
+    return route.handle(await inputOf(route, req, requestId), caller)
   }
   if (route.access === 'admin') await authenticator.admin(req)
-  return route.handle(await inputOf(route, req))
+  return route.handle(await inputOf(route, req, requestId))
 }
 
 /** Of each user's own requests, whatever they are for. @throws VaultError `rate_limited` */
@@ -217,7 +218,7 @@ async function countRequest(rates: Rates, { userId }: Caller, res: Response): Pr
   if (!count.allowed) throw rateLimited('requests', count)
 }
 
-async function inputOf(route: Route, req: Request) {
+async function inputOf(route: Route, req: Request, requestId: string) {
   const params = route.params === nothing ? {} : validate(route.params, { ...req.params })
   const query =
     req.url.includes('?') || route.query !== nothing
@@ -233,7 +234,7 @@ async function inputOf(route: Route, req: Request) {
     if (given !== undefined) body = validate(route.body, given)
   }
   // Checked by the schemas of this very route, from which its handler has its types.
-  return { params, query, body, identity } as never
+  return { params, query, body, identity, requestId } as never
 }
 
 function identityOf(req: Request): IdentityContext {

@@ -2,6 +2,7 @@ import type { z } from 'zod'
 import type {
   Caller,
   Coverage,
+  DeleteTombstoneRequest,
   DrilledBackup,
   IdentityContext,
   KeyInfo,
@@ -21,6 +22,8 @@ export interface Input<Q, B, P> {
   readonly body: B
   readonly params: P
   readonly identity: IdentityContext
+  /** As log and answer name this request. */
+  readonly requestId: string
 }
 
 /** JSON, or text with its media type. */
@@ -161,13 +164,20 @@ export function vaultRoutes(vault: Vault, relayAllow: readonly string[]): Route[
     relayAddress: relay(body.relay_address),
   })
 
-  const createUser = async (who: z.output<typeof schemas.createUser>): Promise<Reply> => {
-    const made = await vault.createUser({ name: who.name ?? who.label ?? '', userId: who.user_id })
+  const createUser = async (
+    who: z.output<typeof schemas.createUser>,
+    requestId: string,
+  ): Promise<Reply> => {
+    const request = { name: who.name ?? who.label ?? '', userId: who.user_id }
+    const made = await vault.createUser(request, requestId)
     return { json: { user_id: made.userId, api_key: made.apiKey } }
   }
 
-  const generateApiKey = async (who: z.output<typeof schemas.userId>): Promise<Reply> => {
-    const made = await vault.generateApiKey(who.user_id)
+  const generateApiKey = async (
+    who: z.output<typeof schemas.userId>,
+    requestId: string,
+  ): Promise<Reply> => {
+    const made = await vault.generateApiKey(who.user_id, requestId)
     return { json: { user_id: made.userId, api_key: made.apiKey } }
   }
 
@@ -346,29 +356,34 @@ export function vaultRoutes(vault: Vault, relayAllow: readonly string[]): Route[
       },
     ),
 
-    admin('get', '/admin/create-user', { query: schemas.createUser }, ({ query }) =>
-      createUser(query),
+    admin('get', '/admin/create-user', { query: schemas.createUser }, ({ query, requestId }) =>
+      createUser(query, requestId),
     ),
-    admin('post', '/admin/create-user', { body: schemas.createUser }, ({ body }) =>
-      createUser(body),
+    admin('post', '/admin/create-user', { body: schemas.createUser }, ({ body, requestId }) =>
+      createUser(body, requestId),
     ),
-    admin('get', '/admin/generate-api-key', { query: schemas.userId }, ({ query }) =>
-      generateApiKey(query),
+    admin('get', '/admin/generate-api-key', { query: schemas.userId }, ({ query, requestId }) =>
+      generateApiKey(query, requestId),
     ),
-    admin('post', '/admin/generate-api-key', { body: schemas.userId }, ({ body }) =>
-      generateApiKey(body),
+    admin('post', '/admin/generate-api-key', { body: schemas.userId }, ({ body, requestId }) =>
+      generateApiKey(body, requestId),
     ),
 
-    admin('delete', '/admin/revoke-api-key', { body: schemas.revokeApiKey }, async ({ body }) => {
-      await vault.revokeApiKey({ apiKey: body.api_key, userId: body.user_id })
-      return { json: {} }
-    }),
+    admin(
+      'delete',
+      '/admin/revoke-api-key',
+      { body: schemas.revokeApiKey },
+      async ({ body, requestId }) => {
+        await vault.revokeApiKey({ apiKey: body.api_key, userId: body.user_id }, requestId)
+        return { json: {} }
+      },
+    ),
 
     admin(
       'delete',
       '/admin/delete-user',
       { query: schemas.maybeUserId, body: schemas.userId, bodyOptional: true },
-      async ({ query, body }) => {
+      async ({ query, body, requestId }) => {
         // The body may be absent, which the type of its schema does not say.
         const inBody = (body as typeof body | undefined)?.user_id
         const userId = query.user_id ?? inBody
@@ -377,7 +392,7 @@ export function vaultRoutes(vault: Vault, relayAllow: readonly string[]): Route[
             'bad_request_params',
             'user_id: give it once, in the query or in the body',
           )
-        await vault.deleteUser(userId)
+        await vault.deleteUser(userId, requestId)
         return { json: {} }
       },
     ),
@@ -386,12 +401,14 @@ export function vaultRoutes(vault: Vault, relayAllow: readonly string[]): Route[
       'delete',
       '/admin/delete-tombstone',
       { body: schemas.deleteTombstone },
-      async ({ body }) => {
-        if (body.kind === 'share')
-          await vault.deleteTombstone({ kind: 'share', userId: body.user_id, pubkey: body.pubkey })
-        else if (body.kind === 'user')
-          await vault.deleteTombstone({ kind: 'user', userId: body.user_id })
-        else await vault.deleteTombstone({ kind: 'user_name', name: body.name })
+      async ({ body, requestId }) => {
+        const subject: DeleteTombstoneRequest =
+          body.kind === 'share'
+            ? { kind: 'share', userId: body.user_id, pubkey: body.pubkey }
+            : body.kind === 'user'
+              ? { kind: 'user', userId: body.user_id }
+              : { kind: 'user_name', name: body.name }
+        await vault.deleteTombstone(subject, requestId)
         return { json: {} }
       },
     ),

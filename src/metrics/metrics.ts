@@ -23,6 +23,9 @@ export interface Sources {
 const events: Readonly<Record<VaultEvent['event'] | SealEvent['event'], true>> = {
   api_key_issued: true,
   api_key_revoked: true,
+  audit_head: true,
+  audit_refused: true,
+  audit_unwritten: true,
   backup_drilled: true,
   backup_exported: true,
   backup_imported: true,

@@ -1,6 +1,8 @@
 import { MoreThan } from 'typeorm'
 import type { AuditRow } from '../vault/ports.js'
 import { table, text, wide } from './columns.js'
+import type { DatabaseEngine } from './engine.js'
+import { classify } from './errors.js'
 import type { Unit } from './unit.js'
 
 const TABLE = 'audit_records'
@@ -12,6 +14,42 @@ export const auditTable = () =>
       line: text('line'),
     },
   })
+
+/** How a log ended when somebody looked. */
+export interface AuditEnd {
+  readonly last: AuditRow | undefined
+  readonly generation: string
+}
+
+/**
+ * Appends in one statement, on condition that the log still ends as it is believed to. What the statement sees may be
+ * older than its lock: then the number it has to give is taken, and the primary key refuses it. So whatever is believed,
+ * what is appended follows the last record.
+ * @returns false when the log does not end so, or no longer, and nothing was appended
+ * @throws StorageUnavailable perhaps after it was appended
+ */
+export async function appendAfter(
+  engine: DatabaseEngine,
+  { last, generation }: AuditEnd,
+  rows: readonly AuditRow[],
+): Promise<boolean> {
+  const count = rows.length * 2
+  const places = rows.map((_, i) => `(CAST($${2 * i + 1} AS bigint), $${2 * i + 2})`).join()
+  const insert = `WITH alone AS MATERIALIZED (${engine.aloneInAudit}), new (seq, line) AS (VALUES ${places})
+    INSERT INTO ${TABLE} (seq, line) SELECT seq, line FROM new, alone
+    WHERE coalesce((SELECT line FROM ${TABLE} ORDER BY seq DESC LIMIT 1), '') = $${count + 1}
+      AND (SELECT generation FROM meta WHERE id = 1) = $${count + 2}
+    RETURNING seq`
+  const values = rows.flatMap(({ seq, line }) => [seq, line])
+  try {
+    const appended = await engine.statement(insert, [...values, last?.line ?? '', generation])
+    return appended.length > 0
+  } catch (thrown) {
+    const failure = classify(thrown)
+    if (failure.kind === 'lost_race' || failure.kind === 'conflict') return false
+    throw failure.error
+  }
+}
 
 /** Of the store itself: what appends must have the log for itself. */
 export class Audit {

@@ -12,6 +12,8 @@ export interface DatabaseEngine {
   readonly begin: string
   /** The statements that open a transaction in which nobody else, on no other server either, appends to the audit log. */
   readonly beginAppending: readonly string[]
+  /** A SELECT that gives one row and, to the end of its transaction, the same. */
+  readonly aloneInAudit: string
   /** Whether all units share one connection and must therefore run one after the other. */
   readonly oneConnection: boolean
   /** Brings the tables up to date; safe to run by several processes at once. @throws StoreRefused */
@@ -19,11 +21,11 @@ export interface DatabaseEngine {
   /** That what is acknowledged will be durable, here and now. @throws StoreRefused */
   assertDurable(): Promise<void>
   /**
-   * Runs one SELECT by itself, outside of every unit: what it sees is of one moment, and committed. Its parameters are
-   * $1, $2, …, each used once and in order. Where there is one connection, the caller sees to it that no unit is open
-   * on it.
+   * Runs one statement that answers with rows by itself, outside of every unit: what it sees is of one moment, and
+   * committed, and so is what it writes when this resolves. Its parameters are $1, $2, …, each used once and in order.
+   * Where there is one connection, the caller sees to it that no unit is open on it.
    */
-  read(select: string, values: readonly (string | number)[]): Promise<Row[]>
+  statement(sql: string, values: readonly (string | number)[]): Promise<Row[]>
   /** Lets go of a connection that did not end its transaction. */
   discard(runner: QueryRunner): Promise<void>
   close(): Promise<void>

@@ -11,7 +11,7 @@ import { tables } from './tables.js'
 /** One key for all processes that migrate the same database: the bytes "vertexmg". */
 const MIGRATION_LOCK = '8531350913367436647'
 /** One key for all processes that append to the same audit log: the bytes "vertexau". */
-const AUDIT_LOCK = '8531350913367433589'
+const ALONE_IN_AUDIT = 'SELECT pg_advisory_xact_lock(8531350913367433589)'
 
 const CONNECT_TIMEOUT_MS = 5_000
 const STATEMENT_TIMEOUT_MS = 15_000
@@ -66,17 +66,15 @@ export async function openPostgres(
     // A hot standby refuses serializable transactions: it might be behind, and must not answer "no such key".
     begin: 'START TRANSACTION ISOLATION LEVEL SERIALIZABLE',
     // A serializable one would see the log as it was before it got the lock.
-    beginAppending: [
-      'START TRANSACTION ISOLATION LEVEL READ COMMITTED',
-      `SELECT pg_advisory_xact_lock(${AUDIT_LOCK})`,
-    ],
+    beginAppending: ['START TRANSACTION ISOLATION LEVEL READ COMMITTED', ALONE_IN_AUDIT],
+    aloneInAudit: ALONE_IN_AUDIT,
     oneConnection: false,
     migrate: () => migrate(dataSource),
     assertDurable: () => assertDurable(dataSource),
-    async read(select, values) {
+    async statement(sql, values) {
       const { master } = dataSource.driver as unknown as { readonly master: pg.Pool }
       // Without a name: a prepared statement would not survive a pgbouncer in transaction mode.
-      return (await master.query<Row>(select, [...values])).rows
+      return (await master.query<Row>(sql, [...values])).rows
     },
     discard,
     close: () => dataSource.destroy(),

@@ -32,7 +32,7 @@ export async function readForSigning(
   { userId, keyId, since }: { userId: string; keyId: string; since: number },
 ): Promise<SigningRead | undefined> {
   if (!isStorable(keyId)) return undefined
-  const rows = await engine.read(questions[engine.kind], [since, userId, keyId])
+  const rows = await engine.statement(questions[engine.kind], [since, userId, keyId])
   const [first] = rows
   if (first === undefined) return undefined
   const row = shareRow(first)

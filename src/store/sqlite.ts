@@ -60,6 +60,7 @@ export async function openSqlite(dataDir: string): Promise<DatabaseEngine> {
     // The write lock at once, so that nothing can fail half way because of a copy being made.
     begin: 'BEGIN IMMEDIATE',
     beginAppending: ['BEGIN IMMEDIATE'],
+    aloneInAudit: 'SELECT 1',
     oneConnection: true,
     async migrate() {
       await assertKnownMigrations(dataSource)
@@ -71,21 +72,21 @@ export async function openSqlite(dataDir: string): Promise<DatabaseEngine> {
       if (mode?.journal_mode !== 'wal' || sync?.synchronous !== 2)
         throw new StoreRefused('the data directory is on a file system without shared memory (WAL)')
     },
-    read: reader(() => connection!),
+    statement: runner(() => connection!),
     discard: (runner) => runner.release(),
     close,
   }
 }
 
-function reader(connection: () => Database.Database): DatabaseEngine['read'] {
+function runner(connection: () => Database.Database): DatabaseEngine['statement'] {
   const prepared = new Map<string, Database.Statement>()
-  return (select, values) =>
+  return (sql, values) =>
     // Asynchronous, so that what it throws is a rejection as with any other driver.
     Promise.resolve().then(() => {
-      let statement = prepared.get(select)
+      let statement = prepared.get(sql)
       if (statement === undefined) {
-        statement = connection().prepare(select.replace(/\$\d/g, '?'))
-        prepared.set(select, statement)
+        statement = connection().prepare(sql.replace(/\$\d+/g, '?'))
+        prepared.set(sql, statement)
       }
       return statement.all(...values) as Row[]
     })

@@ -8,6 +8,7 @@ import {
   type UnitOfWork,
   type VaultStore,
 } from '../vault/ports.js'
+import { appendAfter, type AuditEnd } from './audit.js'
 import type { DatabaseEngine } from './engine.js'
 import { classify, type Failure } from './errors.js'
 import { FifoQueue } from './queue.js'
@@ -41,6 +42,8 @@ export class TypeormStore implements VaultStore {
   readonly #under = new Set<Promise<unknown>>()
   #closing: Promise<void> | undefined
   #checking: Promise<void> | undefined
+  /** How the audit log ended when this process last saw it. */
+  #auditEnd: AuditEnd | undefined
   /** When a check last wrote, on the clock of `performance`. */
   #wroteAt = -Infinity
 
@@ -70,10 +73,29 @@ export class TypeormStore implements VaultStore {
   ): Promise<void> {
     if (this.#current.getStore()?.unit.isOpen === true)
       throw new Error('the audit log is not written inside of a unit of work')
-    await this.#begin(this.engine.beginAppending, async ({ meta, audit }) => {
+    if (await this.#appendByBelief(make)) return
+    this.#auditEnd = await this.#begin(this.engine.beginAppending, async ({ meta, audit }) => {
       const { generation } = await meta.get()
-      await audit.append(make(await audit.head(), generation))
+      const last = await audit.head()
+      const rows = make(last, generation)
+      await audit.append(rows)
+      return { last: rows.at(-1) ?? last, generation }
     })
+  }
+
+  /** One statement in place of a transaction, if this process saw how the log ended and there is nobody else. */
+  async #appendByBelief(
+    make: (last: AuditRow | undefined, generation: string) => readonly AuditRow[],
+  ): Promise<boolean> {
+    const believed = this.#auditEnd
+    if (believed === undefined) return false
+    this.#auditEnd = undefined
+    const rows = make(believed.last, believed.generation)
+    // Whoever appends nothing wants to know how it ends.
+    if (rows.length === 0) return false
+    const appended = await this.#alone(() => appendAfter(this.engine, believed, rows))
+    if (appended) this.#auditEnd = { ...believed, last: rows.at(-1) }
+    return appended
   }
 
   readAudit(after: number, most: number): Promise<readonly AuditRow[]> {
@@ -94,16 +116,22 @@ export class TypeormStore implements VaultStore {
   }
 
   async readForSigning(userId: string, keyId: string, since: number) {
-    if (this.#closing !== undefined) throw new StorageUnavailable()
-    const read = () => readForSigning(this.engine, this.sealer, { userId, keyId, since })
-    // On one connection between two units: inside of one it would see what is not committed.
-    const result = this.engine.oneConnection ? this.#queue.add(read) : read()
-    this.#under.add(result)
+    const asked = { userId, keyId, since }
     try {
-      return await result
+      return await this.#alone(() => readForSigning(this.engine, this.sealer, asked))
     } catch (thrown) {
       const failure = classify(thrown)
       throw failure.kind === 'lost_race' ? new StorageUnavailable() : failure.error
+    }
+  }
+
+  /** Runs a single statement. On one connection between two units: inside of one it would be part of it. */
+  async #alone<T>(statement: () => Promise<T>): Promise<T> {
+    if (this.#closing !== undefined) throw new StorageUnavailable()
+    const result = this.engine.oneConnection ? this.#queue.add(statement) : statement()
+    this.#under.add(result)
+    try {
+      return await result
     } finally {
       this.#under.delete(result)
     }

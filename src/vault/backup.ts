@@ -4,8 +4,9 @@ import type { Backup, BackupSummary, Caller, IdentityContext } from './facade.js
 import { newShareId, newUuid } from './ids.js'
 import type { Keys } from './key.js'
 import type { VaultLog } from './log.js'
-import type { BackupNote, BackupSeal, Clock, OpenedBackup, UnitOfWork } from './ports.js'
+import type { BackupNote, BackupSeal, Clock, KeyRecord, OpenedBackup, UnitOfWork } from './ports.js'
 import { take, type Rates } from './rates.js'
+import type { Mark, Trail } from './trail.js'
 import type { Units } from './units.js'
 
 /** Hands shares out as backups and takes them back. */
@@ -18,6 +19,7 @@ export class Backups {
     private readonly rates: Rates,
     private readonly clock: Clock,
     private readonly log: VaultLog,
+    private readonly trail: Trail,
   ) {}
 
   async export(caller: Caller, wanted: string, context: IdentityContext = {}): Promise<Backup> {
@@ -29,6 +31,15 @@ export class Backups {
         'export_mode_refused',
         'this share came here encrypted and never leaves in the clear',
       )
+    const { keyId } = key.handle
+    const { publicKey } = key.share
+    return this.trail.around(
+      { action: 'export', caller, publicKey, values: { key_id: keyId } },
+      () => this.#seal(caller, key, context),
+    )
+  }
+
+  async #seal(caller: Caller, key: KeyRecord, context: IdentityContext): Promise<Backup> {
     const { userId } = caller
     const { keyId } = key.handle
     const record = await this.keys.openRecord(key, caller, context)
@@ -53,7 +64,15 @@ export class Backups {
    */
   async import(caller: Caller, backup: Backup): Promise<{ keyId: string }> {
     await take(this.rates, 'imports', caller.userId)
+    return this.trail.around(
+      { action: 'import', caller, values: { blob: backup.keyShare } },
+      (mark) => this.#import(caller, backup, mark),
+    )
+  }
+
+  async #import(caller: Caller, backup: Backup, mark: Mark): Promise<{ keyId: string }> {
     const opened = await this.open(caller, backup)
+    mark.publicKey = opened.header.publicKey
     try {
       const { keyId, first } = await this.units.runAgainOnConflict((uow) =>
         this.#take(uow, caller, opened),

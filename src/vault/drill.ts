@@ -28,6 +28,7 @@ import type { Place, RoomAccess } from './rooms.js'
 import { asRunError } from './run-errors.js'
 import type { Run, Runs } from './runs.js'
 import { locked, type Setups } from './setups.js'
+import type { Trail } from './trail.js'
 import type { Units } from './units.js'
 
 const NONCE_BYTES = 32
@@ -49,6 +50,7 @@ export class Drills {
     private readonly rates: Rates,
     private readonly clock: Clock,
     private readonly log: VaultLog,
+    private readonly trail: Trail,
   ) {}
 
   async drill(
@@ -66,7 +68,7 @@ export class Drills {
       await take(this.rates, 'signatures', shareId)
       const { publicKey, epoch, keyId } = opened.header
       const subject: DrillSubject = { publicKey, epoch, blobDigest: opened.digest, nonce }
-      const made = await this.runs.within(caller.userId, shareId, async (run) => {
+      const signing = async (run: Run) => {
         try {
           await this.setups.settle(shareId)
           // Again, now that a deletion ends this run.
@@ -76,7 +78,11 @@ export class Drills {
         } finally {
           this.setups.release(run)
         }
-      })
+      }
+      const made = await this.trail.around(
+        { action: 'drill', caller, publicKey, values: { blob: request.keyShare } },
+        () => this.runs.within(caller.userId, shareId, signing),
+      )
       this.log({ event: 'backup_drilled', user_id: caller.userId, key_id: keyId })
       return this.#answer(subject, opened, made, context)
     } finally {

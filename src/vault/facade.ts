@@ -7,6 +7,8 @@ export type BackupMode = 'encrypted' | 'plaintext'
 export interface Caller {
   readonly userId: string
   readonly apiKeyId: string
+  /** Of this request, as log and answer name it; for the audit log. */
+  readonly requestId?: string | undefined
 }
 
 /**
@@ -224,15 +226,18 @@ export interface Vault {
   authenticate(authorization: string): Promise<Caller>
 
   /** @throws VaultError `user_name_already_exists`, `unique_violation` (the user_id is taken), `bad_request_params` */
-  createUser(request: CreateUserRequest): Promise<{ userId: string; apiKey: string }>
+  createUser(
+    request: CreateUserRequest,
+    requestId?: string,
+  ): Promise<{ userId: string; apiKey: string }>
   /** @throws VaultError `user_id_not_exists` */
-  generateApiKey(userId: string): Promise<{ userId: string; apiKey: string }>
+  generateApiKey(userId: string, requestId?: string): Promise<{ userId: string; apiKey: string }>
   /** @throws VaultError `user_id_not_exists`, `api_key_not_found` */
-  revokeApiKey(request: { apiKey: string; userId: string }): Promise<void>
+  revokeApiKey(request: { apiKey: string; userId: string }, requestId?: string): Promise<void>
   /** @throws VaultError `user_id_not_exists`, `user_has_associated_keys` */
-  deleteUser(userId: string): Promise<void>
+  deleteUser(userId: string, requestId?: string): Promise<void>
   /** @throws VaultError `tombstone_not_found` */
-  deleteTombstone(request: DeleteTombstoneRequest): Promise<void>
+  deleteTombstone(request: DeleteTombstoneRequest, requestId?: string): Promise<void>
 
   /** @throws VaultError `bad_request_params`, `room_creation_problem` (the size), `rate_limited`, `too_busy` */
   createRoom(caller: Caller, size: number): Promise<{ roomUuid: string }>

@@ -15,6 +15,7 @@ import type { VaultLog } from './log.js'
 import type { NotExists } from './not-exists.js'
 import type { Clock, KeyRecord, PendingKeyRecord, ShareRecord } from './ports.js'
 import { keygenSubject, type Runs } from './runs.js'
+import type { Mark, Trail } from './trail.js'
 import type { Units } from './units.js'
 
 /** A key of the caller: before keygen, or with its share. */
@@ -35,6 +36,7 @@ export class Keys {
     private readonly runs: Runs,
     private readonly clock: Clock,
     private readonly log: VaultLog,
+    private readonly trail: Trail,
   ) {}
 
   /** @throws VaultError `key_id_not_exists`, `bad_request_params` */
@@ -133,11 +135,23 @@ export class Keys {
   /** Removes the handle; with the last one the share is erased for ever, and every run on it ends. */
   async delete(caller: Caller, wanted: string, context: IdentityContext = {}): Promise<void> {
     const keyId = parseUuid('key_id', wanted)
+    await this.trail.around({ action: 'delete_key', caller, values: { key_id: keyId } }, (mark) =>
+      this.#delete(caller, keyId, context, mark),
+    )
+  }
+
+  async #delete(
+    caller: Caller,
+    keyId: string,
+    context: IdentityContext,
+    mark: Mark,
+  ): Promise<void> {
     const { userId } = caller
     const gone = await this.units.run(async (uow) => {
       if (await uow.pendingKeys.delete(userId, keyId)) return { erased: undefined }
       const deleted = await uow.handles.delete(userId, keyId)
       if (deleted === undefined) return undefined
+      mark.publicKey = deleted.share.publicKey
       if (deleted.remaining > 0) return { erased: undefined }
       await uow.shares.erase(userId, deleted.share.shareId, this.clock.now())
       return { erased: deleted.share.shareId }

@@ -20,6 +20,7 @@ import type { Place, RoomAccess } from './rooms.js'
 import { asRunError } from './run-errors.js'
 import { keygenSubject, type Run, type Runs } from './runs.js'
 import type { Setups } from './setups.js'
+import type { Deed, Trail } from './trail.js'
 import type { Units } from './units.js'
 
 /** The round of keygen that takes the other parties' confirmations in; the one after it takes the echoes. */
@@ -37,6 +38,7 @@ export class Keygen {
     private readonly notExists: NotExists,
     private readonly clock: Clock,
     private readonly log: VaultLog,
+    private readonly trail: Trail,
   ) {}
 
   async keygen(
@@ -52,7 +54,7 @@ export class Keygen {
     if (others.some((id) => equalBytes(id, found.pending.keygenId)))
       throw badRequest("others_keygen_ids contains this vault's own keygen_id")
     const { keyId } = found.pending
-    const key = await this.runs.within(caller.userId, keygenSubject(keyId), async (run) => {
+    const making = async (run: Run) => {
       const pending = await this.units.run((uow) => uow.pendingKeys.find(caller.userId, keyId))
       if (pending === undefined) throw alreadyDone()
       try {
@@ -61,6 +63,12 @@ export class Keygen {
         wipe(pending.identitySecret)
         this.setups.release(run)
       }
+    }
+    const deed: Deed = { action: 'keygen', caller, values: { key_id: keyId } }
+    const key = await this.trail.around(deed, async (mark) => {
+      const made = await this.runs.within(caller.userId, keygenSubject(keyId), making)
+      mark.publicKey = made.publicKey
+      return made
     })
     this.log({ event: 'key_generated', user_id: caller.userId, key_id: keyId })
     return {

@@ -43,6 +43,12 @@ export type VaultEvent =
     }
   /** A thread that computed runs has ended by itself; another one takes its place. `error` is the name of the error. */
   | { readonly event: 'thread_ended'; readonly error: string | undefined }
+  /** The last record of the audit log when the server was started. */
+  | { readonly event: 'audit_head'; readonly seq: number; readonly hash: string }
+  /** The end of something, or a signature whose recording is left to chance, is not in the audit log. */
+  | { readonly event: 'audit_unwritten'; readonly action: string }
+  /** The audit log refuses new records, because its last one is damaged. */
+  | { readonly event: 'audit_refused' }
   | { readonly event: 'database_restored'; readonly generation: string }
 
 export type VaultLog = (event: VaultEvent) => void

@@ -113,6 +113,48 @@ export interface AuditRow {
   readonly line: string
 }
 
+/** What is recorded before and after. A new one is added here, and in docs/spec/audit-log.md, section 2. */
+export type DeedAction =
+  | 'export'
+  | 'import'
+  | 'keygen'
+  | 'sign'
+  | 'drill'
+  | 'delete_key'
+  | 'create_user'
+  | 'generate_api_key'
+  | 'revoke_api_key'
+  | 'delete_user'
+  | 'delete_tombstone'
+
+/** One record of the audit log, but for what the log adds by itself. docs/spec/audit-log.md, section 1 */
+export interface AuditEntry {
+  readonly request: string
+  readonly actor: 'user' | 'admin'
+  readonly user: string
+  readonly apiKey: string
+  readonly action: DeedAction
+  readonly key: string
+  readonly of: number
+  readonly outcome: string
+  readonly values: readonly (readonly [name: string, hash: string])[]
+}
+
+export interface AuditLog {
+  /**
+   * Resolves with the record's place once it is durable.
+   * @param when `soon` for what nobody waits for; it may wait a moment for other records
+   * @throws StorageUnavailable
+   */
+  append(entry: AuditEntry, when?: 'now' | 'soon'): Promise<number>
+  /** Keyed hash of a value. */
+  hash(name: string, value: string): string
+  /** Whether it can be written, as far as is known. */
+  check(): Promise<boolean>
+  /** Resolves when nothing is being written any more. */
+  idle(): Promise<void>
+}
+
 /** The verbs of one unit of work. Valid only until the `work` that received it has settled. */
 export interface UnitOfWork {
   readonly meta: MetaVerbs

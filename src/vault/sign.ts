@@ -23,6 +23,7 @@ import type { Place, RoomAccess } from './rooms.js'
 import { asRunError } from './run-errors.js'
 import type { Run, Runs } from './runs.js'
 import { locked, type Setups } from './setups.js'
+import { heldBack, type Deed, type Trail } from './trail.js'
 import type { Units } from './units.js'
 
 /** What is signed where, checked: one signature, or a batch of one key. */
@@ -44,6 +45,7 @@ export class Signing {
     private readonly notExists: NotExists,
     private readonly clock: Clock,
     private readonly log: VaultLog,
+    private readonly trail: Trail,
   ) {}
 
   async sign(
@@ -101,18 +103,23 @@ export class Signing {
       () => this.runs.kills + this.setups.changes,
     )
     try {
-      const { shareId } = (await reading.begin()).share
+      const { shareId, publicKey } = (await reading.begin()).share
       await take(this.rates, 'signatures', shareId, requests.length)
-      const work = async (run: Run) => {
-        try {
-          await this.setups.settle(shareId)
-          return await this.#run(run, job, await reading.current(run.waited))
-        } finally {
-          this.setups.release(run)
-        }
-      }
       const size = Math.ceil(requests.length / limits.batchPerRun)
-      const signatures = await this.runs.within(caller.userId, shareId, work, size)
+      const digests = job.batch.map(({ digest }) => bytesToHex(digest)).join()
+      const deed: Deed = { action: 'sign', caller, publicKey, values: { key_id: keyId, digests } }
+      const signatures = await this.trail.signing(deed, (begin) => {
+        const work = async (run: Run) => {
+          try {
+            const recorded = begin()
+            await this.setups.settle(shareId)
+            return await this.#run(run, job, await reading.current(run.waited), recorded)
+          } finally {
+            this.setups.release(run)
+          }
+        }
+        return this.runs.within(caller.userId, shareId, work, size)
+      })
       return signatures.map(({ r, s, v }) => ({
         r: bytesToHex(r),
         s: bytesToHex(s),
@@ -136,14 +143,19 @@ export class Signing {
     return { place, batch: requests.map(parseSignable) }
   }
 
-  async #run(run: Run, { place, batch }: Job, read: SigningRead): Promise<Signature[]> {
+  async #run(
+    run: Run,
+    { place, batch }: Job,
+    read: SigningRead,
+    recorded: Promise<unknown>,
+  ): Promise<Signature[]> {
     const { shareId, userId, confirmedAt, keygenId } = read.share
     // Held before anything is awaited: joining a room at another relay takes a while, and a setup that dies meanwhile
     // takes this run along.
     const setups = this.setups.forRun({ shareId, run }, read.setups)
     const lockedOut = await this.#lockedOut(read)
     try {
-      const link = await this.rooms.join(run, place, keygenId)
+      const link = heldBack(await this.rooms.join(run, place, keygenId), recorded, run)
       const known = new Map([...setups.known].filter(([peer]) => !lockedOut.has(peer)))
       const signatures = await this.engine.sign({
         link,

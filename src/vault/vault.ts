@@ -12,6 +12,7 @@ import type { VaultLog } from './log.js'
 import { NotExists } from './not-exists.js'
 import type {
   ApiKeyPort,
+  AuditLog,
   BackupSeal,
   Clock,
   RoomPort,
@@ -25,6 +26,7 @@ import { Runs } from './runs.js'
 import { Setups } from './setups.js'
 import { Signing } from './sign.js'
 import { checkSecrets, type LoadedSecrets } from './startup.js'
+import { Trail, type Deed } from './trail.js'
 import { Units } from './units.js'
 import { Users } from './users.js'
 
@@ -57,6 +59,9 @@ export interface VaultParts {
   readonly apiKeysNotBefore: number
   readonly rates: Rates
   readonly log: VaultLog
+  readonly audit: AuditLog
+  /** Whether signatures go on when the audit log cannot be written. */
+  readonly signsUnrecorded: boolean
   /** Where runs are computed. */
   readonly engine: Engine
 }
@@ -74,14 +79,26 @@ export async function openVault(parts: VaultParts): Promise<Vault> {
   const runs = new Runs(engine.capacity)
   const setups = new Setups(units, clock, log)
   const notExists = new NotExists(units, backup.identity, vaultName)
-  const keys = new Keys(units, suite, notExists, runs, clock, log)
+  const trail = new Trail(parts.audit, log, parts.signsUnrecorded)
+  const keys = new Keys(units, suite, notExists, runs, clock, log, trail)
   const quota = new RoomQuota(clock, parts.roomLifetimeMs)
   const roomAccess = new RoomAccess(rooms, quota, clock, parts.runDeadlineMs, parts.relayAllow)
 
   const authentication = new Authentication(units, apiKeys, clock, log, parts.apiKeysNotBefore)
   const users = new Users(units, apiKeys, authentication, clock, log)
   const creating = new Create(units, suite, notExists, rates, clock, log)
-  const keygen = new Keygen(units, keys, roomAccess, runs, setups, engine, notExists, clock, log)
+  const keygen = new Keygen(
+    units,
+    keys,
+    roomAccess,
+    runs,
+    setups,
+    engine,
+    notExists,
+    clock,
+    log,
+    trail,
+  )
   const signing = new Signing(
     units,
     keys,
@@ -93,8 +110,9 @@ export async function openVault(parts: VaultParts): Promise<Vault> {
     notExists,
     clock,
     log,
+    trail,
   )
-  const backups = new Backups(units, keys, suite, backup.seal, rates, clock, log)
+  const backups = new Backups(units, keys, suite, backup.seal, rates, clock, log, trail)
 
   const drills = new Drills(
     { ...backup, vaultName },
@@ -108,6 +126,7 @@ export async function openVault(parts: VaultParts): Promise<Vault> {
     rates,
     clock,
     log,
+    trail,
   )
 
   const readiness = async (): Promise<Readiness> => {
@@ -116,17 +135,44 @@ export async function openVault(parts: VaultParts): Promise<Vault> {
       () => false,
     )
     const backup_secret = await backup.ready()
-    const checks = { storage, backup_secret }
+    const checks = { storage, backup_secret, audit: await parts.audit.check() }
     return { ok: Object.values(checks).every(Boolean), checks }
+  }
+
+  const administer = <T>(deed: Deed, requestId: string | undefined, work: () => Promise<T>) => {
+    // What is no user_id is refused by the work, and has no place in a record.
+    const userId = isUuid(deed.userId) ? deed.userId?.toLowerCase() : undefined
+    return trail.around({ ...deed, userId, requestId }, work)
   }
 
   return {
     authenticate: (authorization) => authentication.authenticate(authorization),
-    createUser: (request) => users.create(request),
-    generateApiKey: (userId) => users.generateApiKey(userId),
-    revokeApiKey: (request) => users.revokeApiKey(request),
-    deleteUser: (userId) => users.delete(userId),
-    deleteTombstone: (request) => users.deleteTombstone(request),
+    createUser: (request, by) =>
+      administer(
+        {
+          action: 'create_user',
+          userId: request.userId?.toLowerCase(),
+          values: { name: request.name },
+        },
+        by,
+        () => users.create(request),
+      ),
+    generateApiKey: (userId, by) =>
+      administer({ action: 'generate_api_key', userId }, by, () => users.generateApiKey(userId)),
+    revokeApiKey: (request, by) =>
+      administer(
+        { action: 'revoke_api_key', userId: request.userId, values: { api_key: request.apiKey } },
+        by,
+        () => users.revokeApiKey(request),
+      ),
+    deleteUser: (userId, by) =>
+      administer({ action: 'delete_user', userId }, by, () => users.delete(userId)),
+    deleteTombstone: (request, by) =>
+      administer(
+        { action: 'delete_tombstone', values: { subject: JSON.stringify(request) } },
+        by,
+        () => users.deleteTombstone(request),
+      ),
     createRoom: (caller, size) => roomAccess.create(caller, size),
     createRooms: (caller, size, count) => roomAccess.createMany(caller, size, count),
     createKey: (caller) => creating.create(caller),
@@ -146,6 +192,11 @@ export async function openVault(parts: VaultParts): Promise<Vault> {
     identityPem: () => parts.identityPem(),
     readiness,
     usage: () => runs.usage,
-    close: () => runs.close(),
+    close: async () => {
+      await runs.close()
+      await parts.audit.idle()
+    },
   }
 }
+
+const isUuid = (id = '') => /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(id)

@@ -125,8 +125,14 @@ describe.each(engines)('the audit log on $name', (engine) => {
       )
       expect(await check(store)).toEqual({ ok: false, seq: 3, problem: 'changed' })
       await sql(database, `UPDATE audit_records SET line = 'x' WHERE seq = 4`)
-      // Nothing is chained on to what is no record.
-      await expect(writer.append(entry())).rejects.toThrow('damaged')
+      // Nothing is chained on to what somebody else wrote, nor to what is no record.
+      await expect(writer.append(entry())).rejects.toThrow(
+        'does not end with what this server wrote',
+      )
+      const next = new AuditWriter(store, keys, clock)
+      await expect(next.append(entry())).rejects.toThrow('damaged')
+      expect(await writer.check()).toBe(false)
+      expect(await store.readAudit(4, 1)).toEqual([])
       await store.close()
     })
 

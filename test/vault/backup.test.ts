@@ -233,11 +233,11 @@ describe('deleting', () => {
     await vault.deleteKeyShare(caller, keyId)
     expect((await held(world, caller, key)).shares).toEqual([])
     for (const refused of [
-      vault.importBackup(caller, backup),
-      vault.verifyBackup(caller, backup),
-      afterwards(world, caller, backup),
+      () => vault.importBackup(caller, backup),
+      () => vault.verifyBackup(caller, backup),
+      () => afterwards(world, caller, backup),
     ])
-      await expect(refused).rejects.toMatchObject({ errType: 'share_tombstoned' })
+      await expect(refused()).rejects.toMatchObject({ errType: 'share_tombstoned' })
   })
 
   it('can be made undone by an administrator who lifts the tombstone, and a backup', async () => {

@@ -196,7 +196,7 @@ describe('readiness', () => {
     const world = await openWorld()
     expect(await ready(world)).toEqual({
       ok: true,
-      checks: { storage: true, backup_secret: true },
+      checks: { storage: true, backup_secret: true, audit: true },
     })
     world.store.refuse = () => true
     expect(await ready(world)).toMatchObject({ ok: false, checks: { storage: false } })

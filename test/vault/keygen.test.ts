@@ -288,12 +288,12 @@ describe('keys', () => {
     for (const { keyId } of [pending, ready]) {
       await world.vault.deleteKeyShare(caller, keyId)
       for (const ask of [
-        world.vault.getKey(caller, keyId),
-        world.vault.deleteKeyShare(caller, keyId),
-        world.vault.exportId(caller, keyId),
-        world.vault.exportBackup(caller, keyId),
+        () => world.vault.getKey(caller, keyId),
+        () => world.vault.deleteKeyShare(caller, keyId),
+        () => world.vault.exportId(caller, keyId),
+        () => world.vault.exportBackup(caller, keyId),
       ])
-        await expect(ask).rejects.toMatchObject({ errType: 'key_id_not_exists' })
+        await expect(ask()).rejects.toMatchObject({ errType: 'key_id_not_exists' })
     }
     expect(await world.vault.listKeys(caller)).toEqual([])
   })

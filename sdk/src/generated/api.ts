@@ -1071,7 +1071,7 @@ export interface components {
                 };
             };
         };
-        /** @description Something the server needs is not available now. Nothing was lost; try again. */
+        /** @description Something the server needs is not available now. Nothing was lost; try again. What is recorded in the audit log is refused as `storage_unavailable`, and not done, while that cannot be written. */
         Unavailable: {
             headers: {
                 "Retry-After": components["headers"]["RetryAfter"];
@@ -2280,6 +2280,7 @@ export interface operations {
                      *       "checks": {
                      *         "storage": "ok",
                      *         "backup_secret": "ok",
+                     *         "audit": "ok",
                      *         "lease": "ok",
                      *         "draining": "ok"
                      *       }
@@ -2304,6 +2305,7 @@ export interface operations {
                      *       "checks": {
                      *         "storage": "failing",
                      *         "backup_secret": "ok",
+                     *         "audit": "failing",
                      *         "lease": "ok",
                      *         "draining": "ok"
                      *       }

@@ -6,6 +6,7 @@ import { bytesToHex } from '@vertex/mpc'
 import { nativeSuite } from '@vertex/mpc/native'
 import { readConfig } from '../../../src/config.js'
 import { ratesInMemory, type RateSettings } from '../../../src/rates/index.js'
+import { AuditWriter } from '../../../src/audit/index.js'
 import { roomPort, Rooms } from '../../../src/relay/index.js'
 import {
   apiKeys,
@@ -61,6 +62,7 @@ export interface WorldOptions {
   readonly engine?: Engine
   /** Where the defaults are not meant. */
   readonly rates?: Partial<RateSettings>
+  readonly signsUnrecorded?: boolean
 }
 
 /** A store whose database can be made to go away. */
@@ -155,6 +157,8 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
     apiKeysNotBefore,
     rates: ratesInMemory({ ...readConfig({}).rates, ...options.rates }),
     log: (event) => events.push(event),
+    audit: new AuditWriter(store, storageKey.auditKeys(), clock),
+    signsUnrecorded: options.signsUnrecorded ?? false,
     engine: options.engine ?? localEngine(suite),
   }
   let vault: Vault
