@@ -20,6 +20,7 @@ export type KeySourceSetting =
 
 export type AdminTokenSetting =
   | { readonly kind: 'value'; readonly value: string }
+  | Extract<KeySourceSetting, { kind: 'azure' }>
   | { readonly kind: 'file'; readonly path: string }
   /** The embedded default: generated into this file at the first start. */
   | { readonly kind: 'embedded'; readonly path: string }
@@ -149,6 +150,9 @@ export const settings = {
     .regex(/^[!-~]{16,512}$/, 'must have 16 to 512 printable ASCII characters and no white space')
     .optional(),
   VERTEX_ADMIN_TOKEN_FILE: file.optional(),
+  VERTEX_ADMIN_SECRET_NAME: secretName.optional(),
+  VERTEX_ADMIN_SECRET_VAULT_NAME: keyVaultName.optional(),
+  VERTEX_ADMIN_SECRET_VAULT_URL: keyVaultUrl.optional(),
   VERTEX_BACKUP_MODE: z
     .enum(['encrypted', 'plaintext'], 'must be encrypted or plaintext')
     .default('encrypted'),
@@ -310,6 +314,13 @@ function combine(s: Settings, clientId: string | undefined, problems: string[]):
       'VERTEX_VAULT_NAME is needed with Key Vault; it keeps environments that share a secret apart',
     )
 
+  const adminToken = adminTokenOf(s, embedded, clientId, problems)
+  for (const source of [backupSource, storageSource])
+    if (adminToken.kind === 'azure' && source !== undefined && sameSource(adminToken, source))
+      problems.push(
+        `${adminToken.setting} and ${source.setting} name the same secret; they must differ`,
+      )
+
   return {
     host: s.HOST,
     port: s.PORT,
@@ -325,7 +336,7 @@ function combine(s: Settings, clientId: string | undefined, problems: string[]):
             ...(clientId === undefined ? {} : { clientId }),
           },
     dataDir: s.VERTEX_DATA_DIR,
-    adminToken: adminTokenOf(s, embedded, problems),
+    adminToken,
     backup,
     storageKey,
     vaultName: s.VERTEX_VAULT_NAME ?? 'vertex',
@@ -375,14 +386,28 @@ function metricsOf(s: Settings, problems: string[]): Config['metrics'] {
   return at === undefined ? undefined : { host: host ?? '127.0.0.1', port: at }
 }
 
-function adminTokenOf(s: Settings, embedded: boolean, problems: string[]): AdminTokenSetting {
-  const { VERTEX_ADMIN_TOKEN: value, VERTEX_ADMIN_TOKEN_FILE: path } = s
-  if (value !== undefined && path !== undefined)
-    problems.push('VERTEX_ADMIN_TOKEN and VERTEX_ADMIN_TOKEN_FILE are both set; choose one')
+function adminTokenOf(
+  s: Settings,
+  embedded: boolean,
+  clientId: string | undefined,
+  problems: string[],
+): AdminTokenSetting {
+  const value = s.VERTEX_ADMIN_TOKEN
+  const source = keySource(problems, clientId, {
+    file: ['VERTEX_ADMIN_TOKEN_FILE', s.VERTEX_ADMIN_TOKEN_FILE],
+    name: ['VERTEX_ADMIN_SECRET_NAME', s.VERTEX_ADMIN_SECRET_NAME],
+    vaultName: ['VERTEX_ADMIN_SECRET_VAULT_NAME', s.VERTEX_ADMIN_SECRET_VAULT_NAME],
+    vaultUrl: ['VERTEX_ADMIN_SECRET_VAULT_URL', s.VERTEX_ADMIN_SECRET_VAULT_URL],
+  })
+  if (value !== undefined && source !== undefined)
+    problems.push(`VERTEX_ADMIN_TOKEN and ${source.setting} are both set; choose one`)
   if (value !== undefined) return { kind: 'value', value }
-  if (path !== undefined) return { kind: 'file', path }
+  if (source?.kind === 'azure') return source
+  if (source !== undefined) return { kind: 'file', path: source.path }
   if (!embedded)
-    problems.push('VERTEX_ADMIN_TOKEN_FILE or VERTEX_ADMIN_TOKEN is needed with DATABASE_URL')
+    problems.push(
+      'VERTEX_ADMIN_TOKEN_FILE, VERTEX_ADMIN_SECRET_NAME or VERTEX_ADMIN_TOKEN is needed with DATABASE_URL',
+    )
   return { kind: 'embedded', path: resolve(s.VERTEX_DATA_DIR, 'admin-token') }
 }
 

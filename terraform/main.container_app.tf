@@ -6,7 +6,8 @@ locals {
       DATABASE_URL                     = "postgres://${azurerm_user_assigned_identity.this.name}@${azurerm_postgresql_flexible_server.this.fqdn}:5432/${azurerm_postgresql_flexible_server_database.this.name}?sslmode=verify-full"
       HOST                             = "0.0.0.0"
       PORT                             = "8080"
-      VERTEX_ADMIN_TOKEN_FILE          = "/run/vertex/admin-token"
+      VERTEX_ADMIN_SECRET_NAME         = var.admin_token_secret_name
+      VERTEX_ADMIN_SECRET_VAULT_NAME   = var.key_vault_name
       VERTEX_BACKUP_MODE               = local.backup_mode
       VERTEX_STORAGE_SECRET_NAME       = var.storage_key_secret_name
       VERTEX_STORAGE_SECRET_VAULT_NAME = var.key_vault_name
@@ -73,13 +74,6 @@ resource "azurerm_container_app" "this" {
     }
   }
 
-  # A reference: the platform reads the value, and it becomes a file in memory. The other secrets the service reads itself.
-  secret {
-    name                = "admin-token"
-    identity            = azurerm_user_assigned_identity.this.id
-    key_vault_secret_id = "https://${var.key_vault_name}.vault.azure.net/secrets/${var.admin_token_secret_name}"
-  }
-
   ingress {
     external_enabled           = true
     target_port                = 8080
@@ -108,11 +102,6 @@ resource "azurerm_container_app" "this" {
     # The service finishes what is under way within 20 seconds, and gives up after 25.
     termination_grace_period_seconds = 30
 
-    volume {
-      name         = "secrets"
-      storage_type = "Secret"
-    }
-
     container {
       name   = "vertex"
       image  = var.image
@@ -126,11 +115,6 @@ resource "azurerm_container_app" "this" {
           name  = env.key
           value = env.value
         }
-      }
-
-      volume_mounts {
-        name = "secrets"
-        path = "/run/vertex"
       }
 
       # A new role takes a few minutes to be known everywhere, and the first start waits for it.

@@ -66,7 +66,10 @@ describe('the README', () => {
     const names = Object.keys(settings)
     expect(names.length).toBeGreaterThan(10)
     for (const name of names) {
-      const short = name.replace(/^VERTEX_(?:(?:BACKUP|STORAGE)_SECRET(?=_VAULT)|RATE(?=_))/, '…')
+      const short = name.replace(
+        /^VERTEX_(?:(?:BACKUP|STORAGE|ADMIN)_SECRET(?=_VAULT)|RATE(?=_))/,
+        '…',
+      )
       expect(listed.includes(`\`${name}\``) || listed.includes(`\`${short}\``), name).toBe(true)
     }
   })

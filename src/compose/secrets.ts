@@ -1,11 +1,12 @@
 import { existsSync } from 'node:fs'
 import type { Config, KeySourceSetting } from '../config.js'
-import { readAdminToken, readOrMakeAdminToken } from '../http/admin-token.js'
+import { parseAdminToken, readAdminToken, readOrMakeAdminToken } from '../http/admin-token.js'
 import {
   createSecretFile,
   loadNewest,
   secretSource,
   StorageKey,
+  textInKeyVault,
   type SealLog,
 } from '../seal/index.js'
 import { sqliteDatabaseExists } from '../store/index.js'
@@ -61,6 +62,10 @@ export async function composeAdminToken(config: Config, note: TakeNote): Promise
   const { adminToken } = config
   if (adminToken.kind === 'value') return adminToken.value
   if (adminToken.kind === 'file') return readAdminToken(adminToken.path, 'VERTEX_ADMIN_TOKEN_FILE')
+  if (adminToken.kind === 'azure') {
+    const { setting, name } = adminToken
+    return parseAdminToken(await textInKeyVault(adminToken), `${setting}: the secret ${name}`)
+  }
   const { token, made } = await readOrMakeAdminToken(adminToken.path)
   note('info', `the admin token ${made ? 'was generated into' : 'is in'} ${shown(adminToken.path)}`)
   return token

@@ -15,10 +15,15 @@ export async function readAdminToken(path: string, setting: string): Promise<str
   } catch (error) {
     throw new AdminTokenError(`${setting}: ${path} cannot be read (${codeOf(error)})`)
   }
+  return parseAdminToken(text, `${setting}: ${path}`)
+}
+
+/** @param where it was found, for the operator. @throws AdminTokenError */
+export function parseAdminToken(text: string, where: string): string {
   const token = text.trim()
   if (!/^[!-~]{16,512}$/.test(token))
     throw new AdminTokenError(
-      `${setting}: ${path} must hold 16 to 512 printable ASCII characters and no white space between them`,
+      `${where} must hold 16 to 512 printable ASCII characters and no white space between them`,
     )
   return token
 }

@@ -1,28 +1,15 @@
-import type { ManagedIdentityCredential } from '@azure/identity'
-import type { SecretClient, SecretProperties } from '@azure/keyvault-secrets'
+import type { SecretProperties } from '@azure/keyvault-secrets'
 import { SecretSettingError, SecretsUnavailable } from './errors.js'
 import type { SecretSource, SecretVersion, SecretVersions } from './key-source.js'
 import type { SealLog } from './log.js'
+import {
+  defaultPatience,
+  KeyVaultClient,
+  type AzureSecret,
+  type Patience,
+} from './key-vault-client.js'
 import { parseSecret } from './secret.js'
-import { TimedOut, within } from './within.js'
 
-export interface AzureSecret {
-  readonly setting: string
-  /** https, without a path: https://NAME.vault.azure.net, or another host in a sovereign cloud. */
-  readonly vaultUrl: string
-  readonly name: string
-  readonly clientId?: string | undefined
-}
-
-/** How long one look into the key vault may take, retries and waiting included. */
-export interface Patience {
-  readonly totalMs: number
-  readonly requestMs: number
-  readonly attempts: number
-}
-
-const defaultPatience: Patience = { totalMs: 10_000, requestMs: 5_000, attempts: 4 }
-const FIRST_PAUSE_MS = 200
 const PARALLEL_GETS = 4
 
 /**
@@ -44,13 +31,14 @@ class AzureKeyVault implements SecretSource {
   readonly #log: SealLog
   readonly #patience: Patience
   readonly #values = new Map<string, Uint8Array | 'malformed'>()
-  #client: SecretClient | undefined
+  readonly #client: KeyVaultClient
 
   constructor(secret: AzureSecret, log: SealLog, patience: Patience) {
     this.setting = secret.setting
     this.#secret = secret
     this.#log = log
     this.#patience = patience
+    this.#client = new KeyVaultClient(secret, patience)
   }
 
   async load(first: boolean): Promise<SecretVersions> {
@@ -97,7 +85,7 @@ class AzureKeyVault implements SecretSource {
   }
 
   async #list(until: number): Promise<readonly Listing[]> {
-    return this.#patiently(until, async (client, abortSignal) => {
+    return this.#client.patiently(until, async (client, abortSignal) => {
       const found: Listing[] = []
       const pages = client.listPropertiesOfSecretVersions(this.#secret.name, { abortSignal })
       for await (const properties of pages) found.push(listing(properties))
@@ -109,7 +97,7 @@ class AzureKeyVault implements SecretSource {
   async #get(version: string, until: number): Promise<Uint8Array | 'malformed' | undefined> {
     let value: string | undefined
     try {
-      value = await this.#patiently(until, async (client, abortSignal) => {
+      value = await this.#client.patiently(until, async (client, abortSignal) => {
         const secret = await client.getSecret(this.#secret.name, { version, abortSignal })
         return secret.value
       })
@@ -133,7 +121,7 @@ class AzureKeyVault implements SecretSource {
     if (tied.length < 2) return ordered
     let current: string | undefined
     try {
-      current = await this.#patiently(until, async (client, abortSignal) => {
+      current = await this.#client.patiently(until, async (client, abortSignal) => {
         const secret = await client.getSecret(this.#secret.name, { abortSignal })
         return secret.properties.version
       })
@@ -143,55 +131,6 @@ class AzureKeyVault implements SecretSource {
     }
     const chosen = tied.find(({ version }) => version === current)
     return chosen === undefined ? ordered : [chosen, ...ordered.filter((one) => one !== chosen)]
-  }
-
-  /** Tries within a deadline, waits as long as the key vault asks for where that fits, and gives up in words. */
-  async #patiently<T>(
-    until: number,
-    ask: (client: SecretClient, signal: AbortSignal) => Promise<T>,
-  ): Promise<T> {
-    for (let attempt = 1; ; attempt++) {
-      const left = until - Date.now()
-      let trouble: Trouble
-      try {
-        if (left <= 0) throw new TimedOut()
-        return await within(Math.min(left, this.#patience.requestMs), async (signal) =>
-          ask(await this.#connected(), signal),
-        )
-      } catch (error) {
-        trouble = troubleOf(error)
-      }
-      if (trouble.status === 404)
-        throw new SecretSettingError(
-          this.setting,
-          `the key vault has no secret ${this.#secret.name}`,
-        )
-      const asked = trouble.retryAfter === undefined ? undefined : trouble.retryAfter * 1000
-      const pause = asked ?? FIRST_PAUSE_MS * 2 ** (attempt - 1) * (0.5 + Math.random() / 2)
-      if (
-        !trouble.passing ||
-        attempt >= this.#patience.attempts ||
-        Date.now() + pause >= until - FIRST_PAUSE_MS
-      ) {
-        const { code, status, retryAfter } = trouble
-        throw new SecretsUnavailable(code, status, retryAfter)
-      }
-      await new Promise((resolve) => setTimeout(resolve, pause))
-    }
-  }
-
-  async #connected(): Promise<SecretClient> {
-    if (this.#client !== undefined) return this.#client
-    // Loaded only where it is configured: the two packages cost half a second of every start.
-    const [{ SecretClient: Client }, { ManagedIdentityCredential: Credential }] = await Promise.all(
-      [import('@azure/keyvault-secrets'), import('@azure/identity')],
-    )
-    const { vaultUrl, clientId } = this.#secret
-    const identity: ManagedIdentityCredential =
-      clientId === undefined ? new Credential() : new Credential({ clientId })
-    // Retries are ours: the built-in ones wait for any Retry-After, however long, and then hide it.
-    this.#client = new Client(vaultUrl, identity, { retryOptions: { maxRetries: 0 } })
-    return this.#client
   }
 }
 
@@ -210,43 +149,6 @@ function listing({ version, enabled, createdOn }: SecretProperties): Listing {
   }
 }
 
-interface Trouble {
-  readonly code: string
-  readonly status: number | undefined
-  readonly retryAfter: number | undefined
-  /** Whether another attempt may end differently. */
-  readonly passing: boolean
-}
-
-/** What is worth knowing of an error, and nothing else of it: it may hold the request. */
-function troubleOf(error: unknown): Trouble {
-  if (error instanceof TimedOut)
-    return { code: 'timeout', status: undefined, retryAfter: undefined, passing: true }
-  const { statusCode, code, message, response } = Object(error) as {
-    statusCode?: unknown
-    code?: unknown
-    message?: unknown
-    response?: { headers?: { get(name: string): string | undefined } }
-  }
-  const status = typeof statusCode === 'number' ? statusCode : undefined
-  const disabled = status === 403 && typeof message === 'string' && /disabled secret/i.test(message)
-  const word = typeof code === 'string' && /^[\w-]{1,64}$/.test(code) ? code : 'connection'
-  return {
-    code: disabled ? 'SecretDisabled' : status === undefined ? word : `http_${status}`,
-    status,
-    retryAfter: seconds(response?.headers?.get('retry-after')),
-    passing: status === undefined || status === 408 || status === 429 || status >= 500,
-  }
-}
-
-/** Retry-After as seconds or as a date. */
-function seconds(header: string | undefined): number | undefined {
-  if (header === undefined) return undefined
-  if (/^\d{1,9}$/.test(header)) return Number(header)
-  const date = Date.parse(header)
-  return Number.isNaN(date) ? undefined : Math.max(0, Math.ceil((date - Date.now()) / 1000))
-}
-
 async function inParallel<T>(
   width: number,
   items: readonly T[],
@@ -257,4 +159,19 @@ async function inParallel<T>(
     for (let item = queue.shift(); item !== undefined; item = queue.shift()) await work(item)
   }
   await Promise.all(Array.from({ length: width }, worker))
+}
+
+/**
+ * The current version of a secret, as it is written there: what an admin token is.
+ * @throws SecretSettingError, SecretsUnavailable
+ */
+export async function textInKeyVault(
+  secret: AzureSecret,
+  patience: Patience = defaultPatience,
+): Promise<string> {
+  const client = new KeyVaultClient(secret, patience)
+  return client.patiently(Date.now() + patience.totalMs, async (vault, abortSignal) => {
+    const { value } = await vault.getSecret(secret.name, { abortSignal })
+    return value ?? ''
+  })
 }

@@ -1,5 +1,6 @@
 export { apiKeys } from './api-key.js'
-export { azureKeyVault, type AzureSecret, type Patience } from './azure-key-vault.js'
+export { azureKeyVault, textInKeyVault } from './azure-key-vault.js'
+export type { AzureSecret, Patience } from './key-vault-client.js'
 export {
   encryptedBackups,
   plaintextBackups,

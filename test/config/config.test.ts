@@ -95,6 +95,19 @@ describe('the configuration', () => {
     [{ VERTEX_TRUSTED_PROXIES: '10.0.0.0/33' }, 'VERTEX_TRUSTED_PROXIES'],
     [{ VERTEX_ADMIN_TOKEN: 'short' }, 'VERTEX_ADMIN_TOKEN'],
     [{ VERTEX_ADMIN_TOKEN: 'x'.repeat(20), VERTEX_ADMIN_TOKEN_FILE: 'f' }, 'choose one'],
+    [{ VERTEX_ADMIN_SECRET_NAME: 'a', VERTEX_ADMIN_TOKEN_FILE: 'f' }, 'choose one'],
+    [
+      { VERTEX_ADMIN_SECRET_NAME: 'a' },
+      'VERTEX_ADMIN_SECRET_VAULT_NAME or VERTEX_ADMIN_SECRET_VAULT_URL is needed',
+    ],
+    [
+      {
+        ...keyVault,
+        VERTEX_ADMIN_SECRET_NAME: 'Backup-Secret',
+        VERTEX_ADMIN_SECRET_VAULT_NAME: 'my-vault',
+      },
+      'VERTEX_ADMIN_SECRET_NAME and VERTEX_BACKUP_SECRET_NAME name the same secret',
+    ],
     [{ VERTEX_BACKUP_MODE: 'plaintext' }, 'VERTEX_ALLOW_RAW_EXPORT=yes-i-understand'],
     [
       { VERTEX_BACKUP_MODE: 'plaintext', VERTEX_ALLOW_RAW_EXPORT: 'yes' },

@@ -87,6 +87,7 @@ describe.skipIf(missing !== undefined)(
       const authority = join(folder, 'authority.pem')
       writeFileSync(authority, tls.authority)
       kv = await startKeyVault()
+      kv.setSecret('prod-vault', 'admin-token', `${adminToken}\n`)
       postgres = await startGuardedPostgres(tls)
       await postgres.run(`CREATE ROLE "${role}" LOGIN`)
       await postgres.run(`CREATE DATABASE vertex OWNER "${role}"`)
@@ -99,7 +100,8 @@ describe.skipIf(missing !== undefined)(
         ...kv.env,
         AZURE_CLIENT_ID: clientId,
         DATABASE_URL: `postgres://${role}@${host}:${postgres.port}/vertex?sslmode=verify-full&sslrootcert=${authority}`,
-        VERTEX_ADMIN_TOKEN: adminToken,
+        VERTEX_ADMIN_SECRET_NAME: 'admin-token',
+        VERTEX_ADMIN_SECRET_VAULT_NAME: 'prod-vault',
         VERTEX_BACKUP_SECRET_FILE: secret('backup-secret'),
         VERTEX_STORAGE_KEY_FILE: secret('storage-key'),
         VERTEX_TEST_HOSTS: host,
