@@ -60,7 +60,14 @@ export interface Config {
   readonly logLevel: LogLevel
   /** Where the metrics are asked for; off if undefined. */
   readonly metrics: { readonly host: string; readonly port: number } | undefined
-  readonly signsUnrecorded: boolean
+  readonly audit: {
+    /** Whether signatures go on when the audit log cannot be written. */
+    readonly signsUnrecorded: boolean
+    readonly anchorEveryMs: number
+    readonly anchorFile: string | undefined
+    /** Of a container in Azure Blob Storage and perhaps a folder in it, without a slash at the end. */
+    readonly anchorBlob: { readonly url: string; readonly clientId: string | undefined } | undefined
+  }
   readonly apiKeysNotBefore: Date | undefined
 }
 
@@ -117,6 +124,20 @@ function isAddressRange(value: string): boolean {
   if (version === 0 || rest.length > 0) return false
   return (
     bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128))
+  )
+}
+
+/** Nowhere else, because a token of the managed identity goes there; and without a token of its own in the query. */
+function isBlobContainer(value: string): boolean {
+  if (!URL.canParse(value)) return false
+  const { protocol, hostname, pathname, username, search, hash } = new URL(value)
+  return (
+    protocol === 'https:' &&
+    /^[a-z0-9]{3,24}\.(?:z\d\d\.blob\.storage\.azure\.net|blob\.core\.(?:windows\.net|usgovcloudapi\.net|chinacloudapi\.cn))$/.test(
+      hostname,
+    ) &&
+    /^(?:\/[A-Za-z0-9._-]+)+\/?$/.test(pathname) &&
+    username + search + hash === ''
   )
 }
 
@@ -196,6 +217,12 @@ export const settings = {
   VERTEX_AUDIT_SIGN: z
     .enum(['required', 'best-effort'], 'must be required or best-effort')
     .default('required'),
+  VERTEX_AUDIT_ANCHOR_FILE: file.optional(),
+  VERTEX_AUDIT_ANCHOR_BLOB_URL: text
+    .refine(isBlobContainer, 'must be https://ACCOUNT.blob.core.windows.net/CONTAINER')
+    .transform((value) => value.replace(/\/+$/, ''))
+    .optional(),
+  VERTEX_AUDIT_ANCHOR_SECONDS: seconds(1, 86_400).default(60),
   VERTEX_LOG_LEVEL: z.enum(logLevels, `must be one of ${logLevels.join(', ')}`).default('info'),
 } satisfies Record<string, z.ZodType>
 
@@ -353,7 +380,15 @@ function combine(s: Settings, clientId: string | undefined, problems: string[]):
     },
     logLevel: s.VERTEX_LOG_LEVEL,
     metrics: metricsOf(s, problems),
-    signsUnrecorded: s.VERTEX_AUDIT_SIGN === 'best-effort',
+    audit: {
+      signsUnrecorded: s.VERTEX_AUDIT_SIGN === 'best-effort',
+      anchorEveryMs: s.VERTEX_AUDIT_ANCHOR_SECONDS * 1000,
+      anchorFile: s.VERTEX_AUDIT_ANCHOR_FILE,
+      anchorBlob:
+        s.VERTEX_AUDIT_ANCHOR_BLOB_URL === undefined
+          ? undefined
+          : { url: s.VERTEX_AUDIT_ANCHOR_BLOB_URL, clientId },
+    },
     apiKeysNotBefore: s.VERTEX_API_KEYS_NOT_BEFORE,
   }
 }

@@ -114,6 +114,16 @@ locals {
       description = "The service could not ask its database for five seconds, or found that another process answers for it; it answers 503 until it is its turn again."
       query       = "${local.service_log}| where Record.event == \"lease_lost\""
     }
+    audit-refused = {
+      severity    = 1
+      description = "The audit log does not end as the service wrote it, or something was done whose record could not be written. While it is refused, the service answers 503."
+      query       = "${local.service_log}| where Record.event in (\"audit_refused\", \"audit_unwritten\")"
+    }
+    audit-unanchored = {
+      severity    = 2
+      description = "The head of the audit log could not be kept outside of the database."
+      query       = "${local.service_log}| where Record.event == \"audit_anchor_failed\""
+    }
     internal-problem = {
       severity    = 2
       description = "The service met an error that nobody expected."

@@ -20,7 +20,7 @@ import {
   type Vault,
   type VaultEvent,
 } from '../vault/index.js'
-import { openAudit } from './audit.js'
+import { composeAnchoring, openAudit } from './audit.js'
 import { composeBackup } from './backup.js'
 import { clock } from './clock.js'
 import { databaseOf, describeDatabase } from './database.js'
@@ -96,6 +96,7 @@ export async function compose(config: Config, logger: Logger, engine: Engine): P
       )
     }
     const audit = await openAudit(store, storageKey.key, clock, log)
+    const anchoring = await composeAnchoring(config, audit, storageKey.key, clock, log)
     const adminToken = await composeAdminToken(config, note)
     const rooms = new Rooms({ roomLifetimeMs: config.roomLifetimeMs })
     const rates = ratesInMemory(config.rates)
@@ -117,7 +118,7 @@ export async function compose(config: Config, logger: Logger, engine: Engine): P
       rates,
       log,
       audit,
-      signsUnrecorded: config.signsUnrecorded,
+      signsUnrecorded: config.audit.signsUnrecorded,
     })
     metrics?.read({
       vault: () => vault.usage(),
@@ -160,6 +161,7 @@ export async function compose(config: Config, logger: Logger, engine: Engine): P
       const grace = rooms.usage.sockets > 0 ? OUTSIDE_RUNS_MS - (performance.now() - began) : 0
       await rooms.close(grace)
       await closed
+      await anchoring.end()
       if (scraped?.listening === true) await closeServer(scraped, 0)
       await store.close()
       // The next one answers when nothing is left here.
@@ -173,6 +175,7 @@ export async function compose(config: Config, logger: Logger, engine: Engine): P
         listening = true
         await lease?.begin()
         const port = await listen(server, config.host, config.port)
+        anchoring.begin(config.audit.anchorEveryMs)
         const url = `${tls === undefined ? 'http' : 'https'}://${inUrl(config.host)}:${port}`
         if (scraped === undefined || config.metrics === undefined) return { url, port }
         const { host } = config.metrics

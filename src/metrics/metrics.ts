@@ -23,6 +23,8 @@ export interface Sources {
 const events: Readonly<Record<VaultEvent['event'] | SealEvent['event'], true>> = {
   api_key_issued: true,
   api_key_revoked: true,
+  audit_anchor: true,
+  audit_anchor_failed: true,
   audit_head: true,
   audit_refused: true,
   audit_unwritten: true,

@@ -43,8 +43,21 @@ export type VaultEvent =
     }
   /** A thread that computed runs has ended by itself; another one takes its place. `error` is the name of the error. */
   | { readonly event: 'thread_ended'; readonly error: string | undefined }
-  /** The last record of the audit log when the server was started. */
+  /** The last record of the audit log when it was opened. */
   | { readonly event: 'audit_head'; readonly seq: number; readonly hash: string }
+  /** The head of the audit log, as it is anchored; `line` is the anchor. */
+  | {
+      readonly event: 'audit_anchor'
+      readonly seq: number
+      readonly hash: string
+      readonly line: string
+    }
+  /** An anchor could not be kept outside; it is tried again. `reason` is a code. */
+  | {
+      readonly event: 'audit_anchor_failed'
+      readonly place: 'file' | 'blob'
+      readonly reason: string
+    }
   /** The end of something, or a signature whose recording is left to chance, is not in the audit log. */
   | { readonly event: 'audit_unwritten'; readonly action: string }
   /** The audit log refuses new records, because its last one is damaged. */

@@ -90,6 +90,17 @@ describe('the configuration', () => {
     [{ VERTEX_CORS_ORIGINS: '*' }, 'VERTEX_CORS_ORIGINS'],
     [{ VERTEX_CORS_ORIGINS: 'https://a.example/path' }, 'VERTEX_CORS_ORIGINS'],
     [{ VERTEX_RELAY_ALLOW: 'relay.example' }, 'VERTEX_RELAY_ALLOW'],
+    ...[
+      'http://account.blob.core.windows.net/c',
+      'https://account.blob.core.windows.net',
+      'https://account.blob.core.windows.net.evil.example/c',
+      'https://evil.example/account.blob.core.windows.net/c',
+      'https://account.blob.core.windows.net@evil.example/c',
+      'https://account.blob.core.windows.net/c?sig=secret',
+    ].map((url): [Record<string, string>, string] => [
+      { VERTEX_AUDIT_ANCHOR_BLOB_URL: url },
+      'VERTEX_AUDIT_ANCHOR_BLOB_URL',
+    ]),
     [{ VERTEX_RELAY_ALLOW: 'relay.example:70000' }, 'VERTEX_RELAY_ALLOW'],
     [{ VERTEX_TRUSTED_PROXIES: 'proxy' }, 'VERTEX_TRUSTED_PROXIES'],
     [{ VERTEX_TRUSTED_PROXIES: '10.0.0.0/33' }, 'VERTEX_TRUSTED_PROXIES'],
