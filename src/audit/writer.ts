@@ -43,6 +43,8 @@ export class AuditWriter {
   #urgent = false
   #soon: NodeJS.Timeout | undefined
   #writing: Promise<void> | undefined
+  /** Of how many records that is. */
+  #underWay = 0
   #last: Last | undefined
   #failing = false
 
@@ -55,6 +57,11 @@ export class AuditWriter {
   /** The last record that this writer knows to be durable. */
   get head(): Head & { readonly generation: string } {
     return this.#last ?? { ...EMPTY, generation: '' }
+  }
+
+  /** Records that are being written or wait for it. */
+  get pending(): number {
+    return this.#waiting.length + this.#underWay
   }
 
   /**
@@ -114,6 +121,7 @@ export class AuditWriter {
     while (this.#urgent) {
       const group = this.#waiting.splice(0, MOST)
       this.#urgent = this.#waiting.length > 0
+      this.#underWay = group.length
       try {
         const first = await this.#together(group)
         group.forEach(({ resolve }, i) => {
@@ -121,6 +129,8 @@ export class AuditWriter {
         })
       } catch (error) {
         for (const { reject } of group) reject(error)
+      } finally {
+        this.#underWay = 0
       }
     }
     this.#writing = undefined

@@ -123,6 +123,7 @@ export async function compose(config: Config, logger: Logger, engine: Engine): P
     metrics?.read({
       vault: () => vault.usage(),
       database: () => store.pending,
+      audit: () => audit.pending,
       relay: () => rooms.usage,
       backups: () => vault.backupCoverage(undefined, { limit: 1 }),
       secretAges: () => backup.secrets?.ages ?? { secret: undefined, reading: undefined },

@@ -13,6 +13,8 @@ export interface Sources {
   relay(): { rooms: number; sockets: number; bufferedBytes: number }
   /** Units of work that the database was asked for and has not ended. */
   database(): number
+  /** Records that wait to be in the audit log. */
+  audit(): number
   /** How many keys have which backup; asked for once in {@link BACKUPS_EVERY_MS} at most, because it counts them all. */
   backups(): Promise<Pick<Coverage, 'counts' | 'secrets'>>
   /** Seconds; undefined where there is no backup secret, or its age is not known. */
@@ -219,6 +221,11 @@ export class Metrics {
       'vertex_database_pending',
       'Units of work that have begun or wait for their turn at the database',
       () => from.database(),
+    )
+    gauge(
+      'vertex_audit_pending',
+      'Records of the audit log that are being written or wait for it',
+      () => from.audit(),
     )
     gauge('vertex_relay_rooms', 'Open rooms of the relay', () => from.relay().rooms)
     gauge('vertex_relay_sockets', 'WebSockets at the relay', () => from.relay().sockets)

@@ -79,9 +79,12 @@ describe.each(engines)('the audit log on $name', (engine) => {
       const table = counted(store)
       const writer = new AuditWriter(table, keys, clock)
       const first = Array.from({ length: 10 }, () => writer.append(entry()))
+      expect(writer.pending).toBe(10)
       await new Promise(setImmediate)
       const second = Array.from({ length: 10 }, () => writer.append(entry()))
       await Promise.all([...first, ...second])
+      await writer.idle()
+      expect(writer.pending).toBe(0)
       expect(table.appends).toBe(2)
       // More than one transaction takes.
       await Promise.all(Array.from({ length: 600 }, () => writer.append(entry())))
