@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { link, mkdir, open, rm } from 'node:fs/promises'
+import { link, mkdir, open, readFile, realpath, rename, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
 /**
@@ -26,6 +26,38 @@ export async function makeFile(path: string, text: string): Promise<void> {
   // A name is durable only with its directory, and a new directory only with the one it lies in.
   await syncDirectory(directory)
   if (firstMade !== undefined) await syncDirectory(dirname(firstMade))
+}
+
+/**
+ * Puts another text in the place of a file's, of the same mode. There is the former file or the new one, whole, whenever
+ * this is interrupted; the new one is durable before it takes the place, and so is that when this resolves.
+ * @param check is given what was written, as it is read from the disk; when it throws, the former file stays
+ */
+export async function replaceFile(
+  path: string,
+  text: string,
+  check: (written: string) => Promise<void>,
+): Promise<void> {
+  // A link goes on leading to the file.
+  const target = await realpath(path)
+  const mode = (await stat(target)).mode & 0o777
+  const draft = `${target}.${randomBytes(8).toString('hex')}`
+  try {
+    const file = await open(draft, 'wx', 0o600)
+    try {
+      await file.writeFile(text)
+      await file.chmod(mode)
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    await check(await readFile(draft, 'utf8'))
+    await rename(draft, target)
+  } catch (error) {
+    await rm(draft, { force: true })
+    throw error
+  }
+  await syncDirectory(dirname(target))
 }
 
 async function syncDirectory(path: string): Promise<void> {

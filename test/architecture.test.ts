@@ -55,7 +55,7 @@ const places: readonly Place[] = [
   },
   {
     files: 'src/cli',
-    mayImport: ['src/main.ts', '@vertex/sdk', 'commander', 'node:'],
+    mayImport: ['src/main.ts', 'src/new-file.ts', '@vertex/sdk', 'commander', 'node:'],
   },
   {
     files: 'src/metrics',

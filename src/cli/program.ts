@@ -1,12 +1,13 @@
 import { Command, CommanderError } from 'commander'
 import type { AddCommand, Surroundings, WrapAction } from './command.js'
 import { addBackupCensus } from './commands/backup-census.js'
+import { addBackupRewrap } from './commands/backup-rewrap.js'
 import { addDrill } from './commands/drill.js'
 import { addServe } from './commands/serve.js'
 import { CommandError, exits, Output } from './output.js'
 
 /** Every command, in the order in which `--help` shows them. */
-const commands: readonly AddCommand[] = [addServe, addDrill, addBackupCensus]
+const commands: readonly AddCommand[] = [addServe, addDrill, addBackupCensus, addBackupRewrap]
 
 /**
  * Runs one command line.

@@ -333,6 +333,30 @@ export function vaultRoutes(vault: Vault, relayAllow: readonly string[]): Route[
 
     user(
       'post',
+      '/ecdsa/backup/rewrap-key-share',
+      { body: schemas.backup },
+      async ({ body }, caller) => {
+        const made = await vault.rewrapBackup(caller, {
+          exportType: body.export_type,
+          keyShare: body.key_share,
+        })
+        return {
+          json: {
+            export_type: made.exportType,
+            key_share: made.keyShare,
+            key_id: made.keyId,
+            pubkey: made.pubkey,
+            epoch: made.epoch,
+            rewrapped: made.rewrapped,
+            former_secret_version: made.formerSecretVersion,
+            secret_version: made.secretVersion,
+          },
+        }
+      },
+    ),
+
+    user(
+      'post',
       '/ecdsa/backup/drill-key-share',
       { body: schemas.drill },
       async ({ body, identity }, caller) => {

@@ -34,6 +34,7 @@ const events: Readonly<Record<VaultEvent['event'] | SealEvent['event'], true>> =
   backup_exported: true,
   backup_imported: true,
   backup_refused: true,
+  backup_rewrapped: true,
   database_restored: true,
   key_created: true,
   key_deleted: true,

@@ -112,6 +112,18 @@ export interface BackupSummary {
   readonly secretVersion: string | null
 }
 
+/** A backup under the newest secret. */
+export interface RewrappedBackup extends Backup {
+  /** The key_id under which the former one was exported. */
+  readonly keyId: string
+  readonly pubkey: string
+  readonly epoch: number
+  /** False when it was under the newest secret already, and is as it was. */
+  readonly rewrapped: boolean
+  readonly formerSecretVersion: string
+  readonly secretVersion: string
+}
+
 export interface DrillRequest extends Backup {
   /** A fresh room of as many parties as must sign. */
   readonly roomUuid: string
@@ -300,6 +312,8 @@ export interface Vault {
   importBackup(caller: Caller, backup: Backup): Promise<{ keyId: string }>
   /** All the checks of an import; changes nothing but the coverage. Throws as importBackup does. */
   verifyBackup(caller: Caller, backup: Backup): Promise<BackupSummary>
+  /** Seals a backup anew under the newest secret, and opens the result. Throws as importBackup does. */
+  rewrapBackup(caller: Caller, backup: Backup): Promise<RewrappedBackup>
   /**
    * A recovery drill: the share in the backup signs once, together with the client, and is forgotten.
    * @throws VaultError as importBackup; `key_id_not_exists` where the share itself is not here; as sign

@@ -31,6 +31,7 @@ export type {
   KeyInfo,
   Provenance,
   Readiness,
+  RewrappedBackup,
   SignatureHex,
   SignRequest,
   Vault,

@@ -14,7 +14,12 @@ export type VaultEvent =
   | { readonly event: 'tombstone_lifted'; readonly kind: string }
   | {
       readonly event:
-        'key_created' | 'key_generated' | 'key_deleted' | 'backup_exported' | 'backup_drilled'
+        | 'key_created'
+        | 'key_generated'
+        | 'key_deleted'
+        | 'backup_exported'
+        | 'backup_drilled'
+        | 'backup_rewrapped'
       readonly user_id: string
       readonly key_id: string
     }

@@ -120,6 +120,7 @@ export type DeedAction =
   | 'keygen'
   | 'sign'
   | 'drill'
+  | 'rewrap'
   | 'delete_key'
   | 'create_user'
   | 'generate_api_key'

@@ -20,6 +20,7 @@ import type {
   VaultStore,
 } from './ports.js'
 import type { Rates } from './rates.js'
+import { Rewraps } from './rewrap.js'
 import { RoomQuota } from './room-quota.js'
 import { RoomAccess } from './rooms.js'
 import { Runs } from './runs.js'
@@ -114,6 +115,7 @@ export async function openVault(parts: VaultParts): Promise<Vault> {
   )
   const backups = new Backups(units, keys, suite, backup.seal, rates, clock, log, trail)
 
+  const rewraps = new Rewraps(units, backups, backup.seal, rates, clock, log, trail)
   const drills = new Drills(
     { ...backup, vaultName },
     units,
@@ -187,6 +189,7 @@ export async function openVault(parts: VaultParts): Promise<Vault> {
     exportBackup: (caller, keyId, context) => backups.export(caller, keyId, context),
     importBackup: (caller, backup) => backups.import(caller, backup),
     verifyBackup: (caller, backup) => backups.verify(caller, backup),
+    rewrapBackup: (caller, old) => rewraps.rewrap(caller, old),
     drillBackup: (caller, request, context) => drills.drill(caller, request, context),
     backupCoverage: (caller, request) => backupCoverage(units, caller, request),
     identityPem: () => parts.identityPem(),

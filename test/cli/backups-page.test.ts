@@ -59,5 +59,8 @@ it('docs/operations/backups.md has examples that work when pasted', async () => 
   expect(bash(shell, page.get('drill'))).toMatch(/^good {2}[0-9a-f]{32} /)
   expect(readFileSync(join(folder, 'drills.json'), 'utf8')).toContain('"report":{')
   expect(bash(shell, page.get('coverage'))).toMatch(/1 {2}of these drilled/)
-  expect([...page.keys()]).toEqual(['coverage', 'verify', 'drill'])
+  expect(bash(shell, page.get('rewrap'))).toMatch(
+    /^(already under the newest {2}backup\.json\n){2}[^]*1 {2}verified/,
+  )
+  expect([...page.keys()]).toEqual(['coverage', 'verify', 'drill', 'rewrap'])
 })

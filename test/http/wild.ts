@@ -28,6 +28,7 @@ export const goodBodies: Record<string, Record<string, unknown>> = {
   '/ecdsa/derive-pubkey': { key_id: uuid, derivation_path: [7] },
   '/ecdsa/backup/import-key-share': { export_type: 'encrypted', key_share: 'AAAA' },
   '/ecdsa/backup/verify-key-share': { export_type: 'plaintext', key_share: 'AAAA' },
+  '/ecdsa/backup/rewrap-key-share': { export_type: 'encrypted', key_share: 'AAAA' },
   '/ecdsa/backup/drill-key-share': {
     export_type: 'encrypted',
     key_share: 'AAAA',

@@ -1,5 +1,6 @@
 import { bytesToHex, drillCanary, encodeKeyShare, hexToBytes, verifyDrillReport } from '@vertex/mpc'
 import { afterAll, afterEach, describe, expect, it, vi } from 'vitest'
+import { parseLine } from '../../src/audit/index.js'
 import { BackupSecrets } from '../../src/seal/index.js'
 import { backupKeyUnavailable } from '../../src/seal/errors.js'
 import type { Database } from '../../src/store/index.js'
@@ -440,6 +441,25 @@ describe('a drill goes wrong', () => {
     const { failing, leftNothing } = await withBackup()
     expect(await failing({ subject })).toMatchObject({ errType: 'session_mismatch' })
     await leftNothing()
+  })
+
+  it('the audit log cannot be written: storage_unavailable, before a room is joined', async () => {
+    const { world, caller, key, backup, refused, leftNothing } = await withBackup()
+    const appendAudit = world.store.appendAudit.bind(world.store)
+    world.store.appendAudit = () => Promise.reject(new StorageUnavailable())
+    const joined = vi.spyOn(world.rooms, 'join')
+    expect(await refused()).toMatchObject({ errType: 'storage_unavailable' })
+    expect(joined).not.toHaveBeenCalled()
+    await leftNothing()
+    world.store.appendAudit = appendAudit
+    await settleDrill(world, caller, key, backup)
+    const rows = await world.store.readAudit(0, 1000)
+    const [begun, done] = rows.slice(-2).map(({ line }) => parseLine(line)!.record)
+    expect([begun, done]).toMatchObject([
+      { action: 'drill', outcome: 'begun', user: caller.userId },
+      { action: 'drill', outcome: 'done', of: begun!.seq },
+    ])
+    expect(rows.map(({ line }) => line).join()).not.toContain(backup.keyShare)
   })
 
   it('drilled_at cannot be written: storage_unavailable, and the drill counts as not run', async () => {

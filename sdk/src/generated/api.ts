@@ -265,6 +265,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/ecdsa/backup/rewrap-key-share": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Seal a backup anew under the newest backup secret.
+         * @description All the checks of an import, and nothing imported. The same share comes back in a new backup, which was opened
+         *     before it was answered; the former one stays as good as it was. Store the new one, verify it as it was stored, and
+         *     then drop the former: the coverage follows with the verification.
+         */
+        post: operations["rewrapKeyShare"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/ecdsa/backup/drill-key-share": {
         parameters: {
             query?: never;
@@ -674,6 +696,20 @@ export interface components {
             epoch: number;
             /** @description The version of the backup secret that opened it; null for plaintext. */
             secret_version: string | null;
+        };
+        RewrapResponse: {
+            /** @enum {unknown} */
+            export_type: "encrypted";
+            /** @description The backup, base64. */
+            key_share: string;
+            /** @description The key_id under which the former backup was exported. */
+            key_id: components["schemas"]["KeyId"];
+            pubkey: components["schemas"]["PublicKey"];
+            epoch: number;
+            /** @description False when it was under the newest secret already; it is then as it was. */
+            rewrapped: boolean;
+            former_secret_version: string;
+            secret_version: string;
         };
         DrillRequest: {
             /** @enum {unknown} */
@@ -1763,6 +1799,56 @@ export interface operations {
                      *     }
                      */
                     "application/json": components["schemas"]["VerifyKeyShareResponse"];
+                };
+            };
+            400: components["responses"]["BadBackup"];
+            401: components["responses"]["AccessDenied"];
+            404: components["responses"]["NotFound"];
+            413: components["responses"]["BodyTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalProblem"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    rewrapKeyShare: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "export_type": "encrypted",
+                 *       "key_share": "dnR4LWJhY2t1cC8xAAABgA=="
+                 *     }
+                 */
+                "application/json": components["schemas"]["Backup"];
+            };
+        };
+        responses: {
+            /** @description The backup under the newest secret. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "export_type": "encrypted",
+                     *       "key_share": "dnR4LWJhY2t1cC8xAAABgA==",
+                     *       "key_id": "4d0f3a62-0a3e-4c40-9a55-7d1f6b1e8b02",
+                     *       "pubkey": "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798",
+                     *       "epoch": 0,
+                     *       "rewrapped": true,
+                     *       "former_secret_version": "3f2a9c",
+                     *       "secret_version": "91c0e5"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["RewrapResponse"];
                 };
             };
             400: components["responses"]["BadBackup"];

@@ -17,6 +17,7 @@ export const routes = {
   exportKeyShare: ['GET', '/ecdsa/backup/export-key-share/{key_id}'],
   importKeyShare: ['POST', '/ecdsa/backup/import-key-share'],
   verifyKeyShare: ['POST', '/ecdsa/backup/verify-key-share'],
+  rewrapKeyShare: ['POST', '/ecdsa/backup/rewrap-key-share'],
   drillKeyShare: ['POST', '/ecdsa/backup/drill-key-share'],
   backupCoverage: ['GET', '/backup/coverage'],
   createUserByQuery: ['GET', '/admin/create-user'],

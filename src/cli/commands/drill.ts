@@ -47,7 +47,7 @@ export const addDrill: AddCommand = (program, action) => {
             const lines = drills.map((one) =>
               'error' in one
                 ? ['FAILED', one.id, one.error.message]
-                : ['good', one.id, `${one.drilled_at}  secret ${one.secret_version ?? 'none'}`],
+                : ['good', one.id, oneLine(one)],
             )
             output.result({ drills }, lines.length > 0 ? columns(lines) : ['no keys'])
             endWith(outcomes, 'drill_failed', 'backups did not pass their drill')
@@ -88,3 +88,7 @@ const toResult = (drilled: DrilledBackup) => ({
   secret_version: drilled.secretVersion,
   report: drilled.report,
 })
+
+/** A secret in a file has no version. */
+const oneLine = ({ drilled_at, secret_version }: ReturnType<typeof toResult>) =>
+  secret_version ? `${drilled_at}  secret ${secret_version}` : drilled_at
