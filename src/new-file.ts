@@ -3,23 +3,27 @@ import { link, mkdir, open, readFile, realpath, rename, rm, stat } from 'node:fs
 import { dirname } from 'node:path'
 
 /**
- * Makes a file with this text in it, readable by its owner only and durable before this resolves; its directory too.
+ * Makes a file with this content, readable by its owner only and durable before this resolves; its directory too.
  * There is the whole file or none, whenever this is interrupted, and a file that is there is never replaced.
  * @throws the error of the file system, `EEXIST` when there is such a file
  */
-export async function makeFile(path: string, text: string): Promise<void> {
+export async function makeFile(
+  path: string,
+  content: string | AsyncIterable<Uint8Array>,
+): Promise<void> {
   const directory = dirname(path)
   const firstMade = await mkdir(directory, { recursive: true, mode: 0o700 })
   const draft = `${path}.${randomBytes(8).toString('hex')}`
   try {
     const file = await open(draft, 'wx', 0o600)
     try {
-      await file.writeFile(text)
+      if (typeof content === 'string') await file.writeFile(content)
+      else for await (const piece of content) await file.appendFile(piece)
       await file.sync()
     } finally {
       await file.close()
     }
-    await link(draft, path)
+    await publish(draft, path)
   } finally {
     await rm(draft, { force: true })
   }
@@ -58,6 +62,19 @@ export async function replaceFile(
     throw error
   }
   await syncDirectory(dirname(target))
+}
+
+/** Gives the file its name, unless it is somebody else's. */
+async function publish(draft: string, path: string): Promise<void> {
+  try {
+    await link(draft, path)
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+    if (!['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'].includes(code)) throw error
+    // No hard links here, as on a network share: the name is taken first, and only what took it is replaced.
+    await (await open(path, 'wx', 0o600)).close()
+    await rename(draft, path)
+  }
 }
 
 async function syncDirectory(path: string): Promise<void> {

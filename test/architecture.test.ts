@@ -38,6 +38,10 @@ const places: readonly Place[] = [
   },
   { files: 'src/rates', mayImport: ['src/vault', 'rate-limiter-flexible'] },
   { files: 'src/audit', mayImport: ['src/vault', 'node:'] },
+  {
+    files: 'src/bundle',
+    mayImport: ['src/seal', 'src/store/bundled.ts', '@vertex/mpc', '@noble', 'node:'],
+  },
   { files: 'src/engine', mayImport: ['src/vault', '@vertex/mpc', 'node:'] },
   { files: 'src/relay', mayImport: ['src/vault', '@vertex/mpc', 'ws', 'node:'] },
   {
@@ -55,7 +59,17 @@ const places: readonly Place[] = [
   },
   {
     files: 'src/cli',
-    mayImport: ['src/main.ts', 'src/new-file.ts', '@vertex/sdk', 'commander', 'node:'],
+    mayImport: [
+      'src/main.ts',
+      'src/new-file.ts',
+      'src/compose/index.ts',
+      'src/config.ts',
+      'src/hardening.ts',
+      '@vertex/sdk',
+      'commander',
+      'pino',
+      'node:',
+    ],
   },
   {
     files: 'src/metrics',
@@ -121,7 +135,7 @@ const forbidden: readonly { files: string; words: RegExp; unless?: RegExp; why: 
 ]
 
 /** Where objects are built; everyone else takes what it needs. */
-const composers = ['src/compose', 'src/main.ts', 'src/restored.ts']
+const composers = ['src/compose', 'src/main.ts']
 
 const composes = (target: string) => composers.some((place) => within(target, place))
 

@@ -56,6 +56,7 @@ export * from './drill.js'
 
 // The identity of a vault, which its clients pin
 export {
+  signBundle,
   signKeyIdNotExists,
   signSuccessor,
   VAULT_IDENTITY_BYTES,
@@ -63,8 +64,10 @@ export {
   VAULT_SIGNATURE_BYTES,
   vaultIdentityFingerprint,
   vaultIdentityPublicKey,
+  verifyBundle,
   verifyKeyIdNotExists,
   verifySuccessor,
   type IdentitySuccession,
   type KeyIdNotExists,
+  type SignedBundle,
 } from './vault-identity.js'

@@ -17,6 +17,8 @@ export const tags = {
   drillCanary: 'vertex/v1/drill/canary',
   /** What a vault says of a drill that went well. docs/spec/drill.md, D.7 */
   drillReport: 'vertex/v1/drill/report',
+  /** What a vault signs of a disaster bundle. docs/spec/bundle.md */
+  bundle: 'vertex/v1/bundle',
   /** Key of the hedged randomness of a run. docs/spec/sign.md, section 2 */
   hedgeKey: 'vertex/v1/hedge/key',
   /** One stream of hedged randomness. docs/spec/sign.md, section 2 */

@@ -90,6 +90,33 @@ export function verifySuccessor(succession: IdentitySuccession, signature: Uint8
   return verifyByIdentity(pinned, successionMessage(succession), signature)
 }
 
+/** A disaster bundle, as it is signed. docs/spec/bundle.md */
+export interface SignedBundle {
+  /** VERTEX_VAULT_NAME of the vault it was made of. */
+  readonly vaultName: string
+  /** SHA-256 of the file up to the signature. */
+  readonly digest: Uint8Array
+}
+
+/** Signs a bundle with the identity of this seed. @throws RangeError unless the digest has 32 bytes */
+export function signBundle(seed: Uint8Array, bundle: SignedBundle): Uint8Array {
+  return ed25519.sign(bundleMessage(bundle), seed)
+}
+
+/** Whether the identity with this public key made this bundle. @throws RangeError unless the digest has 32 bytes */
+export function verifyBundle(
+  publicKey: Uint8Array,
+  bundle: SignedBundle,
+  signature: Uint8Array,
+): boolean {
+  return verifyByIdentity(publicKey, bundleMessage(bundle), signature)
+}
+
+function bundleMessage({ vaultName, digest }: SignedBundle): Uint8Array {
+  exactly(digest, 32, 'a digest')
+  return new Transcript(tags.bundle).add(utf8ToBytes(vaultName), digest).digest()
+}
+
 function notExistsMessage(statement: KeyIdNotExists): Uint8Array {
   exactly(statement.nonce, VAULT_NONCE_BYTES, 'the nonce')
   return new Transcript(tags.keyIdNotExists)

@@ -5,5 +5,11 @@ export { anchorOf, EMPTY, seal, type Entry, type Head } from './chain.js'
 export { hashValue, type AuditKeys } from './keys.js'
 export { formatAnchor, formatLine, parseAnchor, parseLine, type Anchor } from './line.js'
 export type { AuditActor, AuditRecord } from './record.js'
-export { verifyLog, type AuditProblem, type BadRecord, type GoodLog } from './verify.js'
+export {
+  verifyLog,
+  type AuditProblem,
+  type BadRecord,
+  type GoodLog,
+  type RestoreRecord,
+} from './verify.js'
 export { AuditWriter, type AuditTable, type NewEntry } from './writer.js'

@@ -32,6 +32,15 @@ export interface BadRecord {
   readonly problem: AuditProblem
 }
 
+/** What a record of a restore says. */
+export interface RestoreRecord {
+  readonly seq: number
+  /** SHA-256 of the bundle. */
+  readonly bundle: string
+  /** Hash of the last record of the log that was lost. */
+  readonly auditHead: string
+}
+
 export interface GoodLog {
   readonly ok: true
   readonly head: Head
@@ -49,6 +58,8 @@ export interface GoodLog {
   readonly abandoned: readonly Anchor[]
   /** Anchors of generations that this log has never had: of a database that was lost, or of another one. */
   readonly foreign: readonly Anchor[]
+  /** Where the database was made from a bundle: what it continues. */
+  readonly restores: readonly RestoreRecord[]
 }
 
 export interface VerifyOptions {
@@ -95,6 +106,7 @@ export async function verifyLog(
     unanchored: head.seq - checked.last,
     abandoned: checked.abandoned,
     foreign: checked.foreign,
+    restores: story.restores,
   }
 }
 
@@ -116,6 +128,7 @@ function linkProblem(
 /** What the records tell, one after the other: what is under way, and in which generation. */
 class Story {
   generation = ''
+  readonly restores: RestoreRecord[] = []
   readonly #left = new Set<string>()
   readonly #open = new Map<number, AuditRecord>()
 
@@ -136,6 +149,11 @@ class Story {
     if (changes) {
       if (seq > 1) this.#left.add(this.generation)
       this.generation = generation
+    }
+    if (action === 'restore') {
+      const values = new Map(record.values)
+      const bundle = values.get('bundle') ?? ''
+      this.restores.push({ seq, bundle, auditHead: values.get('audit_head') ?? '' })
     }
     if (outcome === BEGUN) {
       if (of !== 0) return 'unpaired'

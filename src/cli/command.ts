@@ -4,12 +4,16 @@ import type { Output, Streams } from './output.js'
 /** What a command has of the process it runs in. */
 export interface Surroundings extends Streams {
   readonly stdin: AsyncIterable<Uint8Array | string>
+  readonly env: NodeJS.ProcessEnv
 }
 
 /** What the action of a command is given. */
 export interface Running {
   readonly output: Output
   readonly stdin: Surroundings['stdin']
+  readonly env: Surroundings['env']
+  /** For log records, which are lines of JSON. */
+  readonly stderr: Surroundings['stderr']
 }
 
 /**

@@ -4,8 +4,9 @@
  * 1. Results go to stdout, everything else (progress, warnings, errors, help that was not asked for) to stderr. What
  *    stdout gets can be piped on.
  * 2. With `--json`, stdout gets exactly one JSON document and a newline, with the names of the HTTP API; an error is one
- *    JSON document `{ "error": { "code", "message" } }` on stderr, and stdout stays empty. Without it the text is for
- *    people and may change at any time. Help and the version are text in any case.
+ *    JSON document `{ "error": { "code", "message" } }` on stderr, and stdout stays empty. What is said on the side, to
+ *    people, is left out then. Without it the text is for people and may change at any time. Help and the version are
+ *    text in any case.
  * 3. A result is written once, when it is whole. A command that fails has written none, unless the result is what
  *    failed (exit 1): then it tells in what way.
  * 4. Secrets are never arguments, which other processes can read, and never printed: they come from files or stdin.
@@ -68,9 +69,20 @@ export class Output {
     this.streams.stdout.write(`${text}\n`)
   }
 
-  /** Something on the side. */
+  /** Something on the side, for people. */
   note(text: string): void {
-    this.streams.stderr.write(`${text}\n`)
+    if (!this.json) this.streams.stderr.write(`${text}\n`)
+  }
+
+  /** Says how far something is that takes longer than a second, once a second. */
+  progress(): (text: () => string) => void {
+    let said = performance.now()
+    return (text) => {
+      const now = performance.now()
+      if (now - said < 1_000) return
+      said = now
+      this.note(text())
+    }
   }
 
   error({ code, message }: CommandError): void {

@@ -1,13 +1,22 @@
 import { Command, CommanderError } from 'commander'
 import type { AddCommand, Surroundings, WrapAction } from './command.js'
+import { addBackupBundle } from './commands/backup-bundle.js'
 import { addBackupCensus } from './commands/backup-census.js'
 import { addBackupRewrap } from './commands/backup-rewrap.js'
 import { addDrill } from './commands/drill.js'
+import { addRestore } from './commands/restore.js'
 import { addServe } from './commands/serve.js'
 import { CommandError, exits, Output } from './output.js'
 
 /** Every command, in the order in which `--help` shows them. */
-const commands: readonly AddCommand[] = [addServe, addDrill, addBackupCensus, addBackupRewrap]
+const commands: readonly AddCommand[] = [
+  addServe,
+  addDrill,
+  addBackupCensus,
+  addBackupRewrap,
+  addBackupBundle,
+  addRestore,
+]
 
 /**
  * Runs one command line.
@@ -27,7 +36,9 @@ export async function run(
     async (...given) => {
       // Commander calls with the arguments, then the options, then the command.
       const args = given.slice(0, -2)
-      await work({ output, stdin: surroundings.stdin }, given.at(-2) as never, ...(args as never[]))
+      const { stdin, stderr, env } = surroundings
+      const running = { output, stdin, stderr, env }
+      await work(running, given.at(-2) as never, ...(args as never[]))
     }
   const program = new Command('vertex')
     .description('A vault that is one party of threshold keys: the server, and tools for it.')

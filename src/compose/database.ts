@@ -17,6 +17,6 @@ export function describeDatabase(config: Config, note: TakeNote): void {
   note('info', `the database is the embedded one in ${shown(config.database.dataDir)}`)
   note(
     'info',
-    'after putting back an older copy of the database, run npm run restored before the next start',
+    'after putting back an older copy of the database, run vertex restore --in-place before the next start',
   )
 }

@@ -1,7 +1,17 @@
 // Builds the server out of its parts; nobody else sees all of them.
-export { createLogger, type ListeningRecord } from './logging.js'
+export { BundleRefused } from '../bundle/index.js'
+export { makeBundle, type BundleInfo, type Progress } from './bundle.js'
+export { createLogger, sealLogger, type ListeningRecord } from './logging.js'
 export type { Note } from './notes.js'
 export { isForOperator, isUnavailable } from './refusal.js'
-export { markDatabaseRestored } from './restored.js'
+export {
+  planRestore,
+  restore,
+  RestoreRefused,
+  type Restored,
+  type RestoreFrom,
+  type RestoreLogs,
+  type RestorePlan,
+} from './restore.js'
 export { compose, type Service } from './service.js'
 export { readVersion } from './version.js'

@@ -18,6 +18,7 @@ const STORAGE_ROOT = 'vertex/v1/storage-key'
 export const labels = {
   fingerprint: 'fingerprint',
   backup: 'backup',
+  bundle: 'bundle',
   vaultIdentity: 'vault-identity',
   apiKeyTag: 'api-key-tag',
   jwtIdentity: 'jwt-identity',
@@ -43,6 +44,7 @@ export class BackupSecret {
   /** The Ed25519 identity of this version, 32 bytes. */
   readonly identityPublicKey: Uint8Array
   readonly #backupKey: Uint8Array
+  readonly #bundleKey: Uint8Array
   readonly #identitySeed: Uint8Array
   readonly #tagKey: TagKey
   readonly #jwtSeed: Uint8Array
@@ -57,6 +59,7 @@ export class BackupSecret {
   ) {
     this.fingerprint = secretFingerprint(bytes)
     this.#backupKey = derive(BACKUP_ROOT, bytes, labels.backup, vaultName)
+    this.#bundleKey = derive(BACKUP_ROOT, bytes, labels.bundle, vaultName)
     this.#identitySeed = derive(BACKUP_ROOT, bytes, labels.vaultIdentity, vaultName)
     this.#tagKey = tagKey(this.fingerprint, derive(BACKUP_ROOT, bytes, labels.apiKeyTag, vaultName))
     this.#jwtSeed = derive(BACKUP_ROOT, bytes, labels.jwtIdentity, vaultName, JWT_SEED_BYTES)
@@ -71,6 +74,11 @@ export class BackupSecret {
   /** The root of blob keys. Must go nowhere but into the envelope's HKDF. */
   backupKey(): Uint8Array {
     return this.#backupKey
+  }
+
+  /** The root of the keys of disaster bundles. Must go nowhere but into a bundle's HKDF. */
+  bundleKey(): Uint8Array {
+    return this.#bundleKey
   }
 
   identitySeed(): Uint8Array {

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { StorageUnavailable, type MetaVerbs, type VaultMeta } from '../vault/ports.js'
 import { integer, sealed, table, text, time, toHex, type Engine } from './columns.js'
 import { StoreRefused } from './errors.js'
+import type { Sealer } from './sealer.js'
 import type { Unit } from './unit.js'
 
 interface MetaRow {
@@ -68,7 +69,7 @@ export class Meta implements MetaVerbs {
     return this.unit.verb(async (manager) => {
       const row = await manager.findOneBy<MetaRow>(TABLE, { id: ID })
       if (row !== null) {
-        this.#openSentinel(row.sentinel)
+        openSentinel(this.unit.sealer, row.sentinel)
         return { generation: row.generation, bornAt: row.bornAt }
       }
       const meta = { generation: newGeneration(), bornAt: at }
@@ -77,16 +78,17 @@ export class Meta implements MetaVerbs {
       return meta
     })
   }
+}
 
-  #openSentinel(sealed: Buffer): void {
-    try {
-      this.unit.sealer.open(TABLE, 'sentinel', [ID], sealed)
-    } catch {
-      throw new StoreRefused(
-        'this database was made with another storage key: check VERTEX_STORAGE_KEY_FILE or ' +
-          'VERTEX_STORAGE_SECRET_NAME',
-      )
-    }
+/** Proves that the storage key is the one of this database. @throws StoreRefused with the names of the settings */
+export function openSentinel(sealer: Sealer, sealed: Uint8Array): void {
+  try {
+    sealer.open(TABLE, 'sentinel', [ID], sealed)
+  } catch {
+    throw new StoreRefused(
+      'this database was made with another storage key: check VERTEX_STORAGE_KEY_FILE or ' +
+        'VERTEX_STORAGE_SECRET_NAME',
+    )
   }
 }
 

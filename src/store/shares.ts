@@ -70,7 +70,11 @@ export const sharesTable = (engine: Engine) =>
   })
 
 /** Bound together by the seal: none of these can be changed in the database without the record refusing to open. */
-const identityOf = (row: ShareRow) => [
+type ShareIdentity = Pick<ShareRow, 'shareId' | 'userId' | 'publicKey' | 'party' | 'epoch'> & {
+  provenance: string
+}
+
+const identityOf = (row: ShareIdentity) => [
   row.shareId,
   row.userId,
   row.publicKey,
@@ -164,7 +168,7 @@ export class Shares implements ShareVerbs {
   }
 
   #seal(row: ShareRow, record: Uint8Array): Buffer {
-    return this.unit.sealer.seal(TABLE, 'record', identityOf(row), record)
+    return sealShare(this.unit.sealer, row, record)
   }
 
   #open(row: SealedShareRow): Uint8Array {
@@ -172,8 +176,11 @@ export class Shares implements ShareVerbs {
   }
 }
 
+export const sealShare = (sealer: Sealer, row: ShareIdentity, record: Uint8Array): Buffer =>
+  sealer.seal(TABLE, 'record', identityOf(row), record)
+
 /** @throws SealedValueInvalid */
-export const openShare = (sealer: Sealer, row: SealedShareRow): Uint8Array =>
+export const openShare = (sealer: Sealer, row: ShareIdentity & { record: Buffer }): Uint8Array =>
   sealer.open(TABLE, 'record', identityOf(row), row.record)
 
 const toShareRow = (share: ShareRecord): ShareRow => ({

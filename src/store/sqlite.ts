@@ -8,8 +8,8 @@ import { migrations } from './migrations/index.js'
 import { assertKnownMigrations } from './migrations/known.js'
 import { tables } from './tables.js'
 
-const DATABASE_FILE = 'vertex.db'
-const LOCK_FILE = 'vertex.lock'
+export const DATABASE_FILE = 'vertex.db'
+export const LOCK_FILE = 'vertex.lock'
 
 /** No other server holds the database; an operator may for a moment. Short, because waiting stops the whole process. */
 const BUSY_TIMEOUT_MS = 1_000

@@ -1,5 +1,4 @@
 import type { BackupMode } from './facade.js'
-import type { VaultLog } from './log.js'
 import type { Clock, UnitOfWork, VaultStore } from './ports.js'
 
 /** One version of a secret that the server was started with. Never the secret itself. */
@@ -97,18 +96,4 @@ export async function recordBackupSecret(
 export async function recordedBackupSecrets(store: VaultStore): Promise<string[]> {
   const recorded = await store.run((uow) => uow.secrets.list('backup'))
   return recorded.map(({ fingerprint }) => fingerprint)
-}
-
-/**
- * To be done once after a database was put back from an older copy: it becomes another generation, so that clients
- * notice, and every OT setup in it is forgotten, because some of them may have been retired since.
- */
-export async function markRestored(
-  store: VaultStore,
-  clock: Clock,
-  log: VaultLog,
-): Promise<{ readonly generation: string }> {
-  const { generation } = await store.run((uow) => uow.meta.restored(clock.now()))
-  log({ event: 'database_restored', generation })
-  return { generation }
 }

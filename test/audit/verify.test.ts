@@ -97,6 +97,22 @@ const edits: { readonly [Field in keyof AuditRecord]: AuditRecord[Field] } = {
 const fields = Object.keys(edits) as (keyof AuditRecord)[]
 
 describe('the audit log', () => {
+  it('of a database that was made from a bundle names the log that it follows', async () => {
+    const values = [
+      ['bundle', '5'.repeat(64)],
+      ['audit_head', log.heads.at(-1)!.hash],
+    ] as const
+    const server = { actor: 'server', user: '', apiKey: '', key: '', request: '' } as const
+    const restore = entry({ ...server, action: 'restore', outcome: 'done', values })
+    const { lines } = logOf([opening, restore])
+    expect(await verifyLog(lines, { chainKey, anchors: [anchor(3, NEXT)] })).toMatchObject({
+      ok: true,
+      unfinished: [],
+      restores: [{ seq: 2, bundle: '5'.repeat(64), auditHead: log.heads.at(-1)!.hash }],
+      foreign: [anchor(3, NEXT)],
+    })
+  })
+
   it('that nobody touched is found whole, with what has no end', async () => {
     expect(await verifyLog(log.lines, { chainKey, anchors: [anchor(3), anchor(5)] })).toEqual({
       ok: true,
@@ -108,6 +124,7 @@ describe('the audit log', () => {
       unanchored: 1,
       abandoned: [],
       foreign: [],
+      restores: [],
     })
     expect(await verifyLog(log.lines)).toMatchObject({ ok: true, keyed: false, unanchored: 6 })
     expect(await verifyLog([], { chainKey })).toMatchObject({ ok: true, head: EMPTY })

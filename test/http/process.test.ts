@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { vertexCommand } from '../support/command.js'
 import { buildOnce, startServer } from '../support/server.js'
 
 const root = join(import.meta.dirname, '../..')
@@ -152,14 +153,17 @@ describe('the process', () => {
     const key = await server.createUser('somebody')
     const before = await generation(server.url, key)
     await server.stop()
-    const { status, stdout } = run('restored.js', {}, server.folder)
-    expect([status, stdout]).toEqual([0, expect.stringContaining('generation is now')])
+    const { status, stdout } = vertexCommand(['restore', '--in-place'], server)
+    expect([status, stdout]).toEqual([0, expect.stringContaining('new generation is')])
     const again = await startServer({ folder: server.folder })
     const after = await generation(again.url, key)
     expect(after).not.toBe(before)
     expect(stdout).toContain(after)
     await again.stop()
-    expect(run('restored.js', {}, folder).status).toBe(1)
+    const nowhere = vertexCommand(['restore', '--in-place'], { folder })
+    expect(nowhere.stderr).toContain('there is no database here')
+    expect(nowhere.status).toBe(1)
+    expect(existsSync(join(folder, 'data'))).toBe(false)
   })
 })
 

@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process'
 import { cpSync } from 'node:fs'
 import { join } from 'node:path'
 import { ed25519 } from '@noble/curves/ed25519.js'
@@ -22,6 +21,7 @@ import {
   type VertexEvents,
 } from '@vertex/sdk'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { vertexCommand } from '../support/command.js'
 import { wipeData, type TestServer } from '../support/server.js'
 import { Harness, utf8 } from './support/harness.js'
 import { opensslVerifies } from './support/verify.js'
@@ -42,7 +42,6 @@ const lose = async () => {
   wipeData(server.folder)
   await again()
 }
-const script = join(import.meta.dirname, '../../dist/restored.js')
 
 /** Counts the imports and lets a test meddle with answers. */
 class Wire {
@@ -426,7 +425,8 @@ describe('a server that was put back to an older state', () => {
     expect(detected[0]![1]).toMatchObject({ id: key.id, reason: 'generation_returned' })
 
     await server.stop()
-    execFileSync(process.execPath, [script], { cwd: server.folder, stdio: 'ignore' })
+    const { status } = vertexCommand(['restore', '--in-place'], { folder: server.folder })
+    expect(status).toBe(0)
     await again()
     await signs(key)
     expect(wire.imports).toBe(2)

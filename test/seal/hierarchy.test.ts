@@ -14,6 +14,7 @@ describe('the key hierarchy', () => {
     expect({
       fingerprint: secret.id,
       backupKey: hex(secret.backupKey()),
+      bundleKey: hex(secret.bundleKey()),
       identity: hex(secret.identityPublicKey),
       identitySeed: hex(secret.identitySeed()),
       tagKey: hex(secret.tagKey().key),
@@ -39,6 +40,7 @@ describe('the key hierarchy', () => {
         ),
       ).toString('hex')
     const root = 'vertex/v1/backup-secret'
+    expect(hex(backup().bundleKey())).toBe(derived(root, 'bundle', 'prod'))
     expect(hex(backup().identitySeed())).toBe(derived(root, 'vault-identity', 'prod'))
     expect(hex(backup().tagKey().key)).toBe(derived(root, 'api-key-tag', 'prod'))
     const storage = new StorageKey(bytes, 'prod')
@@ -52,6 +54,7 @@ describe('the key hierarchy', () => {
   it('gives every purpose, every environment and every kind of root another key', () => {
     const keys = [backup('prod'), backup('staging')].flatMap((secret) => [
       hex(secret.backupKey()),
+      hex(secret.bundleKey()),
       hex(secret.identitySeed()),
       hex(secret.tagKey().key),
       secret.identityPem(),

@@ -125,8 +125,8 @@ describe.skipIf(missing !== undefined)(
       )
     const start = async () => startServer({ program, folder, port: await freePort(), settings })
     /** Not synchronously: the stand-ins live in this process. */
-    const run = async (name: string) => {
-      const child = spawn(process.execPath, [program], {
+    const run = async (name: string, ...words: string[]) => {
+      const child = spawn(process.execPath, [program, ...words], {
         cwd: folder,
         env: { PATH: process.env['PATH'], PORT: '0', ...settings, VERTEX_TEST_PROGRAM: name },
         timeout: 30_000,
@@ -205,11 +205,16 @@ describe.skipIf(missing !== undefined)(
       })
     })
 
-    it('is there for what is run after a restore as well', async () => {
+    it('is there for bundles and restores as well', async () => {
       await tokenIs('a-token')
-      expect(await run('restored.js')).toMatchObject({
+      const file = join(folder, 'a.bundle')
+      expect(await run('cli/main.js', 'backup', 'bundle', file)).toMatchObject({
         status: 0,
-        stdout: expect.stringContaining('generation is now') as string,
+        stdout: expect.stringContaining(file) as string,
+      })
+      expect(await run('cli/main.js', 'restore', '--in-place')).toMatchObject({
+        status: 0,
+        stdout: expect.stringContaining('new generation is') as string,
       })
     })
   },

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import { markRestored, StartRefused } from '../../src/vault/index.js'
+import { StartRefused } from '../../src/vault/index.js'
 import { makeKey, signTogether, verifies } from './support/client.js'
 import {
   afterRestart,
@@ -78,14 +78,11 @@ describe('a database that was put back from an older copy', () => {
     const before = (await world.vault.createKey(caller)).vaultIdentity!
     const [first] = [...key.client.setups.values()]
     world.time.now += 5000
-    const { generation } = await markRestored(world.store, { now: () => world.time.now }, (event) =>
-      world.events.push(event),
-    )
+    const { generation } = await world.store.run((uow) => uow.meta.restored(world.time.now))
     const again = await afterRestart(world)
     const after = (await again.vault.createKey(caller)).vaultIdentity!
     expect(after).toEqual({ ...before, generation })
     expect(after.generation).not.toBe(before.generation)
-    expect(world.events.at(-1)).toEqual({ event: 'database_restored', generation })
     expect(verifies(key.pubkey, 'hello', await signTogether(again, caller, key))).toBe(true)
     expect([...key.client.setups.values()][0]!.id).not.toEqual(first!.id)
   })
@@ -106,7 +103,7 @@ describe('a database that was put back from an older copy', () => {
       errType: 'access_denied',
     })
     world.time.now += 1000
-    await markRestored(world.store, { now: () => world.time.now }, () => undefined)
+    await world.store.run((uow) => uow.meta.restored(world.time.now))
     await expect(world.vault.authenticate(later.apiKey)).resolves.toEqual(claims)
   })
 })

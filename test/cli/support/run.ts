@@ -14,6 +14,7 @@ export async function vertex(words: readonly string[], stdin = '') {
       stdin: (async function* () {
         yield await Promise.resolve(stdin)
       })(),
+      env: {},
     },
     '1.2.3',
   )
