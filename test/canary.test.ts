@@ -187,6 +187,8 @@ async function lifeOfAKey(home: string, create: () => Promise<Database>): Promis
   const room = await client.rest.createRoom({ room_size: 2 })
   canaries.add('room', room.room_uuid)
   await client.rest.importKeyShare(blob)
+  await key.drillBackup()
+  await client.rest.rewrapKeyShare(blob)
   expect(canaries.secrets).toHaveLength(14)
 
   // What callers do wrong, and what is wrong with the database.

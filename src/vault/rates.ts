@@ -7,13 +7,13 @@ import { VaultError } from './errors.js'
 export const rateLimits = {
   requests: { seconds: 60, of: 'requests of one user in a minute' },
   creates: { seconds: 3600, of: 'new keys of one user in an hour' },
-  exports: { seconds: 3600, of: 'backup exports of one user in an hour' },
+  exports: { seconds: 3600, of: 'backup exports and rewraps of one user in an hour' },
   imports: {
     seconds: 3600,
     of: 'imports, verifications and drills of backups by one user in an hour',
   },
   signatures: { seconds: 60, of: 'signatures of one key in a minute' },
-  keyExports: { seconds: 3600, of: 'backup exports of one key in an hour' },
+  keyExports: { seconds: 3600, of: 'backup exports and rewraps of one key in an hour' },
 } as const
 
 export type RateLimit = keyof typeof rateLimits

@@ -54,7 +54,7 @@ describe('the rates of a key', () => {
     const other = await makeKey(world, caller)
     for (let i = 0; i < 2; i++) await vault.exportBackup(caller, key.keyId)
     await expect(vault.exportBackup(caller, key.keyId)).rejects.toMatchObject(
-      refusal(/2 backup exports of one key in an hour/),
+      refusal(/2 backup exports and rewraps of one key in an hour/),
     )
     await vault.exportBackup(caller, other.keyId)
   })
