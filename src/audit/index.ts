@@ -4,6 +4,7 @@ export { Anchoring, AnchorRefused, type AnchorPlace } from './anchoring.js'
 export { anchorOf, EMPTY, seal, type Entry, type Head } from './chain.js'
 export { hashValue, type AuditKeys } from './keys.js'
 export { formatAnchor, formatLine, parseAnchor, parseLine, type Anchor } from './line.js'
+export { linesOf, readAnchors } from './lines.js'
 export type { AuditActor, AuditRecord } from './record.js'
 export {
   verifyLog,

@@ -1,5 +1,7 @@
 import { Command, CommanderError } from 'commander'
 import type { AddCommand, Surroundings, WrapAction } from './command.js'
+import { addAuditExport } from './commands/audit-export.js'
+import { addAuditVerify } from './commands/audit-verify.js'
 import { addBackupBundle } from './commands/backup-bundle.js'
 import { addBackupCensus } from './commands/backup-census.js'
 import { addBackupRewrap } from './commands/backup-rewrap.js'
@@ -16,6 +18,8 @@ const commands: readonly AddCommand[] = [
   addBackupRewrap,
   addBackupBundle,
   addRestore,
+  addAuditVerify,
+  addAuditExport,
 ]
 
 /**

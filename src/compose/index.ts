@@ -1,5 +1,6 @@
 // Builds the server out of its parts; nobody else sees all of them.
 export { BundleRefused } from '../bundle/index.js'
+export { exportAudit, verifyAudit, type AuditReport } from './audit-log.js'
 export { makeBundle, type BundleInfo, type Progress } from './bundle.js'
 export { createLogger, sealLogger, type ListeningRecord } from './logging.js'
 export type { Note } from './notes.js'
