@@ -45,6 +45,8 @@ export interface Config {
         /** Of a user-assigned managed identity, where the database is logged in to as one. */
         readonly clientId?: string
       }
+  /** What replicas on one Postgres share; undefined for a single server. */
+  readonly redis: { readonly url: string; readonly clientId: string | undefined } | undefined
   readonly dataDir: string
   readonly adminToken: AdminTokenSetting
   readonly backup:
@@ -166,6 +168,12 @@ export const settings = {
       'must be a postgres:// URL',
     )
     .optional(),
+  REDIS_URL: text
+    .refine(
+      (value) => /^rediss?:\/\//.test(value) && URL.canParse(value),
+      'must be a redis:// or rediss:// URL',
+    )
+    .optional(),
   VERTEX_DATA_DIR: file.default(resolve('./data')),
   VERTEX_ADMIN_TOKEN: text
     .regex(/^[!-~]{16,512}$/, 'must have 16 to 512 printable ASCII characters and no white space')
@@ -230,7 +238,7 @@ type Settings = { [Name in keyof typeof settings]: z.output<(typeof settings)[Na
 type SettingName = keyof typeof settings
 
 /** Settings that hold secrets; {@link takeConfig} removes them from the environment once they are read. */
-const secretSettings: readonly SettingName[] = ['VERTEX_ADMIN_TOKEN', 'DATABASE_URL']
+const secretSettings: readonly SettingName[] = ['VERTEX_ADMIN_TOKEN', 'DATABASE_URL', 'REDIS_URL']
 
 /** Where the embedded default keeps what it generates; never under the data directory. */
 const embeddedSecretDir = './vertex-secret'
@@ -278,6 +286,10 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
 function combine(s: Settings, clientId: string | undefined, problems: string[]): Config {
   const embedded = s.DATABASE_URL === undefined
   const transport = transportOf(s, problems)
+  if (embedded && s.REDIS_URL !== undefined)
+    problems.push(
+      'REDIS_URL is for several servers on one Postgres, and needs DATABASE_URL; the embedded database has one server',
+    )
 
   const backupSource = keySource(problems, clientId, {
     file: ['VERTEX_BACKUP_SECRET_FILE', s.VERTEX_BACKUP_SECRET_FILE],
@@ -362,6 +374,7 @@ function combine(s: Settings, clientId: string | undefined, problems: string[]):
             url: s.DATABASE_URL,
             ...(clientId === undefined ? {} : { clientId }),
           },
+    redis: s.REDIS_URL === undefined ? undefined : { url: s.REDIS_URL, clientId },
     dataDir: s.VERTEX_DATA_DIR,
     adminToken,
     backup,

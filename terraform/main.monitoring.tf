@@ -114,6 +114,11 @@ locals {
       description = "The service could not ask its database for five seconds, or found that another process answers for it; it answers 503 until it is its turn again."
       query       = "${local.service_log}| where Record.event == \"lease_lost\""
     }
+    redis-lost = {
+      severity    = 2
+      description = "A replica lost Redis: until it is back, keys and signatures are answered with 503."
+      query       = "${local.service_log}| where Record.event in (\"redis_lost\", \"redis_token_refused\")"
+    }
     audit-refused = {
       severity    = 1
       description = "The audit log does not end as the service wrote it, or something was done whose record could not be written. While it is refused, the service answers 503."

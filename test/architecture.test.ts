@@ -43,7 +43,11 @@ const places: readonly Place[] = [
     mayImport: ['src/seal', 'src/store/bundled.ts', '@vertex/mpc', '@noble', 'node:'],
   },
   { files: 'src/engine', mayImport: ['src/vault', '@vertex/mpc', 'node:'] },
-  { files: 'src/relay', mayImport: ['src/vault', '@vertex/mpc', 'ws', 'node:'] },
+  { files: 'src/redis', mayImport: ['@redis/client', 'node:'] },
+  {
+    files: 'src/relay',
+    mayImport: ['src/vault', 'src/redis/index.ts', '@vertex/mpc', 'ws', 'node:'],
+  },
   {
     files: 'src/http',
     mayImport: [

@@ -67,6 +67,7 @@ function typed(
     case 'share_tombstoned':
       return new BackupError(type, message, init)
     case 'backup_key_unavailable':
+    case 'relay_unavailable':
     case 'storage_unavailable':
     case 'too_busy':
     case 'rate_limited':

@@ -2,6 +2,7 @@ import { pino, type DestinationStream, type Logger, type LoggerOptions } from 'p
 import type { Config } from '../config.js'
 import type { RequestRecord, UnexpectedRecord } from '../http/log.js'
 import type { Metrics } from '../metrics/metrics.js'
+import type { RedisEvent } from '../redis/index.js'
 import type { SealEvent, SealLog } from '../seal/index.js'
 import type { LeaseEvent } from '../store/index.js'
 import type { VaultEvent } from '../vault/index.js'
@@ -24,7 +25,13 @@ type FieldOf<Logged> = Logged extends unknown ? keyof Logged : never
 const fields: Readonly<
   Record<
     FieldOf<
-      RequestRecord | UnexpectedRecord | VaultEvent | SealEvent | LeaseEvent | ListeningRecord
+      | RequestRecord
+      | UnexpectedRecord
+      | VaultEvent
+      | SealEvent
+      | LeaseEvent
+      | RedisEvent
+      | ListeningRecord
     >,
     true
   >

@@ -9,7 +9,6 @@ import { measuredEngine } from '../metrics/engine.js'
 import { Metrics } from '../metrics/metrics.js'
 import { metricsServer } from '../metrics/server.js'
 import { ratesInMemory } from '../rates/index.js'
-import { roomPort, Rooms } from '../relay/index.js'
 import { rowSeal } from '../seal/index.js'
 import { answering, openStore, postgresLease } from '../store/index.js'
 import {
@@ -22,6 +21,7 @@ import {
 } from '../vault/index.js'
 import { composeAnchoring, openAudit } from './audit.js'
 import { composeBackup } from './backup.js'
+import { composeRelay } from './relay.js'
 import { clock } from './clock.js'
 import { databaseOf, describeDatabase } from './database.js'
 import { sealLogger } from './logging.js'
@@ -68,8 +68,10 @@ export async function compose(config: Config, logger: Logger, engine: Engine): P
   const storageKey = await loadStorageKey(config, sealLog)
   const backup = await composeBackup(config, suite, storageKey, clock, sealLog, note)
   const database = databaseOf(config)
+  const relay = composeRelay(config, logger, note)
+  // Rooms in the memory of one process are what makes it the only one.
   const lease =
-    database.kind === 'postgres'
+    database.kind === 'postgres' && relay.redis === undefined
       ? postgresLease(database, (event) => {
           logger[event.event === 'lease_lost' ? 'warn' : 'info'](event)
         })
@@ -98,11 +100,10 @@ export async function compose(config: Config, logger: Logger, engine: Engine): P
     const audit = await openAudit(store, storageKey.key, clock, log)
     const anchoring = await composeAnchoring(config, audit, storageKey.key, clock, log)
     const adminToken = await composeAdminToken(config, note)
-    const rooms = new Rooms({ roomLifetimeMs: config.roomLifetimeMs })
     const rates = ratesInMemory(config.rates)
     const vault = await openVault({
       store: mine,
-      rooms: roomPort(rooms),
+      rooms: relay.port,
       clock,
       suite,
       engine: metrics === undefined ? engine : measuredEngine(engine, metrics),
@@ -124,7 +125,7 @@ export async function compose(config: Config, logger: Logger, engine: Engine): P
       vault: () => vault.usage(),
       database: () => store.pending,
       audit: () => audit.pending,
-      relay: () => rooms.usage,
+      relay: () => relay.usage,
       backups: () => vault.backupCoverage(undefined, { limit: 1 }),
       secretAges: () => backup.secrets?.ages ?? { secret: undefined, reading: undefined },
     })
@@ -150,7 +151,7 @@ export async function compose(config: Config, logger: Logger, engine: Engine): P
       measure: metrics && ((request) => metrics.request(request)),
     })
     const server = createServer(app, tls)
-    rooms.attach(server)
+    relay.attach(server)
     const scraped = metrics && metricsServer(metrics)
 
     const stop = async (): Promise<void> => {
@@ -159,8 +160,8 @@ export async function compose(config: Config, logger: Logger, engine: Engine): P
       const closed = server.listening ? closeServer(server, CUT_OFF_MS) : Promise.resolve()
       await vault.close()
       // Upgraded connections count as open ones, so the server is closed only after its WebSockets.
-      const grace = rooms.usage.sockets > 0 ? OUTSIDE_RUNS_MS - (performance.now() - began) : 0
-      await rooms.close(grace)
+      const grace = relay.usage.sockets > 0 ? OUTSIDE_RUNS_MS - (performance.now() - began) : 0
+      await relay.close(grace)
       await closed
       await anchoring.end()
       if (scraped?.listening === true) await closeServer(scraped, 0)
@@ -175,6 +176,7 @@ export async function compose(config: Config, logger: Logger, engine: Engine): P
       listen: async () => {
         listening = true
         await lease?.begin()
+        await relay.begin()
         const port = await listen(server, config.host, config.port)
         anchoring.begin(config.audit.anchorEveryMs)
         const url = `${tls === undefined ? 'http' : 'https'}://${inUrl(config.host)}:${port}`
@@ -186,6 +188,7 @@ export async function compose(config: Config, logger: Logger, engine: Engine): P
       stop: () => (stopping ??= stop()),
     }
   } catch (error) {
+    await relay.close(0)
     await store.close()
     await lease?.end()
     throw error

@@ -44,6 +44,7 @@ const statuses: Readonly<Record<VaultErrorType, number>> = {
   not_found: 404,
   protocol_abort: 400,
   rate_limited: 429,
+  relay_unavailable: 503,
   room_creation_problem: 400,
   room_not_found: 400,
   room_problem: 400,
@@ -65,6 +66,7 @@ const statuses: Readonly<Record<VaultErrorType, number>> = {
 /** Seconds to wait, for the problems that pass by themselves. */
 const patience: Partial<Readonly<Record<VaultErrorType, number>>> = {
   backup_key_unavailable: 5,
+  relay_unavailable: 2,
   storage_unavailable: 2,
   too_busy: 1,
   rate_limited: 10,

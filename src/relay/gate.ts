@@ -5,7 +5,7 @@ import { MAX_FRAME_BYTES } from '@vertex/mpc'
 import { WebSocketServer } from 'ws'
 import { ignoreUpgrade } from './ignore-upgrade.js'
 import type { RelayLimits } from './limits.js'
-import type { Rooms } from './rooms.js'
+import type { Entrance } from './entrance.js'
 import { SocketParty } from './socket-party.js'
 
 /** Where the relay answers. */
@@ -29,7 +29,7 @@ export class Gate {
 
   constructor(
     private readonly http: Server | SecureServer,
-    private readonly rooms: Rooms,
+    private readonly rooms: Entrance,
     private readonly limits: RelayLimits,
   ) {
     this.#server = new WebSocketServer({

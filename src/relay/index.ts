@@ -1,5 +1,7 @@
 export { Rooms, RelayBusy } from './rooms.js'
+export { SharedRooms } from './shared/shared-rooms.js'
+export { roomScripts } from './shared/scripts.js'
 export { joinRemote, relayUrl } from './remote.js'
-export { roomPort } from './port.js'
+export { roomPort, sharedRoomPort } from './port.js'
 export { RELAY_PATH } from './gate.js'
 export { defaultRelayLimits, type RelayLimits } from './limits.js'

@@ -5,48 +5,42 @@ import {
   type RoomEvent,
   type RoomLink,
 } from '@vertex/mpc'
-import { costOf, type Meter, type Room, type Seat } from './room.js'
+import type { Place } from './entrance.js'
+import { costOf, type Seat } from './room.js'
 
 /** A room joined from within the process: no frames, no socket, the same rules. */
 export class LocalLink implements RoomLink, Seat {
   readonly #mailbox = new Mailbox()
   readonly #timer: NodeJS.Timeout
   #held = 0
-  #slot = 0
+  #place: Place | undefined
 
-  constructor(
-    private readonly room: Room,
-    private readonly meter: Meter,
-    deadlineMs: number,
-  ) {
+  constructor(deadlineMs: number) {
     this.#timer = setTimeout(() => {
       this.#go('room_timeout')
     }, deadlineMs)
   }
 
   get slot(): number {
-    return this.#slot
+    return this.#place?.slot ?? 0
   }
 
   get size(): number {
-    return this.room.size
+    return this.#place?.size ?? 0
   }
 
-  /** @throws RoomClosed */
-  join(label: Uint8Array): this {
-    try {
-      this.#slot = this.room.join(label, this)
-    } catch (error) {
-      clearTimeout(this.#timer)
-      throw error
-    }
-    this.room.introduce(this.#slot)
+  /** Uses a place that was taken for it. @throws RoomClosed when it came too late */
+  sit(place: Place): this {
+    this.#place = place
+    if (this.#mailbox.ended !== undefined) place.leave()
+    this.#refuseIfEnded()
+    place.introduce()
     return this
   }
 
   send(to: number, bytes: Uint8Array): void {
     this.#refuseIfEnded()
-    this.room.send(this.#slot, to, bytes)
+    this.#place?.send(to, bytes)
     this.#refuseIfEnded() // the message itself may have been against the rules
   }
 
@@ -66,7 +60,7 @@ export class LocalLink implements RoomLink, Seat {
     if (this.#mailbox.ended !== undefined) return
     if (event.type === 'message') {
       const cost = costOf(event.bytes)
-      if (!this.meter.take(cost)) {
+      if (this.#place?.meter.take(cost) !== true) {
         this.#go('buffer_full')
         return
       }
@@ -83,12 +77,12 @@ export class LocalLink implements RoomLink, Seat {
   #go(reason: RoomCloseReason): void {
     if (this.#mailbox.ended !== undefined) return
     this.end(reason)
-    this.room.leave(this.#slot)
+    this.#place?.leave()
   }
 
   #release(bytes: number): void {
     this.#held -= bytes
-    this.meter.give(bytes)
+    this.#place?.meter.give(bytes)
   }
 
   #refuseIfEnded(): void {

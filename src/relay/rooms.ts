@@ -3,10 +3,12 @@ import type { Server } from 'node:http'
 import type { Server as SecureServer } from 'node:https'
 import { MAX_ROOM_SIZE, MIN_ROOM_SIZE, parseRoomUuid, RoomClosed, roomUuid } from '@vertex/mpc'
 import type { RoomCloseReason, RoomLink } from '@vertex/mpc'
-import { Gate } from './gate.js'
+import { Buffers, type RoomMeter } from './buffers.js'
+import type { Entrance, Place } from './entrance.js'
+import { Gates } from './gates.js'
 import { defaultRelayLimits, type RelayLimits } from './limits.js'
 import { LocalLink } from './local-link.js'
-import { Room, type Meter } from './room.js'
+import { Room, type Seat } from './room.js'
 
 /** The relay holds as much as it may; try again later. */
 export class RelayBusy extends Error {
@@ -14,11 +16,6 @@ export class RelayBusy extends Error {
   constructor() {
     super('too many rooms are open')
   }
-}
-
-interface RoomMeter extends Meter {
-  /** Bytes that wait in the room. */
-  readonly held: number
 }
 
 interface Open {
@@ -31,18 +28,22 @@ interface Open {
  * The rooms of this process, with both their entrances: `join` for the Vertex itself and a WebSocket for everybody
  * else. It carries sealed messages and knows no protocol. docs/spec/relay.md
  */
-export class Rooms {
+export class Rooms implements Entrance {
   readonly #limits: RelayLimits
   readonly #open = new Map<string, Open>()
   /** Rooms that were, oldest first. */
   readonly #gone = new Map<string, { reason: RoomCloseReason; until: number }>()
-  readonly #gates: Gate[] = []
-  #bufferedBytes = 0
+  readonly #gates: Gates
+  readonly #buffers: Buffers
   #closing = false
   #onEmpty: (() => void) | undefined
 
   constructor(limits: Partial<RelayLimits> = {}) {
     this.#limits = { ...defaultRelayLimits, ...limits }
+    this.#gates = new Gates(this, this.#limits)
+    this.#buffers = new Buffers(this.#limits, (more) => {
+      this.#endFullest(more)
+    })
   }
 
   /** How much the relay holds now, for metrics and tests. */
@@ -56,9 +57,8 @@ export class Rooms {
     return {
       rooms: this.#open.size,
       tombstones: this.#gone.size,
-      bufferedBytes: this.#bufferedBytes,
-      sockets: this.#gates.reduce((sum, gate) => sum + gate.sockets, 0),
-      unreadBytes: this.#gates.reduce((sum, gate) => sum + gate.unreadBytes, 0),
+      bufferedBytes: this.#buffers.bytes,
+      ...this.#gates.usage,
     }
   }
 
@@ -68,11 +68,10 @@ export class Rooms {
    * @throws RelayBusy when too many rooms are open, or the relay is about to close
    */
   create(size: number): { roomUuid: string } {
-    if (!Number.isInteger(size) || size < MIN_ROOM_SIZE || size > MAX_ROOM_SIZE)
-      throw new RangeError(`a room takes ${MIN_ROOM_SIZE} to ${MAX_ROOM_SIZE} parties`)
+    assertRoomSize(size)
     if (this.#closing || this.#open.size >= this.#limits.rooms) throw new RelayBusy()
     const name = roomUuid(randomBytes(16))
-    const meter = this.#meter()
+    const meter = this.#buffers.meter()
     const room = new Room(size, meter, ({ complete, reason }) => {
       this.#end(name, reason === 'room_expired' && !complete ? 'room_expired' : 'room_used')
     })
@@ -90,17 +89,39 @@ export class Rooms {
    * @throws RoomClosed with the reason why it cannot be joined
    */
   join(name: string, label: Uint8Array, deadlineMs: number): RoomLink {
-    const { room, meter } = this.find(name)
-    return new LocalLink(room, meter, deadlineMs).join(label)
+    const link = new LocalLink(deadlineMs)
+    try {
+      return link.sit(this.enter(name, label, link))
+    } catch (error) {
+      link.leave()
+      throw error
+    }
   }
 
-  /** The open room of a name. @throws RoomClosed `room_unknown`, `room_used` or `room_expired` */
-  find(name: string): { room: Room; meter: Meter } {
+  /** @throws RoomClosed, `room_unknown`, `room_used` and `room_expired` among its reasons */
+  enter(name: string, label: Uint8Array, seat: Seat): Place {
     const key = canonical(name)
     const open = this.#open.get(key)
-    if (open !== undefined) return open
-    this.#forget()
-    throw new RoomClosed(this.#gone.get(key)?.reason ?? 'room_unknown')
+    if (open === undefined) {
+      this.#forget()
+      throw new RoomClosed(this.#gone.get(key)?.reason ?? 'room_unknown')
+    }
+    const { room, meter } = open
+    const slot = room.join(label, seat)
+    return {
+      slot,
+      size: room.size,
+      meter,
+      introduce: () => {
+        room.introduce(slot)
+      },
+      send: (to, bytes) => {
+        room.send(slot, to, bytes)
+      },
+      leave: () => {
+        room.leave(slot)
+      },
+    }
   }
 
   /**
@@ -108,7 +129,7 @@ export class Rooms {
    * ignored, and the request goes the way of all others.
    */
   attach(server: Server | SecureServer): void {
-    this.#gates.push(new Gate(server, this, this.#limits))
+    this.#gates.attach(server)
   }
 
   /**
@@ -126,7 +147,7 @@ export class Rooms {
         }
       })
     for (const { room } of [...this.#open.values()]) room.end('connection_lost')
-    await Promise.all(this.#gates.map((gate) => gate.close()))
+    await this.#gates.close()
   }
 
   #end(name: string, reason: RoomCloseReason): void {
@@ -157,34 +178,16 @@ export class Rooms {
       if (open.meter.held > (fullest?.meter.held ?? needed)) fullest = open
     fullest?.room.end('buffer_full')
   }
-
-  /** One for each room, under the limit of the room and of the relay. */
-  #meter(): RoomMeter {
-    let held = 0
-    const { roomBufferBytes, bufferBytes } = this.#limits
-    const fits = (bytes: number) => this.#bufferedBytes + bytes <= bufferBytes
-    return {
-      get held() {
-        return held
-      },
-      take: (bytes) => {
-        if (held + bytes > roomBufferBytes) return false
-        if (!fits(bytes)) this.#endFullest(held + bytes)
-        if (!fits(bytes)) return false
-        held += bytes
-        this.#bufferedBytes += bytes
-        return true
-      },
-      give: (bytes) => {
-        held -= bytes
-        this.#bufferedBytes -= bytes
-      },
-    }
-  }
 }
 
-/** The name in the one form under which it is kept. */
-function canonical(name: string): string {
+/** @throws RangeError */
+export function assertRoomSize(size: number): void {
+  if (!Number.isInteger(size) || size < MIN_ROOM_SIZE || size > MAX_ROOM_SIZE)
+    throw new RangeError(`a room takes ${MIN_ROOM_SIZE} to ${MAX_ROOM_SIZE} parties`)
+}
+
+/** The name in the one form under which it is kept. @throws RoomClosed */
+export function canonical(name: string): string {
   try {
     return roomUuid(parseRoomUuid(name))
   } catch {

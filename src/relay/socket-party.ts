@@ -9,8 +9,8 @@ import {
 } from '@vertex/mpc'
 import type { RawData, WebSocket } from 'ws'
 import type { RelayLimits } from './limits.js'
-import { costOf, type Room } from './room.js'
-import type { Rooms } from './rooms.js'
+import type { Entrance, Place } from './entrance.js'
+import { costOf, type Seat } from './room.js'
 
 // RFC 6455, section 7.4.1
 const UNSUPPORTED = 1003
@@ -28,10 +28,16 @@ export interface Host {
   onGone(): void
 }
 
+/** A channel whose room has not answered yet. */
+class Joining {
+  /** The channel was left meanwhile. */
+  isLeft = false
+}
+
 /** One WebSocket of the relay, in as many rooms as it has open channels. */
 export class SocketParty {
   readonly #ws: WebSocket
-  readonly #channels = new Map<number, { room: Room; slot: number }>()
+  readonly #channels = new Map<number, Place | Joining>()
   #refused = 0
   #alive = true
   #isStranger = true
@@ -41,7 +47,7 @@ export class SocketParty {
 
   constructor(
     ws: WebSocket,
-    private readonly rooms: Rooms,
+    private readonly rooms: Entrance,
     private readonly limits: RelayLimits,
     private readonly host: Host,
   ) {
@@ -104,8 +110,15 @@ export class SocketParty {
       void this.close(UNSUPPORTED, 'binary frames only')
       return
     }
-    try {
+    this.#guarded(() => {
       this.#act(decodeClientFrame(data))
+    })
+  }
+
+  /** Who sends what it must not is closed. */
+  #guarded(act: () => void): void {
+    try {
+      act()
     } catch (error) {
       if (!(error instanceof BadFrame)) throw error
       void this.close(POLICY, error.message)
@@ -121,40 +134,69 @@ export class SocketParty {
         this.#join(frame.channel, frame.room, frame.label)
         return
       case 'send':
+        if (open instanceof Joining) throw new BadFrame('a message before the room was entered')
         // A room may have ended while this was under way: that is no fault.
-        open?.room.send(open.slot, frame.to, frame.payload)
+        open?.send(frame.to, frame.payload)
         return
       case 'leave':
         if (open === undefined) return
         this.#left(frame.channel)
-        open.room.leave(open.slot)
+        leave(open)
     }
   }
 
   #join(channel: number, id: Uint8Array, label: Uint8Array): void {
     try {
       if (this.#channels.size >= this.limits.channelsPerSocket) throw new RoomClosed('buffer_full')
-      const { room } = this.rooms.find(roomUuid(id))
-      const slot = room.join(label, {
-        deliver: (event) => {
-          if (event.type === 'peer') this.#send({ ...event, channel })
-          else this.#send({ type: 'message', channel, from: event.from, payload: event.bytes })
-        },
-        end: (reason) => {
-          this.#left(channel)
-          this.#send({ type: 'closed', channel, reason })
-        },
-      })
-      this.#entered()
-      this.#channels.set(channel, { room, slot })
-      this.#send({ type: 'joined', channel, slot, size: room.size })
-      room.introduce(slot)
+      const place = this.rooms.enter(roomUuid(id), label, this.#seat(channel))
+      if (!(place instanceof Promise)) this.#enter(channel, place)
+      else void this.#enterLater(channel, place)
     } catch (error) {
-      if (!(error instanceof RoomClosed)) throw error
-      this.#send({ type: 'closed', channel, reason: error.reason })
-      if (++this.#refused >= this.limits.refusedJoinsPerSocket)
-        throw new BadFrame('too many refused joins')
+      this.#refuse(channel, error)
     }
+  }
+
+  async #enterLater(channel: number, entering: Promise<Place>): Promise<void> {
+    const joining = new Joining()
+    this.#channels.set(channel, joining)
+    try {
+      const place = await entering
+      if (joining.isLeft) place.leave()
+      else this.#enter(channel, place)
+    } catch (error) {
+      if (joining.isLeft) return
+      this.#left(channel)
+      this.#guarded(() => {
+        this.#refuse(channel, error)
+      })
+    }
+  }
+
+  #seat(channel: number): Seat {
+    return {
+      deliver: (event) => {
+        if (event.type === 'peer') this.#send({ ...event, channel })
+        else this.#send({ type: 'message', channel, from: event.from, payload: event.bytes })
+      },
+      end: (reason) => {
+        this.#left(channel)
+        this.#send({ type: 'closed', channel, reason })
+      },
+    }
+  }
+
+  #enter(channel: number, place: Place): void {
+    this.#entered()
+    this.#channels.set(channel, place)
+    this.#send({ type: 'joined', channel, slot: place.slot, size: place.size })
+    place.introduce()
+  }
+
+  #refuse(channel: number, error: unknown): void {
+    if (!(error instanceof RoomClosed)) throw error
+    this.#send({ type: 'closed', channel, reason: error.reason })
+    if (++this.#refused >= this.limits.refusedJoinsPerSocket)
+      throw new BadFrame('too many refused joins')
   }
 
   #entered(): void {
@@ -212,6 +254,11 @@ export class SocketParty {
   #leaveAll(): void {
     const open = [...this.#channels.values()]
     this.#channels.clear()
-    for (const { room, slot } of open) room.leave(slot)
+    for (const each of open) leave(each)
   }
+}
+
+function leave(open: Place | Joining): void {
+  if (open instanceof Joining) open.isLeft = true
+  else open.leave()
 }

@@ -124,7 +124,7 @@ class PostgresLease implements Lease {
     }
     if (outcome === 'silence') throw new StorageUnavailable()
     throw new StoreRefused(
-      'another Vertex answers for this database; stop it first, then start this one',
+      'another Vertex answers for this database; stop it first or, to run several, give all of them the same REDIS_URL',
     )
   }
 

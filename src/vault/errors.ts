@@ -20,6 +20,7 @@ export const vaultErrorTypes = [
   'not_found',
   'protocol_abort',
   'rate_limited',
+  'relay_unavailable',
   'room_creation_problem',
   'room_not_found',
   'room_problem',

@@ -621,7 +621,14 @@ export interface ApiKeyPort {
 
 /** Rooms, in this process or behind another address. */
 export interface RoomPort {
-  /** Makes a one-time room for `size` parties. Answers its room_uuid. */
+  /** Whether rooms can be had now. */
+  ready?(): boolean
+  /**
+   * Whom to tell of rooms that were made here and are waited for no more, where that can happen without this process:
+   * others may share the rooms.
+   */
+  onUsed?(listener: (roomUuid: string) => void): void
+  /** Makes a one-time room for `size` parties. Answers its room_uuid. @throws RoomClosed when none can be had now */
   create(size: number): Promise<string>
   /**
    * Joins a room.

@@ -1,10 +1,11 @@
-import type { RoomLink } from '@vertex/mpc'
+import { RoomClosed, type RoomLink } from '@vertex/mpc'
 import { VaultError } from './errors.js'
 import type { Caller } from './facade.js'
 import { badRequest, roomBytes } from './ids.js'
 import { limits } from './limits.js'
 import type { Clock, RoomPort } from './ports.js'
 import type { RoomQuota } from './room-quota.js'
+import { fromClosed } from './run-errors.js'
 import type { Run } from './runs.js'
 
 /** The most parties a room takes. */
@@ -31,13 +32,14 @@ export class RoomAccess {
     private readonly relayAllow: readonly string[],
   ) {}
 
-  /** @throws VaultError `bad_request_params`, `room_creation_problem` (the size), `rate_limited`, `too_busy` */
+  /** @throws VaultError `bad_request_params`, `room_creation_problem` (the size), `rate_limited`, `relay_unavailable`, `too_busy` */
   async create({ userId }: Caller, size: number): Promise<{ roomUuid: string }> {
     if (!Number.isInteger(size) || size < 1) throw badRequest('room_size must be at least 1')
     if (size < 2 || size > ROOM_SIZE)
       throw new VaultError('room_creation_problem', `a room takes 2 to ${ROOM_SIZE} parties`)
     const roomUuid = await this.quota.open(userId, () =>
       this.rooms.create(size).catch((cause: unknown) => {
+        if (cause instanceof RoomClosed) throw fromClosed(cause)
         throw new VaultError('too_busy', 'the relay has no room now; try again', {}, { cause })
       }),
     )

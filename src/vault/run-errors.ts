@@ -12,9 +12,19 @@ import { VaultError, type VaultErrorType } from './errors.js'
 export function asRunError(e: unknown): unknown {
   if (e instanceof ProtocolAbort) return fromAbort(e)
   if (e instanceof RunFailed) return fromFailure(e)
-  if (e instanceof RoomClosed) return new VaultError(roomTypes[e.reason], e.message)
+  if (e instanceof RoomClosed) return fromClosed(e)
   if (e instanceof NoSuchChild) return new VaultError('bad_request_params', e.message)
   return e
+}
+
+/** What the end of a room says, where no run had begun in it. */
+export function fromClosed({ reason, message }: RoomClosed): VaultError {
+  return reason === 'connection_lost'
+    ? new VaultError(
+        'relay_unavailable',
+        'the relay cannot be reached now; try again in a new room',
+      )
+    : new VaultError(roomTypes[reason], message)
 }
 
 function fromAbort(abort: ProtocolAbort): VaultError {
@@ -56,7 +66,7 @@ const roomTypes: Record<RunFailed['reason'], VaultErrorType> = {
   buffer_full: 'room_problem',
   bad_frame: 'room_problem',
   left: 'room_problem',
-  connection_lost: 'room_problem',
+  connection_lost: 'relay_unavailable',
   link_broken: 'room_problem',
   peer_aborted: 'room_problem',
 }

@@ -7,6 +7,9 @@ import type { Clock, ShareRecord, StoredSetup, UnitOfWork } from './ports.js'
 import type { Run } from './runs.js'
 import type { Units } from './units.js'
 
+/** How long after a retirement could not be written it is tried again. Milliseconds. */
+const WRITE_AGAIN_MS = 1_000
+
 /** A retirement that is not in the database yet. */
 interface Retirement {
   readonly peer: PartyIndex
@@ -38,6 +41,8 @@ export class Setups {
   readonly #held = new Map<Run, string[]>()
   readonly #unwritten = new Map<string, readonly Retirement[]>()
   readonly #writing = new Map<string, Promise<void>>()
+  /** Shares whose retirements are tried again soon. */
+  readonly #again = new Set<string>()
   #changes = 0
 
   constructor(
@@ -193,6 +198,7 @@ export class Setups {
       for (const { peer, code } of retirements)
         this.log({ event: 'setup_retirement_unwritten', share_id: shareId, peer, code })
       this.#killAllOf(shareId)
+      this.#tryAgain(shareId)
       if (e instanceof VaultError) throw e
       throw unwritten(e)
     }
@@ -204,6 +210,16 @@ export class Setups {
       this.#changes++
       this.log({ event: 'setup_retired', share_id: shareId, peer, code })
     }
+  }
+
+  /** Without waiting for the next run here: one at another replica would not know. */
+  #tryAgain(shareId: string): void {
+    if (this.#again.has(shareId)) return
+    this.#again.add(shareId)
+    setTimeout(() => {
+      this.#again.delete(shareId)
+      this.settle(shareId).catch(() => undefined) // which has seen to the next time
+    }, WRITE_AGAIN_MS).unref()
   }
 
   /** As long as a retirement is not on disk, no run of the share sends anything. */

@@ -83,6 +83,9 @@ export async function openVault(parts: VaultParts): Promise<Vault> {
   const trail = new Trail(parts.audit, log, parts.signsUnrecorded)
   const keys = new Keys(units, suite, notExists, runs, clock, log, trail)
   const quota = new RoomQuota(clock, parts.roomLifetimeMs)
+  rooms.onUsed?.((roomUuid) => {
+    quota.used(roomUuid)
+  })
   const roomAccess = new RoomAccess(rooms, quota, clock, parts.runDeadlineMs, parts.relayAllow)
 
   const authentication = new Authentication(units, apiKeys, clock, log, parts.apiKeysNotBefore)
@@ -137,7 +140,12 @@ export async function openVault(parts: VaultParts): Promise<Vault> {
       () => false,
     )
     const backup_secret = await backup.ready()
-    const checks = { storage, backup_secret, audit: await parts.audit.check() }
+    const checks = {
+      storage,
+      backup_secret,
+      audit: await parts.audit.check(),
+      ...(rooms.ready && { rooms: rooms.ready() }),
+    }
     return { ok: Object.values(checks).every(Boolean), checks }
   }
 

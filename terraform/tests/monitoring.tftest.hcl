@@ -47,7 +47,7 @@ run "every_alert_reaches_everyone" {
 run "what_is_watched" {
   command = plan
   assert {
-    condition     = toset(keys(azurerm_monitor_scheduled_query_rules_alert_v2.this)) == toset(["secrets-touched", "peer-locked-out", "database-replaced", "secrets-in-trouble", "lease-lost", "audit-refused", "audit-unanchored", "internal-problem"])
+    condition     = toset(keys(azurerm_monitor_scheduled_query_rules_alert_v2.this)) == toset(["secrets-touched", "peer-locked-out", "database-replaced", "secrets-in-trouble", "lease-lost", "redis-lost", "audit-refused", "audit-unanchored", "internal-problem"])
     error_message = "The alerts on logs must be these."
   }
   assert {

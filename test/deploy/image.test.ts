@@ -24,6 +24,7 @@ import { parse } from 'yaml'
 import pg from 'pg'
 import { freePort, startServer } from '../../demo/server.js'
 import { missingPostgres, startPostgres } from '../support/postgres.js'
+import { missingRedis, startRedis } from '../support/redis.js'
 
 const root = resolve(import.meta.dirname, '../..')
 const read = (path: string) => readFileSync(join(root, path), 'utf8')
@@ -299,10 +300,10 @@ describe('the image, laid out without Docker', () => {
     rmSync(data, { recursive: true, force: true })
   })
 
-  it.skipIf(missingPostgres() !== undefined)(
+  it.skipIf((missingPostgres() ?? missingRedis()) !== undefined)(
     'starts with the settings of compose.yaml, over the socket of Postgres and secrets in files',
     async () => {
-      const postgres = await startPostgres()
+      const [postgres, redis] = await Promise.all([startPostgres(), startRedis()])
       const folder = mkdtempSync(join(tmpdir(), 'vertex-compose-'))
       try {
         const database = new URL(await postgres.createDatabase())
@@ -317,10 +318,12 @@ describe('the image, laid out without Docker', () => {
         const given = services['vertex']!.environment!
         const here = (value: string) =>
           value
+            .replace('redis://redis:6379', redis.url)
             .replace('/run/secrets', folder)
             .replace('/vertex?', `${database.pathname}?`)
             .replace('/var/run/postgresql', `${rows[0]!.socket}&port=${database.port}`)
         expect(here(given['DATABASE_URL']!)).toContain(database.port)
+        expect(here(given['REDIS_URL']!)).toBe(redis.url)
         const running = await startServer({
           program: join(image, 'app/dist/main.js'),
           folder,
@@ -334,9 +337,11 @@ describe('the image, laid out without Docker', () => {
           },
         })
         expect(running.output()).toContain('the database is Postgres')
+        expect(running.output()).toContain('redis_connected')
         await running.stop()
       } finally {
         rmSync(folder, { recursive: true, force: true })
+        await redis.stop()
         await postgres.stop()
       }
     },

@@ -97,7 +97,7 @@ describe.skipIf(missing !== undefined)(
       expect((await first.createUser('somebody')).status).toBe(200)
       expect(await second.closed()).toBe(78)
       expect(second.said()).toBe(
-        'Vertex does not start: another Vertex answers for this database; stop it first, then start this one\n',
+        'Vertex does not start: another Vertex answers for this database; stop it first or, to run several, give all of them the same REDIS_URL\n',
       )
       expect(second.log()).not.toContain('"listening"')
       expect((await first.ready()).status).toBe(200)

@@ -857,7 +857,7 @@ export interface components {
         };
         ReadyResponse: {
             ready: boolean;
-            /** @description Each part that the server needs, ok or failing. `lease` fails while another process answers for the same database. */
+            /** @description Each part that the server needs, ok or failing. `lease` fails while another process answers for the same database, `rooms` while the Redis that replicas share cannot be asked. */
             checks: {
                 [key: string]: "ok" | "failing";
             };
@@ -919,7 +919,7 @@ export interface components {
             };
         };
         /** @enum {string} */
-        ErrType: "access_denied" | "already_performed_keygen" | "api_key_not_found" | "backup_invalid" | "backup_key_unavailable" | "bad_n_and_t_params" | "bad_request_params" | "batch_too_large" | "body_too_large" | "export_mode_refused" | "internal_problem" | "key_id_not_exists" | "key_locked" | "key_operation_before_keygen" | "not_found" | "protocol_abort" | "rate_limited" | "room_creation_problem" | "room_not_found" | "room_problem" | "room_timeout" | "room_used" | "session_mismatch" | "share_tombstoned" | "storage_unavailable" | "tombstone_not_found" | "too_busy" | "unique_violation" | "unsupported_media_type" | "user_has_associated_keys" | "user_id_not_exists" | "user_name_already_exists" | "you_have_to_be_admin";
+        ErrType: "access_denied" | "already_performed_keygen" | "api_key_not_found" | "backup_invalid" | "backup_key_unavailable" | "bad_n_and_t_params" | "bad_request_params" | "batch_too_large" | "body_too_large" | "export_mode_refused" | "internal_problem" | "key_id_not_exists" | "key_locked" | "key_operation_before_keygen" | "not_found" | "protocol_abort" | "rate_limited" | "relay_unavailable" | "room_creation_problem" | "room_not_found" | "room_problem" | "room_timeout" | "room_used" | "session_mismatch" | "share_tombstoned" | "storage_unavailable" | "tombstone_not_found" | "too_busy" | "unique_violation" | "unsupported_media_type" | "user_has_associated_keys" | "user_id_not_exists" | "user_name_already_exists" | "you_have_to_be_admin";
     };
     responses: {
         /** @description The request is not valid. */
@@ -1122,7 +1122,7 @@ export interface components {
                  */
                 "application/json": components["schemas"]["Error"] & {
                     /** @enum {unknown} */
-                    err_type?: "backup_key_unavailable" | "storage_unavailable" | "too_busy";
+                    err_type?: "backup_key_unavailable" | "relay_unavailable" | "storage_unavailable" | "too_busy";
                 };
             };
         };

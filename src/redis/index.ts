@@ -1,0 +1,3 @@
+export { Redis, RedisUnavailable, script } from './connection.js'
+export type { Argument, RedisEvent, Reply, Script } from './connection.js'
+export { RedisRefused } from './login.js'

@@ -1,0 +1,70 @@
+import { RedisUnavailable, type Reply } from '../../redis/index.js'
+
+/**
+ * What stands in the log of a room that replicas share, in Redis: who came, what was sent, who went, in one order for
+ * everybody. docs/spec/relay.md, "Between replicas".
+ */
+export type Entry = {
+  /** 8 bytes, of this entry alone: tells it from another one that took its place after Redis lost some. */
+  readonly id: string
+} & (
+  | {
+      readonly type: 'join'
+      readonly slot: number
+      readonly replica: string
+      readonly label: Uint8Array
+    }
+  | {
+      readonly type: 'message'
+      readonly from: number
+      readonly to: number
+      readonly bytes: Uint8Array
+    }
+  | { readonly type: 'leave'; readonly slot: number }
+  | { readonly type: 'end' }
+)
+
+/** Bytes of an entry's id and of a replica's name, as text. */
+export const ID_BYTES = 8
+export const REPLICA_BYTES = 32
+
+/** The scripts write the same numbers. */
+const JOIN = 1
+const MESSAGE = 2
+const LEAVE = 3
+const END = 4
+
+/** Copies what it hands on. @throws RedisUnavailable for what is no entry: whoever holds Redis can put there what they like */
+export function decodeEntry(bytes: Reply): Entry {
+  if (!(bytes instanceof Buffer)) throw foreign()
+  const [type, slot] = [bytes.at(ID_BYTES), bytes.at(ID_BYTES + 1)]
+  const id = bytes.toString('hex', 0, ID_BYTES)
+  const rest = bytes.subarray(ID_BYTES + 2)
+  if (type === undefined || slot === undefined) throw foreign()
+  switch (type) {
+    case JOIN:
+      return {
+        id,
+        type: 'join',
+        slot,
+        replica: rest.toString('latin1', 0, REPLICA_BYTES),
+        label: new Uint8Array(rest.subarray(REPLICA_BYTES)),
+      }
+    case MESSAGE:
+      return {
+        id,
+        type: 'message',
+        from: slot,
+        to: rest[0] ?? 0,
+        bytes: new Uint8Array(rest.subarray(1)),
+      }
+    case LEAVE:
+      return { id, type: 'leave', slot }
+    case END:
+      return { id, type: 'end' }
+    default:
+      throw foreign()
+  }
+}
+
+export const foreign = () => new RedisUnavailable({ cause: new Error('not written by a Vertex') })

@@ -1,0 +1,379 @@
+import { randomBytes } from 'node:crypto'
+import type { Server } from 'node:http'
+import type { Server as SecureServer } from 'node:https'
+import {
+  MAX_ROOM_SIZE,
+  parseRoomUuid,
+  RoomClosed,
+  roomUuid,
+  type RoomCloseReason,
+  type RoomLink,
+} from '@vertex/mpc'
+import { RedisUnavailable, type Redis, type Reply } from '../../redis/index.js'
+import { Buffers, type RoomMeter } from '../buffers.js'
+import type { Entrance, Place } from '../entrance.js'
+import { Gates } from '../gates.js'
+import { defaultRelayLimits, type RelayLimits } from '../limits.js'
+import { LocalLink } from '../local-link.js'
+import { costOf, type Seat } from '../room.js'
+import { assertRoomSize, canonical, RelayBusy } from '../rooms.js'
+import { decodeEntry, foreign, ID_BYTES, REPLICA_BYTES, type Entry } from './entries.js'
+import { CATCH_UP, CREATE, JOIN, LEAVE, SEND } from './scripts.js'
+import { SharedRoom, type Wire } from './shared-room.js'
+
+const TICK_MS = 1_000
+/** How long a replica counts as alive after it last said so. */
+const PRESENCE_MS = 6_000
+/** Rooms outlive a lost connection for so long. */
+const BLINK_MS = 3_000
+/** A room in which nothing happens is looked at after this time, then less and less often. */
+const QUIET_MS = 2_000
+const NAME_BYTES = 16
+const NUMBER_BYTES = 4
+
+interface Open {
+  readonly room: SharedRoom
+  /** What this replica has put into the log of the room. */
+  readonly sent: RoomMeter
+  readonly timer: NodeJS.Timeout
+  activeAt: number
+  lookAt: number
+}
+
+/**
+ * Rooms that replicas share through Redis: whoever is in one may have come through any of them. Same rules and entrances
+ * as the rooms of one process. docs/spec/relay.md, "Between replicas"
+ */
+export class SharedRooms implements Entrance, Wire {
+  readonly #replica = randomBytes(REPLICA_BYTES / 2).toString('hex')
+  readonly #limits: RelayLimits
+  readonly #gates: Gates
+  readonly #unread: Buffers
+  readonly #sent: Buffers
+  readonly #open = new Map<string, Open>()
+  /** Rooms that were opened here and that somebody may still come into, and until when. Oldest first. */
+  readonly #waiting = new Map<string, number>()
+  /** Parties that left while Redis could not be told. */
+  #owed: { readonly name: string; readonly slot: number; readonly until: number }[] = []
+  readonly #ticks: NodeJS.Timeout
+  #blink: NodeJS.Timeout | undefined
+  #onUsed: (name: string) => void = () => undefined
+  #onEmpty: (() => void) | undefined
+  #closing = false
+
+  constructor(
+    private readonly redis: Redis,
+    limits: Partial<RelayLimits> = {},
+  ) {
+    this.#limits = { ...defaultRelayLimits, ...limits }
+    this.#gates = new Gates(this, this.#limits)
+    this.#unread = new Buffers(this.#limits, (more) => {
+      this.#endFullest(more)
+    })
+    this.#sent = new Buffers(this.#limits, () => undefined)
+    redis.subscribe(channelOf(this.#replica), (message) => {
+      try {
+        this.#hear(message)
+      } catch (error) {
+        if (!(error instanceof RedisUnavailable)) throw error
+        // Nothing that a Vertex would publish.
+      }
+    })
+    redis.onReady(() => {
+      this.#back()
+    })
+    redis.onLost(() => {
+      this.#blink = setTimeout(() => {
+        this.#loseAll()
+      }, BLINK_MS)
+    })
+    this.#ticks = setInterval(() => void this.#tick(), TICK_MS)
+    this.#ticks.unref()
+  }
+
+  get ready(): boolean {
+    return this.redis.ready
+  }
+
+  get usage() {
+    return {
+      rooms: this.#open.size,
+      tombstones: 0,
+      bufferedBytes: this.#unread.bytes + this.#sent.bytes,
+      ...this.#gates.usage,
+    }
+  }
+
+  /** Told of rooms that were opened here and are waited for no more, whichever replica they are used at. */
+  onUsed(listener: (roomUuid: string) => void): void {
+    this.#onUsed = listener
+  }
+
+  /**
+   * Opens a one-time room for exactly `size` parties.
+   * @throws RangeError for a size that is not allowed
+   * @throws RelayBusy when too many rooms of this replica wait, or it is about to close
+   * @throws RoomClosed `connection_lost` when Redis cannot be asked
+   */
+  async create(size: number): Promise<string> {
+    assertRoomSize(size)
+    this.#forgetExpired()
+    if (this.#closing || this.#waiting.size >= this.#limits.rooms) throw new RelayBusy()
+    const name = roomUuid(randomBytes(NAME_BYTES))
+    const { roomLifetimeMs } = this.#limits
+    this.#waiting.set(name, Date.now() + roomLifetimeMs)
+    try {
+      const args = [String(size), String(roomLifetimeMs), this.#replica]
+      await this.redis.run(CREATE, keysOf(name), [bytesOf(name), ...args])
+      return name
+    } catch (error) {
+      this.#waiting.delete(name)
+      throw asClosed(error)
+    }
+  }
+
+  /** @throws RoomClosed with the reason why the room cannot be joined */
+  async enter(given: string, label: Uint8Array, seat: Seat): Promise<Place> {
+    const name = canonical(given)
+    if (this.#closing) throw new RoomClosed('connection_lost')
+    try {
+      const args = [bytesOf(name), this.#replica, newId(), Buffer.from(label)]
+      const [slot, size, livesMs, log] = joined(await this.redis.run(JOIN, keysOf(name), args))
+      return this.#opened(name, size, livesMs).room.seat(slot, seat, log)
+    } catch (error) {
+      throw asClosed(error)
+    }
+  }
+
+  /** Joins a room from within the process. @throws RoomClosed */
+  async join(name: string, label: Uint8Array, deadlineMs: number): Promise<RoomLink> {
+    const link = new LocalLink(deadlineMs)
+    try {
+      return link.sit(await this.enter(name, label, link))
+    } catch (error) {
+      link.leave()
+      throw error
+    }
+  }
+
+  attach(server: Server | SecureServer): void {
+    this.#gates.attach(server)
+  }
+
+  /** As that of the rooms of one process; the other replicas are told. Redis stays open. */
+  async close(graceMs = 0): Promise<void> {
+    this.#closing = true
+    if (this.#open.size > 0 && graceMs > 0)
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, graceMs)
+        this.#onEmpty = () => {
+          clearTimeout(timer)
+          resolve()
+        }
+      })
+    this.#loseAll()
+    await this.#gates.close()
+    clearInterval(this.#ticks)
+    clearTimeout(this.#blink)
+    // Carried out after everything that was sent before.
+    await this.redis.send('DEL', presenceOf(this.#replica)).catch(() => undefined)
+  }
+
+  send(room: SharedRoom, from: number, to: number, bytes: Uint8Array): void {
+    const { name } = room
+    const { roomBufferBytes } = this.#limits
+    const sent = this.#open.get(name)?.sent
+    const cost = costOf(bytes)
+    // Of a room that has so much already, the log loses as much as it gets.
+    if (sent !== undefined && sent.held + cost <= roomBufferBytes && !sent.take(cost)) {
+      room.putOut(from, 'buffer_full')
+      return
+    }
+    const id = newId()
+    const copy = new Uint8Array(bytes)
+    const args = [
+      bytesOf(name),
+      this.#replica,
+      id,
+      String(from),
+      String(to),
+      Buffer.from(copy.buffer),
+    ]
+    this.redis.run(SEND, keysOf(name), [...args, String(roomBufferBytes)]).then(
+      (reply) => {
+        if (typeof reply === 'number') {
+          const entry = { id: id.toString('hex'), type: 'message', from, to, bytes: copy } as const
+          this.#take(room, reply, entry)
+        } else if (String(reply) === 'buffer_full') room.putOut(from, 'buffer_full')
+        // It has ended meanwhile, or is not there any more: nobody knows what was delivered.
+        else if (String(reply) !== 'left') this.behind(room)
+      },
+      () => {
+        // Whether it stands in the log is not known, so nothing may follow it.
+        room.lose('connection_lost')
+      },
+    )
+  }
+
+  leave(name: string, slot: number): void {
+    const until = Date.now() + this.#limits.roomLifetimeMs
+    this.redis.run(LEAVE, keysOf(name), [bytesOf(name), newId(), String(slot)]).catch(() => {
+      if (!this.#closing) this.#owed.push({ name, slot, until })
+    })
+  }
+
+  behind(room: SharedRoom): void {
+    const { name } = room
+    this.redis.run(CATCH_UP, keysOf(name), [bytesOf(name), String(room.known)]).then(
+      (reply) => {
+        if (!isList(reply)) {
+          if (String(reply) === 'room_expired') room.expire()
+          else room.lose('connection_lost')
+          return
+        }
+        try {
+          let number = room.known
+          for (const entry of reply) this.#take(room, (number += 1), decodeEntry(entry))
+        } catch (error) {
+          room.lose('connection_lost')
+          if (!(error instanceof RedisUnavailable)) throw error
+        }
+      },
+      () => undefined, // The next connection begins with this.
+    )
+  }
+
+  #opened(name: string, size: number, livesMs: number): Open {
+    const known = this.#open.get(name)
+    if (known !== undefined) return known
+    const meter = this.#unread.meter()
+    const sent = this.#sent.meter()
+    const room = new SharedRoom(name, size, meter, this, () => {
+      clearTimeout(timer)
+      sent.give(sent.held)
+      this.#open.delete(name)
+      if (this.#open.size === 0) this.#onEmpty?.()
+    })
+    const timer = setTimeout(() => {
+      room.expire()
+    }, livesMs)
+    timer.unref()
+    const now = performance.now()
+    const open = { room, sent, timer, activeAt: now, lookAt: now + QUIET_MS }
+    this.#open.set(name, open)
+    return open
+  }
+
+  #hear(message: Buffer): void {
+    if (message.length < NAME_BYTES) throw foreign()
+    const name = roomUuid(message.subarray(0, NAME_BYTES))
+    if (message.length === NAME_BYTES) {
+      this.#waiting.delete(name)
+      this.#onUsed(name)
+      return
+    }
+    const open = this.#open.get(name)
+    if (open === undefined) return
+    if (message.length < NAME_BYTES + NUMBER_BYTES) throw foreign()
+    const number = message.readUInt32BE(NAME_BYTES)
+    this.#take(open.room, number, decodeEntry(message.subarray(NAME_BYTES + NUMBER_BYTES)))
+  }
+
+  #take(room: SharedRoom, number: number, entry: Entry): void {
+    const open = this.#open.get(room.name)
+    if (open?.room !== room) return
+    open.activeAt = performance.now()
+    open.lookAt = open.activeAt + QUIET_MS
+    if (!room.take(number, entry)) room.lose('connection_lost')
+  }
+
+  /** The connection is there, again perhaps: entries may have been missed. */
+  #back(): void {
+    clearTimeout(this.#blink)
+    void this.#sayPresent()
+    const now = Date.now()
+    for (const { name, slot, until } of this.#owed.splice(0))
+      if (until > now) this.leave(name, slot)
+    for (const { room } of this.#open.values()) this.behind(room)
+  }
+
+  #sayPresent(): Promise<Reply> {
+    return this.redis.send('SET', presenceOf(this.#replica), '', 'PX', String(PRESENCE_MS))
+  }
+
+  async #tick(): Promise<void> {
+    if (!this.redis.ready) return
+    const now = performance.now()
+    for (const open of [...this.#open.values()])
+      if (now >= open.lookAt) {
+        open.lookAt = now + Math.max(QUIET_MS, now - open.activeAt)
+        this.behind(open.room)
+      }
+    try {
+      await this.#sayPresent()
+      const others = new Set([...this.#open.values()].flatMap(({ room }) => [...room.replicas]))
+      others.delete(this.#replica)
+      await Promise.all(
+        [...others].map(async (replica) => {
+          if ((await this.redis.send('EXISTS', presenceOf(replica))) === 0) this.#loseWith(replica)
+        }),
+      )
+    } catch {
+      // Tried again with the next connection.
+    }
+  }
+
+  /** A replica has died: its parties will say nothing more. */
+  #loseWith(replica: string): void {
+    for (const { room } of [...this.#open.values()])
+      if (room.replicas.has(replica)) room.lose('connection_lost')
+  }
+
+  #loseAll(reason: RoomCloseReason = 'connection_lost'): void {
+    for (const { room } of [...this.#open.values()]) room.lose(reason)
+  }
+
+  #forgetExpired(): void {
+    const now = Date.now()
+    for (const [name, until] of this.#waiting) {
+      if (until > now) return
+      this.#waiting.delete(name)
+    }
+  }
+
+  /** As in one process: whoever lets full rooms stand around loses them, and nobody else. */
+  #endFullest(more: number): void {
+    let fullest: Open | undefined
+    for (const open of this.#open.values())
+      if (open.room.meter.held > (fullest?.room.meter.held ?? more)) fullest = open
+    fullest?.room.lose('buffer_full')
+  }
+}
+
+const newId = () => randomBytes(ID_BYTES)
+const bytesOf = (name: string) => Buffer.from(parseRoomUuid(name))
+const channelOf = (replica: string) => `vertex:replica:${replica}`
+const presenceOf = (replica: string) => `vertex:replica:${replica}`
+const keysOf = (name: string) => [`vertex:room:{${name}}`, `vertex:room:{${name}}:log`]
+const isList = (reply: Reply): reply is readonly Reply[] => Array.isArray(reply)
+
+const refusals: readonly string[] = ['room_unknown', 'room_used', 'room_expired', 'room_full']
+
+/** What JOIN answered. @throws RoomClosed */
+function joined(reply: Reply): [slot: number, size: number, livesMs: number, log: Entry[]] {
+  if (!isList(reply)) {
+    const reason = String(reply)
+    throw refusals.includes(reason) ? new RoomClosed(reason as RoomCloseReason) : foreign()
+  }
+  const [slot, size, livesMs, log] = reply
+  const isCount = (value: unknown): value is number => Number.isInteger(value)
+  if (!isCount(slot) || !isCount(size) || !isCount(livesMs) || log === undefined || !isList(log))
+    throw foreign()
+  if (slot < 1 || slot > size || size > MAX_ROOM_SIZE) throw foreign()
+  return [slot, size, livesMs, log.map(decodeEntry)]
+}
+
+/** Bugs stay what they are. */
+function asClosed(error: unknown): unknown {
+  return error instanceof RedisUnavailable ? new RoomClosed('connection_lost') : error
+}
