@@ -130,6 +130,8 @@ async function lifeOfAKey(home: string, create: () => Promise<Database>): Promis
     NODE_ENV: 'production',
     NODE_OPTIONS: '--disable-proto=throw',
     VERTEX_LOG_LEVEL: 'debug',
+    VERTEX_AUDIT_ANCHOR_FILE: join(home, 'anchor'),
+    VERTEX_AUDIT_ANCHOR_SECONDS: '1',
     VERTEX_RUN_DEADLINE: '8',
     VERTEX_ADMIN_TOKEN_FILE: join(secrets, 'admin-token'),
     VERTEX_BACKUP_SECRET_FILE: backupSecret.path,
@@ -188,8 +190,9 @@ async function lifeOfAKey(home: string, create: () => Promise<Database>): Promis
   canaries.add('room', room.room_uuid)
   await client.rest.importKeyShare(blob)
   await key.drillBackup()
-  await client.rest.rewrapKeyShare(blob)
-  expect(canaries.secrets).toHaveLength(14)
+  const rewrapped = await client.rest.rewrapKeyShare(blob)
+  canaries.add('rewrapped backup', Buffer.from(rewrapped.key_share, 'base64').subarray(-200))
+  expect(canaries.secrets).toHaveLength(15)
 
   // What callers do wrong, and what is wrong with the database.
   await errors(server.url, { apiKey, revoked, unknown, adminToken, blob: blob.key_share })
@@ -264,7 +267,7 @@ async function lifeOfAKey(home: string, create: () => Promise<Database>): Promis
   }
   const all = [...traces.places, ...left]
   const names = all.map((place) => place.name).join('\n')
-  for (const what of ['metrics', 'stdout and stderr', 'table shares', 'table audit'])
+  for (const what of ['metrics', 'stdout and stderr', 'table shares', 'table audit', '/anchor '])
     expect(names).toContain(what)
   expect(names).toMatch(isPostgres ? /pg_wal/ : /vertex\.db-wal after the crash/)
   expect(canaries.find(all)).toEqual([])
