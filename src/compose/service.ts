@@ -8,7 +8,6 @@ import { readTlsFiles } from '../http/tls.js'
 import { measuredEngine } from '../metrics/engine.js'
 import { Metrics } from '../metrics/metrics.js'
 import { metricsServer } from '../metrics/server.js'
-import { ratesInMemory } from '../rates/index.js'
 import { rowSeal } from '../seal/index.js'
 import { answering, openStore, postgresLease } from '../store/index.js'
 import {
@@ -21,6 +20,7 @@ import {
 } from '../vault/index.js'
 import { composeAnchoring, openAudit } from './audit.js'
 import { composeBackup } from './backup.js'
+import { composeRates } from './rates.js'
 import { composeRelay } from './relay.js'
 import { clock } from './clock.js'
 import { databaseOf, describeDatabase } from './database.js'
@@ -100,7 +100,7 @@ export async function compose(config: Config, logger: Logger, engine: Engine): P
     const audit = await openAudit(store, storageKey.key, clock, log)
     const anchoring = await composeAnchoring(config, audit, storageKey.key, clock, log)
     const adminToken = await composeAdminToken(config, note)
-    const rates = ratesInMemory(config.rates)
+    const rates = composeRates(config, relay.redis)
     const vault = await openVault({
       store: mine,
       rooms: relay.port,

@@ -1,59 +1,55 @@
-import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible'
-import { rateLimits, type RateCount, type RateLimit, type Rates } from '../vault/index.js'
+import { RateLimiterMemory, RateLimiterRedis } from 'rate-limiter-flexible'
+import { rateLimits, type RateLimit, type Rates } from '../vault/index.js'
+import { BoundedCounter, SharedCounter, type Counter } from './counters.js'
 
 /** How much each limit allows. */
 export type RateSettings = Readonly<Record<RateLimit, number>>
 
+/** Runs a script in Lua on one key of a Redis. Rejects when it cannot. */
+export type RunOnRedis = (lua: string, key: string, args: readonly string[]) => Promise<unknown>
+
 /** So many are counted for each limit, which bounds the memory this takes. */
 const MOST_COUNTED = 20_000
 
-/** Counts in the memory of this process: a restart forgets, and each of several servers counts for itself. */
+/** Counts in the memory of this process: a restart forgets. */
 export function ratesInMemory(settings: RateSettings, mostCounted = MOST_COUNTED): Rates {
-  const counters = new Map(
-    (Object.keys(rateLimits) as RateLimit[]).map((limit) => [
-      limit,
-      new Counter(settings[limit], rateLimits[limit].seconds, mostCounted),
-    ]),
-  )
-  return { count: (limit, who, points = 1) => counters.get(limit)!.count(who, points) }
+  return counting(settings, (options) => {
+    const limiter = new RateLimiterMemory({ ...options, keyPrefix: '' })
+    return new BoundedCounter(limiter, mostCounted)
+  })
 }
 
-/** One limit, counted for each of those it is about. */
-class Counter {
-  readonly #limiter: RateLimiterMemory
-  /** In the order in which they were first seen. */
-  readonly #seen = new Set<string>()
-
-  constructor(
-    private readonly most: number,
-    seconds: number,
-    private readonly mostCounted: number,
-  ) {
-    this.#limiter = new RateLimiterMemory({ points: most, duration: seconds, keyPrefix: '' })
+/** Counts in a Redis that several servers share. While it does not answer, each of them counts in its memory. */
+export function ratesInRedis(settings: RateSettings, run: RunOnRedis): Rates {
+  // All that the library asks of a client in order to count.
+  const storeClient = {
+    eval: (lua: string, of: { readonly keys: [string]; readonly arguments: string[] }) =>
+      run(lua, of.keys[0], of.arguments),
   }
+  const inMemory = ratesInMemory(settings)
+  return counting(settings, (options, limit) => {
+    const keyPrefix = `vertex:rate:${limit}`
+    const shared = { ...options, keyPrefix, storeClient, useRedisPackage: true }
+    return new SharedCounter(new RateLimiterRedis(shared), (who, points) =>
+      inMemory.count(limit, who, points),
+    )
+  })
+}
 
-  async count(who: string, points: number): Promise<RateCount> {
-    if (!this.#seen.has(who)) await this.#makeRoomFor(who)
-    try {
-      return this.#counted(true, await this.#limiter.consume(who, points))
-    } catch (refused) {
-      if (!(refused instanceof RateLimiterRes)) throw refused
-      // What is not done does not count: where a batch was too large, a smaller one may still fit.
-      return this.#counted(false, await this.#limiter.reward(who, points))
-    }
-  }
+interface Options {
+  readonly points: number
+  readonly duration: number
+}
 
-  /** The one first seen longest ago goes, and would begin anew. */
-  async #makeRoomFor(who: string): Promise<void> {
-    const [oldest] = this.#seen
-    if (this.#seen.size >= this.mostCounted && oldest !== undefined) {
-      this.#seen.delete(oldest)
-      await this.#limiter.delete(oldest)
-    }
-    this.#seen.add(who)
-  }
-
-  #counted(allowed: boolean, { remainingPoints, msBeforeNext }: RateLimiterRes): RateCount {
-    return { allowed, most: this.most, left: remainingPoints, ms: msBeforeNext }
-  }
+function counting(
+  settings: RateSettings,
+  make: (options: Options, limit: RateLimit) => Counter,
+): Rates {
+  const counters = new Map(
+    (Object.keys(rateLimits) as RateLimit[]).map((limit) => {
+      const options = { points: settings[limit], duration: rateLimits[limit].seconds }
+      return [limit, make(options, limit)]
+    }),
+  )
+  return { count: (limit, who, points = 1) => counters.get(limit)!.count(who, points) }
 }
