@@ -77,7 +77,7 @@ export async function makeBundle(
       generation,
       auditHead: await auditHeadOf(snapshot),
     }
-    const rows = new CountedRows(readBundled(snapshot, seal), progress)
+    const rows = new CountedRows(readBundled(snapshot, seal), 'written', progress)
     const pieces = new HashedBytes(writeBundle(secret, header, rows))
     await makeFile(file, pieces)
     return infoOf(file, header, pieces, rows)
@@ -165,6 +165,7 @@ export class CountedRows implements AsyncIterable<BundledRow> {
   readonly counts: RowCounts = Object.fromEntries(bundledTables.map(({ name }) => [name, 0]))
   constructor(
     private readonly rows: AsyncIterable<BundledRow>,
+    private readonly doing: 'written' | 'checked' | 'restored',
     private readonly progress: Progress,
   ) {}
 
@@ -175,7 +176,7 @@ export class CountedRows implements AsyncIterable<BundledRow> {
       const { name } = bundledTables[row.table]!
       this.counts[name]!++
       done++
-      this.progress(() => `${done} rows, at ${name}`)
+      this.progress(() => `${done} rows ${this.doing}, now ${name}`)
     }
   }
 }

@@ -106,7 +106,7 @@ export async function restore(
       const refused = notEmpty(await occupied())
       if (refused !== undefined) throw new RestoreRefused(refused.code, refused.message)
       const { bundle, bytes } = await open(config, from, secrets!)
-      await insert(new CountedRows(bundle.rows, progress))
+      await insert(new CountedRows(bundle.rows, 'restored', progress))
       if (bytes.digest() !== plan.bundle!.sha256)
         throw new BundleRefused('bundle_unreadable', `${from} was replaced while it was read`)
     }
@@ -151,7 +151,7 @@ async function prepare(
   const fingerprint = storageKey?.fingerprint ?? new Uint8Array(32)
   const secrets = await loadBundleSecrets(config, fingerprint, log)
   const { bundle, bytes } = await open(config, from, secrets)
-  const rows = new CountedRows(bundle.rows, progress)
+  const rows = new CountedRows(bundle.rows, 'checked', progress)
   for await (const { cells } of rows)
     for (const cell of cells) if (cell instanceof Uint8Array) cell.fill(0)
   const info = infoOf(from, bundle.header, bytes, rows)
