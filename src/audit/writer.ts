@@ -47,6 +47,7 @@ export class AuditWriter {
   #underWay = 0
   #last: Last | undefined
   #failing = false
+  #resuming: Promise<boolean> | undefined
 
   constructor(
     private readonly table: AuditTable,
@@ -93,13 +94,19 @@ export class AuditWriter {
     await this.#together([])
   }
 
-  /** Whether the log can be written, as far as is known. After a failure it is tried again. */
+  /**
+   * Whether the log can be written, as far as is known. After a failure that is found out by writing, since a log that
+   * can be read may have no room: the record says that the log goes on.
+   */
   async check(): Promise<boolean> {
     if (!this.#failing) return true
-    return this.open().then(
-      () => true,
-      () => false,
-    )
+    this.#resuming ??= this.append({ ...ofServer, action: 'log_resumed' })
+      .then(
+        () => true,
+        () => false,
+      )
+      .finally(() => (this.#resuming = undefined))
+    return this.#resuming
   }
 
   /** Resolves when all that was appended until now is durable, or could not be written. */
