@@ -10,7 +10,7 @@ const program = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
 const adminToken = 'bench-admin-token-0123456789abcdef'
 
 /** As high as they go: one user signs here as fast as the machine can, which the defaults are there to prevent. */
-const ratesRaised: Readonly<Record<string, string>> = Object.fromEntries(
+export const ratesRaised: Readonly<Record<string, string>> = Object.fromEntries(
   ['REQUESTS', 'SIGNATURES', 'KEY_EXPORTS', 'CREATES', 'EXPORTS', 'IMPORTS'].map((name) => [
     `VERTEX_RATE_${name}`,
     '999999999',

@@ -1,5 +1,13 @@
 import { spawn, spawnSync } from 'node:child_process'
-import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  chownSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -39,11 +47,48 @@ export async function startGuardedPostgres(tls: {
   const found = binaries()
   if (found === undefined) throw new Error('no Postgres: install the package postgresql')
   const rules = 'local all all trust\nhostssl all all 127.0.0.1/32 password\n'
-  const { port, socketUrl, stop } = await runServer(found, { tls, rules })
+  const { port, socketUrl, stop } = await runServer(found, { guard: { tls, rules } })
   return {
     port,
     run: (statement) => runOn(socketUrl, [statement]),
     stop,
+  }
+}
+
+/** A server of our own that can be made to fail and to come back, at the same address and with its data. */
+export interface FragilePostgres extends TestPostgres {
+  /** Ends it: SIGINT in order, SIGQUIT as a crash would. */
+  end(signal: 'SIGINT' | 'SIGQUIT'): Promise<void>
+  /** Brings it back, recovery of its log included. */
+  start(): Promise<void>
+  /** All its processes stand still; connections stay open. */
+  freeze(): void
+  thaw(): void
+  /** Its processes. */
+  pids(): readonly number[]
+  isRunning(): boolean
+}
+
+/**
+ * Always one of our own; needs the binaries.
+ * @param parent the directory in which its data are made, which its user must be able to enter
+ */
+export async function startFragilePostgres(parent = tmpdir()): Promise<FragilePostgres> {
+  const found = binaries()
+  if (found === undefined) throw new Error('no Postgres: install the package postgresql')
+  const server = await runServer(found, { parent, initdb: ['--wal-segsize=1'] })
+  const own = onServer(urlOf(server.port), server.stop)
+  const { end, start, stop, pids, isRunning } = server
+  const signal = (name: NodeJS.Signals) => pids().forEach((pid) => process.kill(pid, name))
+  return {
+    createDatabase: () => own.createDatabase(),
+    stop,
+    end,
+    start,
+    pids,
+    isRunning,
+    freeze: () => signal('SIGSTOP'),
+    thaw: () => signal('SIGCONT'),
   }
 }
 
@@ -68,8 +113,10 @@ function binaries(): string | undefined {
 
 async function ownServer(bin: string): Promise<TestPostgres> {
   const { port, stop } = await runServer(bin)
-  return onServer(`postgres://vertex@127.0.0.1:${port}/postgres`, stop)
+  return onServer(urlOf(port), stop)
 }
+
+const urlOf = (port: number) => `postgres://vertex@127.0.0.1:${port}/postgres`
 
 interface Guard {
   readonly tls: { readonly certificate: string; readonly key: string }
@@ -77,17 +124,27 @@ interface Guard {
   readonly rules: string
 }
 
-async function runServer(bin: string, guard?: Guard) {
-  const folder = mkdtempSync(join(tmpdir(), 'vertex-pg-'))
+interface ServerOptions {
+  readonly guard?: Guard
+  readonly parent?: string
+  /** Further arguments of initdb. */
+  readonly initdb?: readonly string[]
+}
+
+async function runServer(
+  bin: string,
+  { guard, parent = tmpdir(), initdb = [] }: ServerOptions = {},
+) {
+  const folder = mkdtempSync(join(parent, 'vertex-pg-'))
   const as = serverUser()
   if (as !== undefined) chownSync(folder, as.uid, as.gid)
   const data = join(folder, 'data')
   const options = { ...as, cwd: folder, env: { PATH: process.env['PATH'], LC_ALL: 'C' } }
-  const init = spawnSync(
-    join(bin, 'initdb'),
-    ['-D', data, '-U', 'vertex', '--auth=trust', '--encoding=UTF8', '--no-sync', '--no-locale'],
-    { ...options, encoding: 'utf8' },
-  )
+  const plain = ['--auth=trust', '--encoding=UTF8', '--no-sync', '--no-locale']
+  const init = spawnSync(join(bin, 'initdb'), ['-D', data, '-U', 'vertex', ...plain, ...initdb], {
+    ...options,
+    encoding: 'utf8',
+  })
   if (init.status !== 0) throw new Error(`initdb failed: ${init.stderr}`)
   const settings = ['listen_addresses=127.0.0.1']
   if (guard !== undefined) {
@@ -102,27 +159,58 @@ async function runServer(bin: string, guard?: Guard) {
     settings.push('ssl=on')
   }
   const port = await freePort()
-  const server = spawn(
-    join(bin, 'postgres'),
-    ['-D', data, '-p', String(port), '-k', folder, ...settings.flatMap((each) => ['-c', each])],
-    { ...options, stdio: 'ignore' },
-  )
-  const exited = new Promise<void>((resolve) => server.once('exit', () => resolve()))
-  // A worker that ends without its hooks must not leave a server behind.
-  const kill = () => server.kill('SIGINT')
-  process.once('exit', kill)
   const socketUrl = `postgres:///postgres?host=${folder}&port=${port}&user=vertex`
-  await untilReady(socketUrl, server)
+  const launch = () => {
+    const server = spawn(
+      join(bin, 'postgres'),
+      ['-D', data, '-p', String(port), '-k', folder, ...settings.flatMap((each) => ['-c', each])],
+      { ...options, stdio: 'ignore' },
+    )
+    const exited = new Promise<void>((resolve) => server.once('exit', () => resolve()))
+    return { server, exited }
+  }
+  let running = launch()
+  // A worker that ends without its hooks must not leave a server behind.
+  const kill = () => running.server.kill('SIGINT')
+  process.once('exit', kill)
+  const isRunning = () => running.server.exitCode === null && running.server.signalCode === null
+  const end = async (signal: NodeJS.Signals) => {
+    running.server.kill(signal)
+    await running.exited
+  }
+  await untilReady(socketUrl, running.server)
   return {
     port,
     socketUrl,
+    pids: () => [running.server.pid!, ...childrenOf(running.server.pid!)],
+    isRunning,
+    end,
+    start: async () => {
+      running = launch()
+      await untilReady(socketUrl, running.server)
+    },
     stop: async () => {
       process.off('exit', kill)
-      server.kill('SIGINT')
-      await exited
+      if (isRunning()) await end('SIGINT')
       rmSync(folder, { recursive: true, force: true })
     },
   }
+}
+
+/** Linux: the processes that were started by this one. */
+function childrenOf(pid: number): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .filter((name) => {
+      try {
+        return (
+          / \(.*\) \S (\d+) /.exec(readFileSync(`/proc/${name}/stat`, 'utf8'))?.[1] === String(pid)
+        )
+      } catch {
+        return false // ended meanwhile
+      }
+    })
+    .map(Number)
 }
 
 /** Postgres refuses to run as root. */

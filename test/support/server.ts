@@ -59,12 +59,15 @@ export function wipeData(folder: string): void {
   rmSync(join(folder, 'data'), { recursive: true })
 }
 
-/** The build is brought up to date once for all test files, which may run in several processes. */
-export async function buildOnce(): Promise<void> {
+/**
+ * The build is brought up to date once for all test files, which may run in several processes.
+ * @param what the product, or also the tools around it
+ */
+export async function buildOnce(what: 'product' | 'tools' = 'product'): Promise<void> {
   const lock = join(root, 'node_modules/.cache/vertex-test-build')
   mkdirSync(join(root, 'node_modules/.cache'), { recursive: true })
   for (const until = Date.now() + 180_000; ;) {
-    if (isFresh()) return
+    if (isFresh(what)) return
     try {
       mkdirSync(lock)
       break
@@ -78,19 +81,27 @@ export async function buildOnce(): Promise<void> {
   }
   try {
     const tsc = join(root, 'node_modules/typescript/bin/tsc')
-    const built = spawnSync(process.execPath, [tsc, '-b', 'src'], { cwd: root, encoding: 'utf8' })
+    const project = what === 'product' ? 'src' : 'tsconfig.tools.json'
+    const built = spawnSync(process.execPath, [tsc, '-b', project], { cwd: root, encoding: 'utf8' })
     if (built.status !== 0) throw new Error(`the build failed:\n${built.stdout}`)
   } finally {
     rmSync(lock, { recursive: true, force: true })
   }
 }
 
+const toolProjects = [
+  ['sdk/src', 'sdk/dist'],
+  ['demo', 'dist-tools/demo'],
+  ['lab', 'dist-tools/lab'],
+] as const
+
 /** Whether no source is newer than what was built from it. */
-function isFresh(): boolean {
+function isFresh(what: 'product' | 'tools'): boolean {
   const projects = [
     ['src', 'dist'],
     ['mpc/src', 'mpc/dist/src'],
     ['mpc/native', 'mpc/dist/native'],
+    ...(what === 'tools' ? toolProjects : []),
   ] as const
   return projects.every(([from, to]) =>
     readdirSync(join(root, from), { recursive: true, encoding: 'utf8' })
