@@ -57,6 +57,16 @@ describe.skipIf(missing !== undefined)(
       }
     })
 
+    it('count the requests of a user together', async () => {
+      const authorization = await cluster.user('counted')
+      const left = []
+      for (const { url } of [...cluster.replicas, ...cluster.replicas]) {
+        const { headers } = await fetch(`${url}/ecdsa/keys`, { headers: { authorization } })
+        left.push(headers.get('ratelimit-remaining'))
+      }
+      expect(left).toEqual(['5999', '5998', '5997', '5996'])
+    })
+
     it('make keys and signatures, whichever replica a request or a WebSocket reaches', async () => {
       const key = await vertex.ecdsa.createKey()
       const before = [...balancer.counts]
