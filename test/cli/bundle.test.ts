@@ -109,7 +109,7 @@ describe('vertex backup bundle', () => {
       [
         ...['-f', '-qq', '-o', at('trace'), '-e', 'trace=link,linkat'],
         ...['-e', 'inject=link,linkat:error=EPERM'],
-        ...[process.execPath, program, 'backup', 'bundle', at('unlinked')],
+        ...[process.execPath, program, '--json', 'backup', 'bundle', at('unlinked')],
       ],
       { cwd: server.folder, env: { PATH: process.env['PATH'] }, encoding: 'utf8' },
     )

@@ -166,17 +166,17 @@ describe('a vault that is made again from its bundle', () => {
   it('is planned without a trace, and the plan says what the restore then does', async () => {
     newMachine()
     const plan = await vertexHere(['restore', bundle, '--plan'], { folder: server.folder })
-    expect(plan).toMatchObject({ status: 0, stderr: '' })
+    expect(plan.status).toBe(0)
     expect(plan.stdout).toContain('users: 4, api_keys: 3, tombstones: 4, shares: 2')
     expect(readdirSync(server.folder)).toEqual(['vertex-secret'])
     expect(readdirSync(join(server.folder, 'vertex-secret'))).toEqual(['backup-secret'])
 
     const done = await vertexHere(['restore', bundle], { folder: server.folder })
     expect(done.status).toBe(0)
-    const [head, ...changes] = plan.stdout.trim().split('\n')
-    const said = done.stderr.trim().split('\n').slice(0, -1)
-    expect(said[0]).toBe(head)
-    expect(said.slice(2)).toEqual(changes.slice(1))
+    // On a busy machine there is progress between them.
+    const told = (text: string) => text.split('\n').filter((line) => /^(?:Bundle|- )/.test(line))
+    expect(told(plan.stdout).length).toBeGreaterThan(4)
+    expect(told(done.stderr)).toEqual(told(plan.stdout))
     const generation = /[0-9a-f]{32}/.exec(done.stdout)![0]
     expect(generations).not.toContain(generation)
     generations.push(generation)
@@ -298,7 +298,7 @@ describe.skipIf(missing !== undefined)(
         folder: server.folder,
         settings,
       })
-      expect(plan).toMatchObject({ status: 0, stderr: '' })
+      expect(plan.status).toBe(0)
       expect(plan.stdout).toContain('the tables are made')
       await restored([bundle], server.folder, settings)
       expect(new Set(generations).size).toBe(generations.length)
