@@ -67,6 +67,7 @@ export class Metrics {
   readonly #registry = new Registry()
   readonly #requests: Counter<'method' | 'route' | 'status'>
   readonly #requestSeconds: Histogram<'route'>
+  readonly #problems: Counter
   readonly #runs: Counter<'kind' | 'outcome'>
   readonly #runSeconds: Histogram<'kind'>
   readonly #signatures: Counter
@@ -88,6 +89,11 @@ export class Metrics {
       help: 'From the head of a request to the end of its answer',
       labelNames: ['route'],
       buckets: DURATIONS,
+      registers,
+    })
+    this.#problems = new Counter({
+      name: 'vertex_internal_problems_total',
+      help: 'Requests that were answered with internal_problem: faults of the server',
       registers,
     })
     this.#runs = new Counter({
@@ -143,6 +149,8 @@ export class Metrics {
     // Methods that no route has are for whoever sends them to choose.
     this.#requests.inc({ method: route === 'none' ? 'other' : method, route, status })
     this.#requestSeconds.observe({ route }, seconds)
+    // For itself, and there from the beginning: increase() does not see the first of a series.
+    if (status === 500) this.#problems.inc()
   }
 
   run(kind: RunKind, outcome: RunOutcome, seconds: number, signatures = 0): void {

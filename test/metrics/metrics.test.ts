@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
 import type { ThreadPool } from '../../src/engine/pool.js'
+import { Metrics } from '../../src/metrics/metrics.js'
 import { makeKey, openRoom, signBoth, startVertex, type TestVertex } from '../http/vertex.js'
 import { startThreads } from '../support/threads.js'
 
@@ -202,6 +203,29 @@ describe('what the operator is given', () => {
       expect(annotations.summary).toMatch(/^\w/)
       expect(page, 'what to do about it').toContain(`**${alert}**`)
     }
+  })
+
+  it('has from the start what an alert sees the increase of, since the first of a series is no increase', async () => {
+    const { groups } = parse(readDoc('alerts.yaml'))
+    const rules: { alert: string; expr: string }[] = groups.flatMap(
+      ({ rules }: { rules: unknown[] }) => rules,
+    )
+    const watched = rules.flatMap(({ alert, expr }) =>
+      [...expr.matchAll(/increase\((\w+)(\{[^}]*\})?\[/g)].map(([, name, labels]) => ({
+        alert,
+        series: `${name}${labels ?? ''} 0`,
+      })),
+    )
+    expect(watched.length).toBeGreaterThan(5)
+    const atStart = (await new Metrics('0.0.0').text()).split('\n')
+    for (const { alert, series } of watched) expect(atStart, alert).toContain(series)
+  })
+
+  it('counts the faults of the server', async () => {
+    const metrics = new Metrics('0.0.0')
+    for (const status of [200, 400, 500, 503])
+      metrics.request({ method: 'GET', route: '/ecdsa/keys', status, seconds: 0.1 })
+    expect(await metrics.text()).toContain('\nvertex_internal_problems_total 1\n')
   })
 
   it('names metrics that exist: on the dashboard', () => {
