@@ -167,13 +167,13 @@ class Story {
   }
 }
 
-/** Whether a record ends what another one began. The key may have come into being meanwhile. */
+/** Whether a record ends what another one began. The key or the user may have come into being meanwhile. */
 function belong(begun: AuditRecord, ended: AuditRecord): boolean {
   return (
     begun.action === ended.action &&
     begun.request === ended.request &&
     begun.actor === ended.actor &&
-    begun.user === ended.user &&
+    (begun.user === '' || begun.user === ended.user) &&
     begun.apiKey === ended.apiKey &&
     (begun.key === '' || begun.key === ended.key)
   )

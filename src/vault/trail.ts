@@ -21,6 +21,8 @@ export interface Deed {
 /** What a deed finds out on its way. */
 export interface Mark {
   publicKey?: Uint8Array
+  userId?: string
+  values?: Readonly<Record<string, string>>
 }
 
 /** Sees to it that what is done with secrets is recorded before and after. docs/spec/audit-log.md */
@@ -99,8 +101,9 @@ export class Trail {
     return this.#append(deed, { outcome: 'begun', of: 0 })
   }
 
-  #end(deed: Deed, of: number, { publicKey }: Mark, outcome: string): Promise<number> {
-    return this.#append({ publicKey, ...deed }, { outcome, of })
+  #end(deed: Deed, of: number, mark: Mark, outcome: string): Promise<number> {
+    const values = { ...deed.values, ...mark.values }
+    return this.#append({ ...deed, ...mark, values }, { outcome, of })
   }
 
   async #append(

@@ -27,7 +27,7 @@ import { Runs } from './runs.js'
 import { Setups } from './setups.js'
 import { Signing } from './sign.js'
 import { checkSecrets, type LoadedSecrets } from './startup.js'
-import { Trail, type Deed } from './trail.js'
+import { Trail, type Deed, type Mark } from './trail.js'
 import { Units } from './units.js'
 import { Users } from './users.js'
 
@@ -149,7 +149,11 @@ export async function openVault(parts: VaultParts): Promise<Vault> {
     return { ok: Object.values(checks).every(Boolean), checks }
   }
 
-  const administer = <T>(deed: Deed, requestId: string | undefined, work: () => Promise<T>) => {
+  const administer = <T>(
+    deed: Deed,
+    requestId: string | undefined,
+    work: (mark: Mark) => Promise<T>,
+  ) => {
     // What is no user_id is refused by the work, and has no place in a record.
     const userId = isUuid(deed.userId) ? deed.userId?.toLowerCase() : undefined
     return trail.around({ ...deed, userId, requestId }, work)
@@ -165,10 +169,12 @@ export async function openVault(parts: VaultParts): Promise<Vault> {
           values: { name: request.name },
         },
         by,
-        () => users.create(request),
+        (mark) => marked(mark, users.create(request)),
       ),
     generateApiKey: (userId, by) =>
-      administer({ action: 'generate_api_key', userId }, by, () => users.generateApiKey(userId)),
+      administer({ action: 'generate_api_key', userId }, by, (mark) =>
+        marked(mark, users.generateApiKey(userId)),
+      ),
     revokeApiKey: (request, by) =>
       administer(
         { action: 'revoke_api_key', userId: request.userId, values: { api_key: request.apiKey } },
@@ -208,6 +214,14 @@ export async function openVault(parts: VaultParts): Promise<Vault> {
       await parts.audit.idle()
     },
   }
+}
+
+/** Whose API key was made, and which: its hash is that of its revocation. */
+async function marked<T extends { userId: string; apiKey: string }>(mark: Mark, made: Promise<T>) {
+  const { userId, apiKey } = await made
+  mark.userId = userId
+  mark.values = { api_key: apiKey }
+  return made
 }
 
 const isUuid = (id = '') => /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(id)

@@ -184,6 +184,28 @@ describe('what is done with secrets', () => {
     expect([...keys].filter((key) => key !== '')).toHaveLength(1)
   })
 
+  it('names the user and the API key that were made, by the hash that a revocation has', async () => {
+    const world = await openWorld()
+    const { userId } = await world.vault.createUser({ name: 'x' })
+    const { apiKey } = await world.vault.generateApiKey(userId)
+    await world.vault.revokeApiKey({ userId, apiKey })
+    const all = await records(world)
+    const ofKey = (action: string) =>
+      all
+        .filter((record) => record.action === action)
+        .map(({ values }) => new Map(values).get('api_key'))
+    expect(all.filter(({ outcome }) => outcome === 'done').map(({ user }) => user)).toEqual([
+      '',
+      userId,
+      userId,
+      userId,
+    ])
+    const [begun, revoked] = ofKey('revoke_api_key')
+    expect(begun).toBe(revoked)
+    expect(ofKey('generate_api_key')).toEqual([undefined, revoked])
+    expect(ofKey('create_user')).toEqual([undefined, expect.not.stringMatching(revoked!)])
+  })
+
   it('is not done when it cannot be recorded', async () => {
     const world = await openWorld()
     const caller = await world.newCaller()
