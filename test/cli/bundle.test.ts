@@ -14,11 +14,14 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import BetterSqlite3 from 'better-sqlite3'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { parseLine, verifyLog } from '../../src/audit/index.js'
 import { StorageKey, parseSecret } from '../../src/seal/index.js'
 import { vertexHere } from '../support/command.js'
 import { startServer, type TestServer } from '../support/server.js'
+
+// Processes start and are killed here; on a busy machine that takes a while.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 })
 
 let folder: string
 let server: TestServer

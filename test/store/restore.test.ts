@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, rmSync } from 'node:fs'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { bundledTables, leftOut } from '../../src/store/bundled.js'
 import {
   assertCurrent,
@@ -19,6 +19,9 @@ import { buildChild } from './child-process.js'
 import { clock, engines, sql, storageKey, testSeal } from './engines.js'
 import { MANY } from './many-rows.js'
 import { aPendingKey, aShare, aUser, bytes, insertKey, insertUser } from './rows.js'
+
+// Processes start and are killed here; on a busy machine that takes a while.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 })
 
 const rowSeal = testSeal(storageKey)
 const newKey = testSeal(new Uint8Array(32).fill(9))
