@@ -102,7 +102,7 @@ export async function startPostgres(): Promise<TestPostgres> {
 }
 
 /** Newest first. */
-function binaries(): string | undefined {
+export function binaries(): string | undefined {
   const root = '/usr/lib/postgresql'
   if (!existsSync(root)) return undefined
   return readdirSync(root)
@@ -214,14 +214,14 @@ function childrenOf(pid: number): number[] {
 }
 
 /** Postgres refuses to run as root. */
-function serverUser(): { uid: number; gid: number } | undefined {
+export function serverUser(): { uid: number; gid: number } | undefined {
   if (process.getuid?.() !== 0) return undefined
   const id = (flag: string) =>
     Number(spawnSync('id', [flag, 'postgres'], { encoding: 'utf8' }).stdout)
   return { uid: id('-u'), gid: id('-g') }
 }
 
-function freePort(): Promise<number> {
+export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer()
     server.once('error', reject)
@@ -232,7 +232,7 @@ function freePort(): Promise<number> {
   })
 }
 
-async function untilReady(url: string, server: { exitCode: number | null }): Promise<void> {
+export async function untilReady(url: string, server: { exitCode: number | null }): Promise<void> {
   for (let tries = 0; tries < 200; tries++) {
     if (server.exitCode !== null) throw new Error('the Postgres for tests ended at once')
     const client = new pg.Client({ connectionString: url })
@@ -269,7 +269,7 @@ function onServer(url: string, stop: () => Promise<void>): TestPostgres {
   }
 }
 
-async function runOn(url: string, statements: readonly string[]): Promise<void> {
+export async function runOn(url: string, statements: readonly string[]): Promise<void> {
   const client = new pg.Client({ connectionString: url })
   await client.connect()
   try {
