@@ -54,7 +54,7 @@ describe('the relay over WebSocket', () => {
   })
 
   it('tells why a room cannot be joined', async () => {
-    const { rooms, address } = await relayWith({ roomLifetimeMs: 60 })
+    const { rooms, address } = await relayWith({ roomLifetimeMs: 1000 })
     const [full, used, late] = [1, 2, 3].map(() => rooms.create(2).roomUuid)
     rooms.join(full!, label(1), 5000)
     rooms.join(full!, label(2), 5000)
@@ -62,7 +62,7 @@ describe('the relay over WebSocket', () => {
     const join = (room: string) => joinRemote(address, room, label(3), 5000)
     await expect(join(full!)).rejects.toMatchObject({ reason: 'room_full' })
     await expect(join(used!)).rejects.toMatchObject({ reason: 'room_used' })
-    await sleep(80)
+    await sleep(1020)
     await expect(join(late!)).rejects.toMatchObject({ reason: 'room_expired' })
     const unknown = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
     await expect(join(unknown)).rejects.toMatchObject({ reason: 'room_unknown' })
