@@ -444,6 +444,26 @@ describe('a failed check', () => {
     ).toBe(true)
   })
 
+  it('is retired as soon as that can be written, without a further run here', async () => {
+    const { world, caller, key } = await withKey()
+    const [first] = [...key.client.setups.values()]
+    world.store.tamper = (uow) => ({
+      ...uow,
+      setups: withVerbs(uow.setups, {
+        retire: () => Promise.reject(new StorageUnavailable()),
+      }),
+    })
+    cheat(key.client)
+    await settleBoth(world, caller, key)
+    world.store.tamper = undefined
+    // A run at another replica would ask the database only.
+    await vi.waitFor(
+      async () => expect(await world.store.run((uow) => uow.setups.isAlive(first!.id))).toBe(false),
+      { timeout: 30_000 },
+    )
+    expect(events(world, 'setup_retired')).toHaveLength(1)
+  })
+
   it('is answered 503 only, as long as its retirement cannot be written', async () => {
     const { world, vault, caller, key } = await withKey()
     const [first] = [...key.client.setups.values()]
