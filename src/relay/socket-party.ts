@@ -38,6 +38,8 @@ class Joining {
 export class SocketParty {
   readonly #ws: WebSocket
   readonly #channels = new Map<number, Place | Joining>()
+  /** Channels that were left before their room had answered, and whose rooms still have not. */
+  #leftEarly = 0
   #refused = 0
   #alive = true
   #isStranger = true
@@ -141,13 +143,14 @@ export class SocketParty {
       case 'leave':
         if (open === undefined) return
         this.#left(frame.channel)
-        leave(open)
+        this.#leave(open)
     }
   }
 
   #join(channel: number, id: Uint8Array, label: Uint8Array): void {
     try {
-      if (this.#channels.size >= this.limits.channelsPerSocket) throw new RoomClosed('buffer_full')
+      if (this.#channels.size + this.#leftEarly >= this.limits.channelsPerSocket)
+        throw new RoomClosed('buffer_full')
       const place = this.rooms.enter(roomUuid(id), label, this.#seat(channel))
       if (!(place instanceof Promise)) this.#enter(channel, place)
       else void this.#enterLater(channel, place)
@@ -164,11 +167,12 @@ export class SocketParty {
       if (joining.isLeft) place.leave()
       else this.#enter(channel, place)
     } catch (error) {
-      if (joining.isLeft) return
-      this.#left(channel)
+      if (!joining.isLeft) this.#left(channel)
       this.#guarded(() => {
-        this.#refuse(channel, error)
+        this.#refuse(joining.isLeft ? undefined : channel, error)
       })
+    } finally {
+      if (joining.isLeft) this.#leftEarly--
     }
   }
 
@@ -192,9 +196,10 @@ export class SocketParty {
     place.introduce()
   }
 
-  #refuse(channel: number, error: unknown): void {
+  /** @param channel none where nobody waits for the answer any more */
+  #refuse(channel: number | undefined, error: unknown): void {
     if (!(error instanceof RoomClosed)) throw error
-    this.#send({ type: 'closed', channel, reason: error.reason })
+    if (channel !== undefined) this.#send({ type: 'closed', channel, reason: error.reason })
     if (++this.#refused >= this.limits.refusedJoinsPerSocket)
       throw new BadFrame('too many refused joins')
   }
@@ -208,7 +213,7 @@ export class SocketParty {
 
   #left(channel: number): void {
     this.#channels.delete(channel)
-    if (this.#channels.size === 0) this.#watch(this.limits.idleMs)
+    if (this.#channels.size === 0 && !this.#isStranger) this.#watch(this.limits.idleMs)
   }
 
   /** Closes the WebSocket unless it gets into a room in time. */
@@ -254,11 +259,13 @@ export class SocketParty {
   #leaveAll(): void {
     const open = [...this.#channels.values()]
     this.#channels.clear()
-    for (const each of open) leave(each)
+    for (const each of open) this.#leave(each)
   }
-}
 
-function leave(open: Place | Joining): void {
-  if (open instanceof Joining) open.isLeft = true
-  else open.leave()
+  #leave(open: Place | Joining): void {
+    if (open instanceof Joining) {
+      open.isLeft = true
+      this.#leftEarly++
+    } else open.leave()
+  }
 }
