@@ -1,3 +1,4 @@
+import { MAX_LABEL_BYTES, MAX_MESSAGE_BYTES, MAX_ROOM_SIZE } from '@vertex/mpc'
 import { RedisUnavailable, type Reply } from '../../redis/index.js'
 
 /**
@@ -41,8 +42,11 @@ export function decodeEntry(bytes: Reply): Entry {
   const id = bytes.toString('hex', 0, ID_BYTES)
   const rest = bytes.subarray(ID_BYTES + 2)
   if (type === undefined || slot === undefined) throw foreign()
+  if (type !== END && (slot < 1 || slot > MAX_ROOM_SIZE)) throw foreign()
   switch (type) {
     case JOIN:
+      if (rest.length < REPLICA_BYTES || rest.length > REPLICA_BYTES + MAX_LABEL_BYTES)
+        throw foreign()
       return {
         id,
         type: 'join',
@@ -51,11 +55,12 @@ export function decodeEntry(bytes: Reply): Entry {
         label: new Uint8Array(rest.subarray(REPLICA_BYTES)),
       }
     case MESSAGE:
+      if (rest.length < 1 || rest.length > 1 + MAX_MESSAGE_BYTES) throw foreign()
       return {
         id,
         type: 'message',
         from: slot,
-        to: rest[0] ?? 0,
+        to: rest[0]!,
         bytes: new Uint8Array(rest.subarray(1)),
       }
     case LEAVE:

@@ -183,11 +183,15 @@ export class SharedRoom {
   }
 
   #watchGap(): void {
-    clearTimeout(this.#overtaken)
-    if (this.#early.size === 0) return
-    this.#overtaken = setTimeout(() => {
-      this.wire.behind(this)
-    }, OVERTAKEN_MS)
+    if (this.#early.size === 0) {
+      clearTimeout(this.#overtaken)
+      this.#overtaken = undefined
+    } else
+      // Not anew with each that comes too early: they may come for as long as the room lives.
+      this.#overtaken ??= setTimeout(() => {
+        this.#overtaken = undefined
+        this.wire.behind(this)
+      }, OVERTAKEN_MS)
   }
 }
 

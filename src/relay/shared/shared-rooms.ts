@@ -40,6 +40,12 @@ interface Open {
   lookAt: number
 }
 
+interface Entering {
+  parties: number
+  readonly heard: [number: number, entry: Entry][]
+  heardBytes: number
+}
+
 /**
  * Rooms that replicas share through Redis: whoever is in one may have come through any of them. Same rules and entrances
  * as the rooms of one process. docs/spec/relay.md, "Between replicas"
@@ -51,12 +57,16 @@ export class SharedRooms implements Entrance, Wire {
   readonly #unread: Buffers
   readonly #sent: Buffers
   readonly #open = new Map<string, Open>()
+  /** Rooms that parties of this replica are about to enter, and what was heard of them before Redis said how they stand. */
+  readonly #entering = new Map<string, Entering>()
   /** Rooms that were opened here and that somebody may still come into, and until when. Oldest first. */
   readonly #waiting = new Map<string, number>()
   /** Parties that left while Redis could not be told. */
   #owed: { readonly name: string; readonly slot: number; readonly until: number }[] = []
   readonly #ticks: NodeJS.Timeout
   #blink: NodeJS.Timeout | undefined
+  /** Redis may answer and yet take nothing more: it is full, or another one is the primary now. */
+  #writable = true
   #onUsed: (name: string) => void = () => undefined
   #onEmpty: (() => void) | undefined
   #closing = false
@@ -70,7 +80,9 @@ export class SharedRooms implements Entrance, Wire {
     this.#unread = new Buffers(this.#limits, (more) => {
       this.#endFullest(more)
     })
-    this.#sent = new Buffers(this.#limits, () => undefined)
+    this.#sent = new Buffers(this.#limits, (more) => {
+      this.#endLongest(more)
+    })
     redis.subscribe(channelOf(this.#replica), (message) => {
       try {
         this.#hear(message)
@@ -92,7 +104,7 @@ export class SharedRooms implements Entrance, Wire {
   }
 
   get ready(): boolean {
-    return this.redis.ready
+    return this.redis.ready && this.#writable
   }
 
   get usage() {
@@ -136,12 +148,20 @@ export class SharedRooms implements Entrance, Wire {
   async enter(given: string, label: Uint8Array, seat: Seat): Promise<Place> {
     const name = canonical(given)
     if (this.#closing) throw new RoomClosed('connection_lost')
+    const entering = this.#entering.get(name) ?? { parties: 0, heard: [], heardBytes: 0 }
+    this.#entering.set(name, entering)
+    entering.parties++
     try {
       const args = [bytesOf(name), this.#replica, newId(), Buffer.from(label)]
       const [slot, size, livesMs, log] = joined(await this.redis.run(JOIN, keysOf(name), args))
-      return this.#opened(name, size, livesMs).room.seat(slot, seat, log)
+      const { room } = this.#opened(name, size, livesMs)
+      const place = room.seat(slot, seat, log)
+      for (const [number, entry] of entering.heard.splice(0)) this.#take(room, number, entry)
+      return place
     } catch (error) {
       throw asClosed(error)
+    } finally {
+      if (--entering.parties === 0) this.#entering.delete(name)
     }
   }
 
@@ -273,10 +293,17 @@ export class SharedRooms implements Entrance, Wire {
       return
     }
     const open = this.#open.get(name)
-    if (open === undefined) return
+    const entering = this.#entering.get(name)
+    if (open === undefined && entering === undefined) return
     if (message.length < NAME_BYTES + NUMBER_BYTES) throw foreign()
     const number = message.readUInt32BE(NAME_BYTES)
-    this.#take(open.room, number, decodeEntry(message.subarray(NAME_BYTES + NUMBER_BYTES)))
+    const entry = decodeEntry(message.subarray(NAME_BYTES + NUMBER_BYTES))
+    if (open !== undefined) this.#take(open.room, number, entry)
+    else if (entering !== undefined) {
+      // The two connections overtake each other. What is too much is read from the log later.
+      entering.heardBytes += costOf(message)
+      if (entering.heardBytes <= this.#limits.roomBufferBytes) entering.heard.push([number, entry])
+    }
   }
 
   #take(room: SharedRoom, number: number, entry: Entry): void {
@@ -290,15 +317,24 @@ export class SharedRooms implements Entrance, Wire {
   /** The connection is there, again perhaps: entries may have been missed. */
   #back(): void {
     clearTimeout(this.#blink)
+    this.#writable = true
     void this.#sayPresent()
-    const now = Date.now()
-    for (const { name, slot, until } of this.#owed.splice(0))
-      if (until > now) this.leave(name, slot)
+    this.#leaveOwed()
     for (const { room } of this.#open.values()) this.behind(room)
   }
 
-  #sayPresent(): Promise<Reply> {
-    return this.redis.send('SET', presenceOf(this.#replica), '', 'PX', String(PRESENCE_MS))
+  #leaveOwed(): void {
+    const now = Date.now()
+    for (const { name, slot, until } of this.#owed.splice(0))
+      if (until > now) this.leave(name, slot)
+  }
+
+  async #sayPresent(): Promise<void> {
+    const saying = this.redis.send('SET', presenceOf(this.#replica), '', 'PX', String(PRESENCE_MS))
+    this.#writable = await saying.then(
+      () => true,
+      () => false,
+    )
   }
 
   async #tick(): Promise<void> {
@@ -309,8 +345,10 @@ export class SharedRooms implements Entrance, Wire {
         open.lookAt = now + Math.max(QUIET_MS, now - open.activeAt)
         this.behind(open.room)
       }
+    await this.#sayPresent()
+    if (!this.#writable) return
+    this.#leaveOwed()
     try {
-      await this.#sayPresent()
       const others = new Set([...this.#open.values()].flatMap(({ room }) => [...room.replicas]))
       others.delete(this.#replica)
       await Promise.all(
@@ -343,10 +381,19 @@ export class SharedRooms implements Entrance, Wire {
 
   /** As in one process: whoever lets full rooms stand around loses them, and nobody else. */
   #endFullest(more: number): void {
-    let fullest: Open | undefined
+    this.#endMost(({ room }) => room.meter.held, more)
+  }
+
+  /** The same of what is in Redis. */
+  #endLongest(more: number): void {
+    this.#endMost(({ sent }) => sent.held, more)
+  }
+
+  #endMost(held: (open: Open) => number, more: number): void {
+    let most: Open | undefined
     for (const open of this.#open.values())
-      if (open.room.meter.held > (fullest?.room.meter.held ?? more)) fullest = open
-    fullest?.room.lose('buffer_full')
+      if (held(open) > (most === undefined ? more : held(most))) most = open
+    most?.room.lose('buffer_full')
   }
 }
 
