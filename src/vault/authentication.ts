@@ -47,13 +47,16 @@ export class Authentication {
       return remembered.caller
     }
     const forgotten = this.#forgotten
+    // From now on, not from the answer on, another replica may revoke it.
+    const asked = this.clock.now()
     const known = await this.units.run((uow) => uow.apiKeys.byId(claims.apiKeyId))
     if (known !== undefined) {
       const matches = equalBytes(known.secretHash, secretHash) && known.userId === claims.userId
       if (!matches || this.#expired(known.expiresAt)) throw denied()
       const caller = { userId: known.userId, apiKeyId: known.apiKeyId }
       // Not if a key was revoked here while the database was asked.
-      if (forgotten === this.#forgotten) this.#remember(hash, caller, known.expiresAt)
+      if (forgotten === this.#forgotten)
+        this.#remember(hash, { caller, expiresAt: known.expiresAt, at: asked })
       return caller
     }
     await this.#recover(text, claims, secretHash)
@@ -75,10 +78,10 @@ export class Authentication {
     return undefined
   }
 
-  #remember(hash: string, caller: Caller, expiresAt: number | null): void {
+  #remember(hash: string, accepted: Accepted): void {
     const [first] = this.#accepted.keys()
     if (this.#accepted.size >= REMEMBERED && first !== undefined) this.#accepted.delete(first)
-    this.#accepted.set(hash, { caller, expiresAt, at: this.clock.now() })
+    this.#accepted.set(hash, accepted)
   }
 
   async #recover(text: string, claims: ApiKeyClaims, secretHash: Uint8Array): Promise<void> {

@@ -74,6 +74,23 @@ describe('an API key', () => {
     await expect(world.vault.authenticate(apiKey)).rejects.toMatchObject(denied)
   })
 
+  it('that another server revokes while it is looked up is remembered no longer for a slow answer', async () => {
+    const world = await openWorld()
+    const { apiKey, userId, apiKeyId } = await world.newCaller()
+    world.time.now += 5000
+    const run = world.store.run.bind(world.store)
+    world.store.run = async (work) => {
+      const answer = await run(work)
+      world.time.now += 4000
+      return answer
+    }
+    await world.vault.authenticate(apiKey)
+    world.store.run = run
+    await run((uow) => uow.apiKeys.revoke(userId, apiKeyId, world.time.now))
+    world.time.now += 1000
+    await expect(world.vault.authenticate(apiKey)).rejects.toMatchObject(denied)
+  })
+
   it('that was revoked while it was looked up is not remembered', async () => {
     const world = await openWorld()
     const { apiKey, userId } = await world.newCaller()
