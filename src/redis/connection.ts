@@ -108,8 +108,8 @@ export class Redis {
     try {
       return await session.commands.sendCommand<Reply>([...command])
     } catch (cause) {
-      // Loaded with the connection; somebody has thrown them away since.
-      if (codeOf(cause) === 'NOSCRIPT') session.end(cause)
+      // What was loaded with the connection was thrown away, or another one is the primary now: a new one is better.
+      if (['NOSCRIPT', 'READONLY'].includes(codeOf(cause))) session.end(cause)
       throw new RedisUnavailable({ cause })
     }
   }
@@ -184,6 +184,8 @@ export class Redis {
       await Promise.all(clients.map((client) => client.connect()))
       for (const { text } of this.#options.scripts)
         await commands.sendCommand(['SCRIPT', 'LOAD', text])
+      // One that only reads, or is full, is not the one that is looked for.
+      await commands.sendCommand(['SET', 'vertex:writable', '', 'PX', '60000'])
       for (const [channel, take] of this.#channels) await listener.subscribe(channel, take, true)
     }
     const failed = ended.then((cause) => {

@@ -38,20 +38,23 @@ export function loginTo(
       type: 'streaming-credentials-provider',
       async subscribe(listener) {
         let timer: NodeJS.Timeout
+        let disposed = false
         const renewIn = (ms: number) => {
+          if (disposed) return
           timer = setTimeout(
             () => {
-              tokenFor(AZURE_SCOPE).then(
-                (token) => {
-                  const { login, livesMs } = readToken(token)
-                  listener.onNext(login)
-                  renewIn(livesMs)
-                },
-                // The one that was shown last is good for a while.
-                () => {
-                  renewIn(0)
-                },
-              )
+              tokenFor(AZURE_SCOPE)
+                .then(readToken)
+                .then(
+                  ({ login, livesMs }) => {
+                    if (!disposed) listener.onNext(login)
+                    renewIn(livesMs)
+                  },
+                  // The one that was shown last is good for a while.
+                  () => {
+                    renewIn(0)
+                  },
+                )
             },
             Math.max(RENEW_MS, ms * RENEW_AT),
           )
@@ -63,6 +66,7 @@ export function loginTo(
           login,
           {
             dispose: () => {
+              disposed = true
               clearTimeout(timer)
             },
           },

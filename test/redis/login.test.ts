@@ -10,7 +10,7 @@ import { loginTo } from '../../src/redis/login.js'
 import { makeCertificates } from '../support/key-vault/certificates.js'
 import { startKeyVault, type KeyVault } from '../support/key-vault/index.js'
 import { missingPostgres, startPostgres, type TestPostgres } from '../support/postgres.js'
-import { missingRedis, startRedis, type TestRedis } from '../support/redis.js'
+import { documentedRights, missingRedis, startRedis, type TestRedis } from '../support/redis.js'
 import { buildOnce, freePort } from '../support/server.js'
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 })
@@ -19,9 +19,7 @@ const host = 'redis-vertex.westeurope.redis.azure.net'
 const resource = 'https://redis.azure.com'
 const oid = randomUUID()
 const program = join(import.meta.dirname, '../support/main-with-hosts.mjs')
-/** What docs/operations/redis.md says a user of Redis needs. */
-const rights =
-  'resetkeys ~vertex:* resetchannels &vertex:* -@all +@connection +@read +@write +@pubsub +@scripting +time'
+const rights = documentedRights()
 
 const encoded = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
 const tokenOf = (livesS: number) =>
@@ -52,6 +50,36 @@ describe('the login to a Redis of Azure', () => {
     ])
       expect(loginTo(url, tokenFor)).toEqual({})
     expect(loginTo(`rediss://${host}:10000`, undefined)).toEqual({})
+  })
+
+  it('ends with its connection, also while a token is on its way, and outlives one that is no token', async () => {
+    vi.useFakeTimers()
+    try {
+      let asked = 0
+      const waiting: ((token: string) => void)[] = []
+      const { credentialsProvider } = loginTo(`rediss://${host}:10000`, () => {
+        asked++
+        return asked === 1
+          ? Promise.resolve(tokenOf(20))
+          : new Promise((resolve) => waiting.push(resolve))
+      })
+      if (credentialsProvider?.type !== 'streaming-credentials-provider') throw new Error('none')
+      const shown: unknown[] = []
+      const [, subscription] = await credentialsProvider.subscribe({
+        onNext: (login) => shown.push(login),
+        onError: () => undefined,
+      })
+      await vi.advanceTimersByTimeAsync(15_000)
+      waiting.shift()!('no token')
+      await vi.advanceTimersByTimeAsync(15_000)
+      expect(asked).toBe(3)
+      subscription.dispose()
+      waiting.shift()!(tokenOf(20))
+      await vi.advanceTimersByTimeAsync(60_000)
+      expect([asked, shown]).toEqual([3, []])
+    } finally {
+      vi.useRealTimers()
+    }
   })
 
   it('shows a token to nobody without TLS', () => {
@@ -114,7 +142,7 @@ describe.skipIf(missing !== undefined)(
     /** From now on this is the token, and the only one that Redis takes. */
     const tokenIs = (token: string, livesS: number) => {
       kv.fixToken(resource, token, livesS)
-      redis.cli('ACL', 'SETUSER', oid, 'on', 'resetpass', `>${token}`, ...rights.split(' '))
+      redis.cli('ACL', 'SETUSER', oid, 'on', 'resetpass', `>${token}`, ...rights)
     }
     const calls = (command: string) =>
       Number(
@@ -160,7 +188,7 @@ describe.skipIf(missing !== undefined)(
     })
 
     it('lets in by user and password, which never come into the log', async () => {
-      redis.cli('ACL', 'SETUSER', 'vertex', 'on', '>a-pass-word', ...rights.split(' '))
+      redis.cli('ACL', 'SETUSER', 'vertex', 'on', '>a-pass-word', ...rights)
       const log = (events: RedisEvent[]) => (event: RedisEvent) => events.push(event)
       const events: RedisEvent[] = []
       const good = new Redis({

@@ -1,9 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { MAX_MESSAGE_BYTES, RoomClosed, type RoomLink } from '@vertex/mpc'
+import { ratesInRedis } from '../../src/rates/index.js'
 import { Redis, type RedisEvent } from '../../src/redis/index.js'
 import { roomScripts, SharedRooms, type RelayLimits } from '../../src/relay/index.js'
-import { missingRedis, startRedis, type TestRedis } from '../support/redis.js'
+import { rateLimits } from '../../src/vault/index.js'
+import { documentedRights, missingRedis, startRedis, type TestRedis } from '../support/redis.js'
 
 const missing = missingRedis()
 const label = (n: number) => Uint8Array.of(n)
@@ -292,6 +294,66 @@ describe.skipIf(missing !== undefined)(
       // As seen from outside: it says nothing any more.
       await one.redis.close()
       expect(await endOf(b)).toBe('connection_lost')
+    })
+
+    it('need no other rights in Redis than those that are documented', async () => {
+      server.cli('ACL', 'SETUSER', 'vertex', 'on', '>a-pass-word', ...documentedRights())
+      server.cli('ACL', 'LOG', 'RESET')
+      const url = server.url.replace('//', '//vertex:a-pass-word@')
+      const limits = { roomBufferBytes: 8192 }
+      const [one, two] = [await replica(limits, url), await replica(limits, url)]
+      const name = await one.rooms.create(2)
+      const a = await one.rooms.join(name, label(1), 20_000)
+      const b = await two.rooms.join(name, label(2), 20_000)
+      for (let n = 0; n < 20; n++) {
+        a.send(2, new Uint8Array(1024))
+        await messages(b, 1)
+      }
+      await sleep(1200) // long enough to look for the other replica
+      b.leave()
+      expect(await endOf(a)).toBe('room_abandoned')
+      const rates = Object.fromEntries(Object.keys(rateLimits).map((limit) => [limit, 5])) as never
+      const run = (lua: string, key: string, args: readonly string[]) =>
+        one.redis.send('EVAL', lua, '1', key, ...args)
+      const counted = ratesInRedis(rates, run)
+      expect(await counted.count('requests', 'somebody', 2)).toMatchObject({ left: 3 })
+      expect(await counted.count('requests', 'somebody', 4)).toMatchObject({ allowed: false })
+      expect(server.cli('ACL', 'LOG')).toBe('')
+      for (const more of [['FLUSHALL'], ['KEYS', '*'], ['SCAN', '0'], ['CONFIG', 'GET', '*']])
+        await expect(one.redis.send(...more)).rejects.toThrow('not available')
+      expect(server.cli('ACL', 'LOG')).toContain('flushall')
+    })
+
+    it('are looked for elsewhere when this Redis is not the primary any more', async () => {
+      const one = await replica()
+      server.cli('REPLICAOF', '127.0.0.1', '1')
+      try {
+        expect(await reasonOf(one.rooms.create(2))).toBe('connection_lost')
+        await sleep(1000)
+        expect(one.rooms.ready).toBe(false)
+      } finally {
+        server.cli('REPLICAOF', 'NO', 'ONE')
+      }
+      await until('ready', () => one.rooms.ready)
+      await one.rooms.create(2)
+      expect(one.events).toEqual([
+        { event: 'redis_connected' },
+        { event: 'redis_lost', code: 'READONLY' },
+        { event: 'redis_connected' },
+      ])
+    })
+
+    it('are not to be had while Redis is full, and a replica says so', async () => {
+      const one = await replica()
+      server.cli('CONFIG', 'SET', 'maxmemory', '1')
+      try {
+        await until('not ready', () => !one.rooms.ready)
+        expect(await reasonOf(one.rooms.create(2))).toBe('connection_lost')
+      } finally {
+        server.cli('CONFIG', 'SET', 'maxmemory', '0')
+      }
+      await until('ready', () => one.rooms.ready)
+      await one.rooms.create(2)
     })
 
     it('are not disturbed by what others write into Redis', async () => {

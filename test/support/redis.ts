@@ -1,7 +1,8 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { connect } from 'node:net'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { freePort } from './server.js'
 
@@ -25,6 +26,14 @@ const program = '/usr/bin/redis-server'
 export function missingRedis(): string | undefined {
   if (existsSync(program) || process.env['CI'] === 'true') return undefined
   return 'no Redis: install the package redis-server'
+}
+
+/** What docs/operations/redis.md says a user of Redis needs, for ACL SETUSER. */
+export function documentedRights(): string[] {
+  const page = join(import.meta.dirname, '../../docs/operations/redis.md')
+  const given = /ACL SETUSER vertex on >PASSWORD (.+)/.exec(readFileSync(page, 'utf8'))?.[1]
+  if (given === undefined) throw new Error(`no ACL in ${page}`)
+  return given.trim().split(' ')
 }
 
 /** @param options of redis-server, such as `--tls-port` */
