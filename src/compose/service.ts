@@ -9,7 +9,7 @@ import { measuredEngine } from '../metrics/engine.js'
 import { Metrics } from '../metrics/metrics.js'
 import { metricsServer } from '../metrics/server.js'
 import { rowSeal } from '../seal/index.js'
-import { answering, openStore, postgresLease } from '../store/index.js'
+import { answering, openStore, postgresLease, postgresReplicas } from '../store/index.js'
 import {
   openVault,
   recordBackupSecret,
@@ -75,6 +75,11 @@ export async function compose(config: Config, logger: Logger, engine: Engine): P
       ? postgresLease(database, (event) => {
           logger[event.event === 'lease_lost' ? 'warn' : 'info'](event)
         })
+      : undefined
+  // From the first Redis on, so that one that never gets ready keeps nobody from answering alone.
+  const replicas =
+    database.kind === 'postgres' && relay.redis !== undefined
+      ? postgresReplicas(database)
       : undefined
   const answers = () => lease === undefined || lease.held
   const store = await openStore({
@@ -166,6 +171,7 @@ export async function compose(config: Config, logger: Logger, engine: Engine): P
       await anchoring.end()
       if (scraped?.listening === true) await closeServer(scraped, 0)
       await store.close()
+      await replicas?.end()
       // The next one answers when nothing is left here.
       await lease?.end()
     }
@@ -176,6 +182,7 @@ export async function compose(config: Config, logger: Logger, engine: Engine): P
       listen: async () => {
         listening = true
         await lease?.begin()
+        relay.redis?.onReady(() => replicas?.begin())
         await relay.begin()
         const port = await listen(server, config.host, config.port)
         anchoring.begin(config.audit.anchorEveryMs)
@@ -190,6 +197,7 @@ export async function compose(config: Config, logger: Logger, engine: Engine): P
   } catch (error) {
     await relay.close(0)
     await store.close()
+    await replicas?.end()
     await lease?.end()
     throw error
   }

@@ -1,7 +1,7 @@
 export { answering } from './answering.js'
 export { bundledTables, readBundled, type BundledRow } from './bundled.js'
 export { StoreRefused } from './errors.js'
-export { postgresLease, type Lease, type LeaseEvent } from './lease.js'
+export { postgresLease, postgresReplicas, type Lease, type LeaseEvent } from './lease.js'
 export { all, assertCurrent, lookAt, type Look } from './look.js'
 export { openStore, type Database, type OpenStore, type StoreOptions } from './open.js'
 export { restoreDatabase, type Restoring } from './restore.js'

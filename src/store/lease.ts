@@ -58,10 +58,15 @@ const PATIENCE_MS = LEASE_MS + 1_500
 const ATTEMPT_MS = 2_000
 
 const NOW = '(extract(epoch FROM clock_timestamp()) * 1000)::bigint'
-const TAKE = `INSERT INTO leases (name, holder, expires_at) VALUES ('answering', $1, ${NOW} + $2)
+/** While replicas that share a Redis live, nobody begins to answer alone. */
+const TAKE = `INSERT INTO leases (name, holder, expires_at) SELECT 'answering', $1::text, ${NOW} + $2::bigint
+  WHERE NOT EXISTS (SELECT FROM leases WHERE name = 'replicas' AND expires_at > ${NOW})
+    OR EXISTS (SELECT FROM leases WHERE name = 'answering' AND holder = $1::text)
   ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, expires_at = excluded.expires_at
   WHERE leases.holder = excluded.holder OR leases.expires_at <= ${NOW}
   RETURNING holder`
+const MARK = `INSERT INTO leases (name, holder, expires_at) VALUES ('replicas', 'all', ${NOW} + $1)
+  ON CONFLICT (name) DO UPDATE SET expires_at = greatest(leases.expires_at, excluded.expires_at)`
 const GIVE_BACK = `DELETE FROM leases WHERE name = 'answering' AND holder = $1`
 
 /**
@@ -73,6 +78,58 @@ export function postgresLease(
   log: (event: LeaseEvent) => void,
 ): Lease {
   return new PostgresLease(database, log)
+}
+
+/** Says in the database that replicas live which answer together, as long as one of them does. */
+export interface ReplicasMark {
+  /** From now on. Idempotent. */
+  begin(): void
+  end(): Promise<void>
+}
+
+export function postgresReplicas(database: Database & { readonly kind: 'postgres' }): ReplicasMark {
+  let pool: pg.Pool | undefined
+  let timer: NodeJS.Timeout | undefined
+  let running = Promise.resolve()
+  const renew = () => {
+    // Where this fails, the next one follows; the mark lasts longer than several.
+    running = (pool?.query(MARK, [LEASE_MS]) ?? running).then(ignore, ignore).then(() => {
+      if (pool !== undefined) timer = setTimeout(renew, RENEW_MS)
+    })
+  }
+  return {
+    begin: () => {
+      if (pool !== undefined) return
+      pool = poolOf(database)
+      renew()
+    },
+    end: async () => {
+      const ended = pool
+      pool = undefined
+      clearTimeout(timer)
+      await running
+      await ended?.end()
+    },
+  }
+}
+
+const ignore = () => undefined
+
+/** A connection of its own, so that no load keeps it waiting. */
+function poolOf({ url, tokenFor }: Database & { readonly kind: 'postgres' }): pg.Pool {
+  const pool = new pg.Pool({
+    ...connectionTo(url, tokenFor),
+    application_name: 'vertex-lease',
+    max: 1,
+    idleTimeoutMillis: 0,
+    keepAlive: true,
+    connectionTimeoutMillis: ATTEMPT_MS,
+    statement_timeout: ATTEMPT_MS,
+    query_timeout: ATTEMPT_MS,
+  })
+  // An idle connection that breaks is dropped; the next attempt finds out by itself.
+  pool.on('error', ignore)
+  return pool
 }
 
 type Outcome = 'taken' | 'refused' | 'silence'
@@ -93,18 +150,7 @@ class PostgresLease implements Lease {
     log: (event: LeaseEvent) => void,
   ) {
     this.#log = log
-    this.#pool = new pg.Pool({
-      ...connectionTo(database.url, database.tokenFor),
-      application_name: 'vertex-lease',
-      max: 1,
-      idleTimeoutMillis: 0,
-      keepAlive: true,
-      connectionTimeoutMillis: ATTEMPT_MS,
-      statement_timeout: ATTEMPT_MS,
-      query_timeout: ATTEMPT_MS,
-    })
-    // An idle connection that breaks is dropped; the next attempt finds out by itself.
-    this.#pool.on('error', () => undefined)
+    this.#pool = poolOf(database)
   }
 
   get held(): boolean {

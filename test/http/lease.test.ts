@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { answering, openStore, postgresLease } from '../../src/store/index.js'
+import { answering, openStore, postgresLease, postgresReplicas } from '../../src/store/index.js'
 import { clock, sql, storageKey, testSeal } from '../store/engines.js'
 import { aUser, insertUser } from '../store/rows.js'
 import { missingPostgres, startPostgres, type TestPostgres } from '../support/postgres.js'
@@ -179,6 +179,34 @@ describe.skipIf(missing !== undefined)(
       ])
       // It gives back only what is its own.
       expect(await sql(database, 'SELECT holder FROM leases')).toEqual([{ holder: 'another one' }])
+    })
+
+    it('is not given to one alone while replicas that share a Redis live, nor taken from one that had it', async () => {
+      const database = { kind: 'postgres', url: await postgres.createDatabase() } as const
+      await (await openStore({ database, rowSeal: testSeal(storageKey), clock })).close()
+      const before = postgresLease(database, () => undefined)
+      await before.begin()
+      const [one, two] = [postgresReplicas(database), postgresReplicas(database)]
+      for (const each of [one, two, one]) each.begin()
+      await until(
+        'marked',
+        async () =>
+          (await sql(database, `SELECT 1 FROM leases WHERE name = 'replicas'`)).length > 0,
+        3_000,
+      )
+      await sleep(2_000)
+      expect(before.held).toBe(true)
+      await before.end()
+      await one.end()
+
+      const late = postgresLease(database, () => undefined)
+      await expect(late.begin()).rejects.toThrow('another Vertex answers')
+      await late.end()
+      await two.end()
+      const after = postgresLease(database, () => undefined)
+      await after.begin()
+      expect(after.held).toBe(true)
+      await after.end()
     })
 
     it('is not believed in while the database is silent, and taken again afterwards', async () => {
