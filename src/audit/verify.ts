@@ -23,7 +23,7 @@ export type AuditProblem =
   | 'not_as_anchored'
   /** An anchor knows this record, and the log ends before it. */
   | 'cut_off'
-  /** An anchor was not made by this server. */
+  /** An anchor of a generation of this log was not made by this server. */
   | 'anchor_forged'
 
 export interface BadRecord {
@@ -75,10 +75,9 @@ export async function verifyLog(
   lines: AsyncIterable<string> | Iterable<string>,
   { chainKey, anchors = [], generation }: VerifyOptions = {},
 ): Promise<BadRecord | GoodLog> {
-  const checked = new Anchors(anchors)
-  for (const anchor of anchors)
-    if (chainKey !== undefined && !sameMac(anchor.mac, anchorMac(chainKey, anchor)))
-      return bad(anchor.seq, 'anchor_forged')
+  const isOurs = (anchor: Anchor) =>
+    chainKey === undefined || sameMac(anchor.mac, anchorMac(chainKey, anchor))
+  const checked = new Anchors(anchors.filter(isOurs))
   const story = new Story()
   let head = EMPTY
   for await (const line of lines) {
@@ -90,6 +89,12 @@ export async function verifyLog(
     head = { seq, hash: sealed.hash }
     if (!checked.meet(sealed, story)) return bad(seq, 'not_as_anchored')
   }
+  // A database that was lost had another storage key: what says that it is of this one must have its code.
+  for (const anchor of anchors)
+    if (!isOurs(anchor)) {
+      if (story.knows(anchor.generation)) return bad(anchor.seq, 'anchor_forged')
+      checked.foreign.push(anchor)
+    }
   // Somebody emptied it, or took away the end in which the database got its generation.
   if (head.seq === 0 && anchors.length > 0) return bad(1, 'cut_off')
   if (generation !== undefined && generation !== story.generation)
@@ -138,6 +143,10 @@ class Story {
 
   hasLeft(generation: string): boolean {
     return this.#left.has(generation)
+  }
+
+  knows(generation: string): boolean {
+    return generation === this.generation || this.hasLeft(generation)
   }
 
   add(record: AuditRecord): AuditProblem | undefined {
@@ -214,8 +223,7 @@ class Anchors {
     // Nothing of a generation that began later can have been anchored in these places.
     for (const anchor of this.#early) {
       const { seq, generation } = anchor
-      if (generation === story.generation || story.hasLeft(generation))
-        return bad(seq, 'not_as_anchored')
+      if (story.knows(generation)) return bad(seq, 'not_as_anchored')
       this.foreign.push(anchor)
     }
     for (const anchor of [...this.#bySeq.values()].flat()) {

@@ -293,7 +293,6 @@ describe('an anchor of the audit log', () => {
     for (const [field, value] of Object.entries({
       seq: 4,
       at: good.at + 1,
-      generation: NEXT,
       hash: '9'.repeat(64),
       mac: '9'.repeat(64),
     }))
@@ -301,6 +300,22 @@ describe('an anchor of the audit log', () => {
         ok: false,
         problem: 'anchor_forged',
       })
+  })
+
+  it('of a database that was lost has the code of another storage key, and is no forgery', async () => {
+    const lost = anchorOf(
+      { ...keys, chain: new Uint8Array(32).fill(9) },
+      log.heads[4]!,
+      NEXT,
+      1_700_000_001_000,
+    )
+    expect(await find(log.lines, [lost, anchor(3)])).toMatchObject({
+      ok: true,
+      anchored: 1,
+      foreign: [lost],
+    })
+    const ours = { ...lost, generation: GENERATION }
+    expect(await find(log.lines, [ours])).toEqual({ ok: false, seq: 5, problem: 'anchor_forged' })
   })
 
   it('of records that a restored copy lost is told apart from one of records that were cut off', async () => {
