@@ -67,7 +67,7 @@ export async function verifyAudit(
   const found =
     file === undefined ? await withLog(config!, storage!.key, check) : await check(linesOf(file))
   if (!found.ok) return found
-  if (anchors.length > 0 && found.anchored === 0)
+  if (paths.length > 0 && found.anchored === 0)
     return { ok: false, seq: 1, problem: 'no_anchor_agrees' }
   return {
     ok: true,

@@ -126,6 +126,14 @@ describe('vertex audit verify', () => {
     await other.stop()
   })
 
+  it('takes a file of anchors without one that can be read for none that agrees', async () => {
+    for (const text of ['', '{"anchor":3\n']) {
+      writeFileSync(at('emptied.jsonl'), text)
+      const { status, report } = await verify('--anchors', at('emptied.jsonl'))
+      expect([status, report]).toEqual([1, { ok: false, seq: 1, problem: 'no_anchor_agrees' }])
+    }
+  })
+
   it('says what it cannot read', async () => {
     for (const words of [[at('none')], ['--anchors', at('none')]]) {
       const { status, stdout, stderr } = await command(['--json', 'audit', 'verify', ...words])
