@@ -135,6 +135,8 @@ export class Keys {
   /** Removes the handle; with the last one the share is erased for ever, and every run on it ends. */
   async delete(caller: Caller, wanted: string, context: IdentityContext = {}): Promise<void> {
     const keyId = parseUuid('key_id', wanted)
+    // What is not there is not deleted, and no loop over such can fill the audit log.
+    await this.find(caller, keyId, context)
     await this.trail.around({ action: 'delete_key', caller, values: { key_id: keyId } }, (mark) =>
       this.#delete(caller, keyId, context, mark),
     )

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { afterEach, describe, expect, it } from 'vitest'
 import { parseLine, verifyLog } from '../../src/audit/index.js'
 import { StorageKey } from '../../src/seal/index.js'
@@ -218,6 +219,16 @@ describe('what is done with secrets', () => {
     await expect(world.vault.deleteKeyShare(caller, keyId)).rejects.toMatchObject(unavailable)
     expect(await lines(world)).toEqual(before)
     expect(await world.vault.listKeys(caller)).toHaveLength(1)
+  })
+
+  it('is not recorded where there is no such key', async () => {
+    const world = await openWorld()
+    const caller = await world.newCaller()
+    const before = await lines(world)
+    await expect(world.vault.deleteKeyShare(caller, randomUUID())).rejects.toMatchObject({
+      errType: 'key_id_not_exists',
+    })
+    expect(await lines(world)).toEqual(before)
   })
 
   it('that fails is recorded with its err_type', async () => {
