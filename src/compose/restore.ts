@@ -217,7 +217,7 @@ function inPlace(config: Config, look: Look): RestorePlan {
     changes: [
       ...(look.older ? ['the tables are brought up to date'] : []),
       `the database gets a new generation, in the place of ${look.generation ?? 'none'}`,
-      'its birth time becomes now: API keys made since the copy come back with their users',
+      bornNow('the copy'),
       `all OT setups are deleted: ${setups}`,
       'the audit log records that the generation has changed',
     ],
@@ -240,14 +240,22 @@ function fromBundle(
       ...(newKeyFile === undefined ? [] : [`a storage key is generated into ${shown(newKeyFile)}`]),
       ...(look.made ? [] : ['the tables are made']),
       ...(look.older ? ['the tables are brought up to date'] : []),
+      ...(look.generation === undefined
+        ? []
+        : ['the backup secrets that it was started with are forgotten; those of the bundle count']),
       `these rows are added: ${rows.join(', ')}`,
       'the shares are sealed under the storage key of this configuration',
       `the database gets a new generation, in the place of ${look.generation ?? 'none'}; the one of the bundle was ${bundle.generation}`,
+      bornNow('the bundle'),
       `the audit log records the restore and the head of the log that was lost: ${bundle.audit_head.seq} ${bundle.audit_head.hash}`,
     ],
     refused: usedBy(look) ?? ofOtherVault(config, look) ?? notEmpty(look.rows),
   }
 }
+
+const bornNow = (since: string) =>
+  `its birth time becomes now: API keys made since ${since} come back with their users, and those revoked since work ` +
+  'again, unless VERTEX_API_KEYS_NOT_BEFORE is later than they are'
 
 const usedBy = ({ inUse }: Look): RestorePlan['refused'] =>
   inUse

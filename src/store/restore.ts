@@ -119,6 +119,8 @@ async function insert(
 ): Promise<void> {
   let table = 0
   let batch: (readonly Cell[])[] = []
+  // Nothing was kept under those of a first start, and the next start would ask for them: the newest recorded one.
+  await manager.query(`DELETE FROM recorded_secrets WHERE kind = 'backup'`)
   const flush = async () => {
     if (batch.length > 0) await manager.query(...statement(engine, table, batch))
     batch = []
@@ -144,7 +146,7 @@ function statement(
   }
   const tuples = rows.map((cells) => `(${cells.map(place).join(', ')})`).join(', ')
   const names = columns.map((column) => `"${column.name}"`).join(', ')
-  // What a first start recorded may be recorded in the bundle as well.
+  // The vault's name, which a first start recorded, is in the bundle as well.
   const onConflict = name === 'recorded_secrets' ? ' ON CONFLICT DO NOTHING' : ''
   return [`INSERT INTO "${name}" (${names}) VALUES ${tuples}${onConflict}`, values]
 }

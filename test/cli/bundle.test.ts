@@ -195,6 +195,20 @@ describe('vertex restore', () => {
     expect(failure(keyless).message).toContain('VERTEX_STORAGE_KEY_FILE')
   })
 
+  it('forgets the backup secret of a server that was only started, under which nothing was kept', async () => {
+    const where = machine('begun-with-another')
+    const file = join(where, 'vertex-secret/backup-secret')
+    const right = readFileSync(file)
+    writeFileSync(file, 'cd'.repeat(32), { mode: 0o600 })
+    await (await startServer({ folder: where })).stop()
+    writeFileSync(file, right)
+    const { stdout: plan } = await command(['restore', at('good.bundle'), '--plan'], where)
+    expect(plan).toContain('the backup secrets that it was started with are forgotten')
+    expect(plan).toMatch(/revoked since work again, unless VERTEX_API_KEYS_NOT_BEFORE/)
+    expect((await command(['restore', at('good.bundle')], where)).status).toBe(0)
+    await (await startServer({ folder: where })).stop()
+  })
+
   it('goes into a database on which a server was only started, and its audit log is good', async () => {
     const where = machine('started')
     const started = await startServer({ folder: where })
