@@ -2,15 +2,23 @@ import { createHash } from 'node:crypto'
 import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { bytesToHex } from '@vertex/mpc'
-import { parseLine } from '../audit/index.js'
+import { AuditWriter, parseLine } from '../audit/index.js'
 import { writeBundle, type BundleHeader } from '../bundle/index.js'
 import type { Config } from '../config.js'
 import { makeFile } from '../new-file.js'
-import { BackupSecrets, rowSeal, secretSource, type SealLog } from '../seal/index.js'
+import {
+  BackupSecrets,
+  rowSeal,
+  secretSource,
+  type BackupSecret,
+  type SealLog,
+  type StorageKey,
+} from '../seal/index.js'
 import {
   all,
   assertCurrent,
   bundledTables,
+  openAuditBeside,
   openSnapshot,
   readBundled,
   StoreRefused,
@@ -18,7 +26,7 @@ import {
   type Snapshot,
 } from '../store/index.js'
 import { StartRefused } from '../vault/index.js'
-import { SealedValueInvalid } from '../vault/ports.js'
+import { SealedValueInvalid, StorageUnavailable, type RowSeal } from '../vault/ports.js'
 import { clock } from './clock.js'
 import { databaseOf } from './database.js'
 import { loadStorageKey } from './secrets.js'
@@ -47,7 +55,7 @@ export interface BundleInfo {
 export type Progress = (text: () => string) => void
 
 /**
- * Makes a disaster bundle of the database of this configuration, beside the server that uses it.
+ * Makes a disaster bundle of the database of this configuration, beside the server that uses it, and records it there.
  * docs/spec/bundle.md, section 5
  * @param to a file that is not there yet, or a folder in which it gets a name of its own
  * @throws the error of the file system, `EEXIST` where there is such a file; what isForOperator and isUnavailable know
@@ -64,12 +72,52 @@ export async function makeBundle(
   const storage = await loadStorageKey(config, log)
   const secrets = await loadBundleSecrets(config, storage.key.fingerprint, log)
   const secret = secrets.all()[0]!
+  const seal = rowSeal(storage.key)
+  // Before anything is written: it is our database, and our storage key.
+  await (await openChecked(config, seal)).snapshot.close()
+  const recorded = await recordBundle(config, storage.key)
+  try {
+    const bundle = await writeRows(config, { file, createdAt, secret, seal, progress })
+    await recorded('done', bundle.sha256)
+    return bundle
+  } catch (error) {
+    // What went wrong is the answer, whether its record can be written or not.
+    await recorded('failed').catch(() => undefined)
+    throw error
+  }
+}
+
+/** @throws StartRefused, StoreRefused for another database or storage key than those of this configuration */
+async function openChecked(
+  config: Config,
+  seal: RowSeal,
+): Promise<{ readonly snapshot: Snapshot; readonly generation: string }> {
   const snapshot = await openSnapshot(databaseOf(config))
   if (snapshot === undefined) throw new StartRefused('VERTEX_DATA_DIR: there is no database here')
   try {
-    const seal = rowSeal(storage.key)
     const generation = await assertCurrent(snapshot, seal)
     await assertVaultName(snapshot, config.vaultName)
+    return { snapshot, generation }
+  } catch (error) {
+    await snapshot.close()
+    throw error
+  }
+}
+
+interface Wanted {
+  readonly file: string
+  readonly createdAt: number
+  readonly secret: BackupSecret
+  readonly seal: RowSeal
+  readonly progress: Progress
+}
+
+async function writeRows(
+  config: Config,
+  { file, createdAt, secret, seal, progress }: Wanted,
+): Promise<BundleInfo> {
+  const { snapshot, generation } = await openChecked(config, seal)
+  try {
     const header: BundleHeader = {
       vaultName: config.vaultName,
       secret,
@@ -92,6 +140,52 @@ export async function makeBundle(
     await snapshot.close()
   }
 }
+
+/**
+ * Records that a bundle is about to be made: every share leaves with it. docs/spec/audit-log.md, section 2
+ * @returns what records how it ended, once
+ * @throws StoreRefused, StorageUnavailable when it cannot be recorded
+ */
+async function recordBundle(
+  config: Config,
+  storageKey: StorageKey,
+): Promise<(outcome: 'done' | 'failed', sha256?: string) => Promise<void>> {
+  const beside = await openAuditBeside(databaseOf(config))
+  const audit = new AuditWriter(beside, storageKey.auditKeys(), clock)
+  const append = (of: number, outcome: string, values: readonly (readonly [string, string])[]) =>
+    audit.append({ ...ofBundle, of, outcome, values }).catch((cause: unknown) => {
+      if (cause instanceof StorageUnavailable || cause instanceof StoreRefused) throw cause
+      throw new StoreRefused(
+        'the audit log cannot be gone on with, and no bundle is made without it: check it with vertex audit verify',
+        { cause },
+      )
+    })
+  let ended = false
+  try {
+    const of = await append(0, 'begun', [])
+    return async (outcome, sha256) => {
+      if (ended) return
+      ended = true
+      try {
+        await append(of, outcome, sha256 === undefined ? [] : [['bundle', sha256]])
+      } finally {
+        await beside.close()
+      }
+    }
+  } catch (error) {
+    await beside.close()
+    throw error
+  }
+}
+
+const ofBundle = {
+  request: '',
+  actor: 'server',
+  user: '',
+  apiKey: '',
+  action: 'bundle',
+  key: '',
+} as const
 
 const isFolder = (path: string) => statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
 

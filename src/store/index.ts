@@ -1,4 +1,5 @@
 export { answering } from './answering.js'
+export { openAuditBeside } from './audit-beside.js'
 export { bundledTables, readBundled, type BundledRow } from './bundled.js'
 export { StoreRefused } from './errors.js'
 export { postgresLease, postgresReplicas, type Lease, type LeaseEvent } from './lease.js'

@@ -11,7 +11,7 @@ import { tables } from './tables.js'
 /** One key for all processes that migrate the same database: the bytes "vertexmg". */
 const MIGRATION_LOCK = '8531350913367436647'
 /** One key for all processes that append to the same audit log: the bytes "vertexau". */
-const ALONE_IN_AUDIT = 'SELECT pg_advisory_xact_lock(8531350913367433589)'
+export const ALONE_IN_AUDIT = 'SELECT pg_advisory_xact_lock(8531350913367433589)'
 
 const CONNECT_TIMEOUT_MS = 5_000
 const STATEMENT_TIMEOUT_MS = 15_000

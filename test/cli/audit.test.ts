@@ -220,6 +220,11 @@ describe.skipIf(missing !== undefined)(
       expect(JSON.parse(stdout)).toMatchObject({ ok: true, head: { seq: 3 }, unfinished: [] })
       await vertexHere(['audit', 'export', at('postgres.jsonl')], where)
       expect(linesOf(at('postgres.jsonl'))).toHaveLength(3)
+      // A bundle writes two records beside the server, and the server goes on after them.
+      expect((await vertexHere(['backup', 'bundle', at('bundle')], where)).status).toBe(0)
+      await other.createUser('ben')
+      const after = await vertexHere(['--json', 'audit', 'verify'], where)
+      expect(JSON.parse(after.stdout)).toMatchObject({ ok: true, head: { seq: 7 }, unfinished: [] })
       await other.stop()
     })
   },

@@ -65,6 +65,65 @@ describe('vertex backup bundle', () => {
     expect(statSync(file).mode & 0o777).toBe(0o600)
   })
 
+  const recorded = (database: BetterSqlite3.Database) =>
+    (database.prepare('SELECT line FROM audit_records ORDER BY seq').pluck().all() as string[])
+      .map((line) => parseLine(line)!.record)
+      .filter(({ action }) => action === 'bundle')
+      .map(({ actor, outcome, values }) => [actor, outcome, Object.fromEntries(values)])
+
+  it('is recorded before and after, beside the server, whose own records follow', async () => {
+    const { stdout } = await command(['--json', 'backup', 'bundle', at('recorded.bundle')])
+    const { sha256, audit_head } = JSON.parse(stdout) as {
+      sha256: string
+      audit_head: { seq: number }
+    }
+    await server.createUser('after a bundle')
+    const database = new BetterSqlite3(join(server.folder, 'data/vertex.db'), { readonly: true })
+    const all = database.prepare('SELECT line FROM audit_records ORDER BY seq').pluck().all()
+    expect(recorded(database).slice(-2)).toEqual([
+      ['server', 'begun', {}],
+      ['server', 'done', { bundle: sha256 }],
+    ])
+    database.close()
+    const begun = parseLine((all as string[])[audit_head.seq - 1]!)!.record
+    expect([begun.action, begun.outcome]).toEqual(['bundle', 'begun'])
+    expect(await command(['audit', 'verify'])).toMatchObject({
+      status: 0,
+      stdout: expect.stringContaining('everything that began has ended') as string,
+    })
+  })
+
+  it('is not made where it cannot be recorded, and what fails half way is recorded as that', async () => {
+    const where = machine('unrecorded')
+    cpSync(join(server.folder, 'vertex-secret'), join(where, 'vertex-secret'), { recursive: true })
+    mkdirSync(join(where, 'data'))
+    const running = new BetterSqlite3(join(server.folder, 'data/vertex.db'), { readonly: true })
+    await running.backup(join(where, 'data/vertex.db'))
+    running.close()
+    const database = new BetterSqlite3(join(where, 'data/vertex.db'))
+    const before = recorded(database).length
+    expect((await command(['backup', 'bundle', '/proc/no.bundle'], where)).status).toBe(2)
+    expect(recorded(database).slice(before)).toEqual([
+      ['server', 'begun', {}],
+      ['server', 'failed', {}],
+    ])
+    database.exec(`CREATE TRIGGER full BEFORE INSERT ON audit_records
+      BEGIN SELECT RAISE(ABORT, 'no room'); END`)
+    expect((await command(['backup', 'bundle', at('unrecorded.bundle')], where)).status).not.toBe(0)
+    database.exec('DROP TRIGGER full')
+    database.exec('DROP TRIGGER audit_records_no_update')
+    database.exec(
+      `UPDATE audit_records SET line = 'x' WHERE seq = (SELECT max(seq) FROM audit_records)`,
+    )
+    const damaged = await command(['--json', 'backup', 'bundle', at('unrecorded.bundle')], where)
+    expect([damaged.status, failure(damaged).message]).toEqual([
+      78,
+      expect.stringContaining('the audit log cannot be gone on with') as string,
+    ])
+    expect(existsSync(at('unrecorded.bundle'))).toBe(false)
+    database.close()
+  })
+
   it('does not replace a file, and leaves none where it fails', async () => {
     writeFileSync(at('mine'), 'something')
     const taken = await command(['--json', 'backup', 'bundle', at('mine')])
