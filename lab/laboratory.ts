@@ -113,11 +113,9 @@ async function runsOf(plan: Plan, lab: Lab, { scenario, engine }: Task, name: st
         try {
           runs.push({ seed, ...(await experiment.run(seed)) })
         } catch (error) {
-          runs.push({
-            seed,
-            ...nothingFound(),
-            wrong: [`the run did not end: ${described(error)}`],
-          })
+          const found = experiment.world.ledger.take()
+          const wrong = [...found.wrong, `the run did not end: ${described(error)}`]
+          runs.push({ seed, ...found, wrong })
           await experiment.close()
           experiment = await open()
         }

@@ -31,7 +31,7 @@ const CLOSELY = 12
 
 /** Remembers what was acknowledged, and asks for all of it after a fault. */
 export class Ledger {
-  #promised: Promised[] = []
+  readonly #promised: Promised[] = []
   /** What the run under way has found. */
   readonly found: Findings = nothingFound()
 
@@ -44,11 +44,6 @@ export class Ledger {
   promise(what: string, holds: () => Promise<void>): void {
     this.acknowledged()
     this.#promised.push({ what, holds })
-  }
-
-  /** What was promised is taken back by whoever it was promised to. */
-  release(what: string): void {
-    this.#promised = this.#promised.filter((one) => one.what !== what)
   }
 
   wrong(what: string): void {

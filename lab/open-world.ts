@@ -10,9 +10,7 @@ export async function openWorld(
   options: Partial<WorldOptions> = {},
 ): Promise<World> {
   const folder = options.folder ?? join(lab.folder(), 'vault')
-  return World.open({ ...options, folder, database: await databaseFor(lab, engine, folder) })
-}
-
-export async function databaseFor(lab: Lab, engine: EngineName, folder: string) {
-  return engine === 'sqlite' ? sqliteIn(folder) : await postgresFor(folder, await lab.postgres())
+  const database =
+    engine === 'sqlite' ? sqliteIn(folder) : await postgresFor(folder, await lab.postgres())
+  return World.open({ ...options, folder, database })
 }

@@ -1,6 +1,7 @@
 import type { EngineName } from './database.js'
 import type { Findings } from './ledger.js'
 import type { Random } from './random.js'
+import type { World } from './world.js'
 import type { TestPostgres } from '../test/support/postgres.js'
 
 /** What a scenario has of the laboratory. */
@@ -29,6 +30,8 @@ export interface Scenario {
 
 /** A scenario on one vault, in which run follows run. */
 export interface Experiment {
+  /** What was acknowledged, and what has been found so far. */
+  readonly world: Pick<World, 'ledger'>
   /** The runs to make, each by its seed: it decides all that the laboratory decides in that run. */
   seeds(random: Random): Promise<readonly number[]> | readonly number[]
   /** Makes one run. What it throws is wrong, and ends the experiment. */

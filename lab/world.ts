@@ -287,7 +287,7 @@ export class World {
   }
 
   promiseKey({ id, publicKey }: { readonly id: string; readonly publicKey: Uint8Array }): void {
-    this.ledger.promise(keyPromise(id), async () => {
+    this.ledger.promise(`key ${id}`, async () => {
       await this.signs(await this.vertex.ecdsa.openKey(id), publicKey)
     })
   }
@@ -345,8 +345,6 @@ export class World {
     rmSync(this.folder, { recursive: true, force: true })
   }
 }
-
-export const keyPromise = (id: string) => `key ${id}`
 
 /** For clients that keep nothing. */
 const nowhere: ShareStore = {

@@ -26,6 +26,7 @@ async function open(lab: Lab, engine: EngineName, direction: 1 | -1) {
   const locking = operations.find(({ name }) => name === 'lock')!
   let clockMs = 0
   return {
+    world,
     seeds: (random: Random) =>
       Array.from({ length: lab.short ? 1 : 8 }, () => random.below(2 ** 31)),
     async run(seed: number) {

@@ -110,6 +110,7 @@ async function open(lab: Lab, trouble: Trouble) {
   const troubled = await trouble.open(folder)
   const world = await World.open({ folder, database: troubled.database })
   return {
+    world,
     seeds: (random: Random) =>
       Array.from({ length: lab.short ? 1 : 8 }, () => random.below(2 ** 31)),
     async run(seed: number) {

@@ -56,7 +56,7 @@ class DiskFull implements Experiment {
   constructor(
     private readonly lab: Lab,
     private readonly disk: SmallDisk,
-    private readonly world: World,
+    readonly world: World,
     private readonly postgres: FragilePostgres | undefined,
     private readonly atClient = false,
   ) {}

@@ -156,6 +156,7 @@ async function open(lab: Lab, trouble: Trouble) {
     await world.control({ clockMs })
   }
   return {
+    world,
     seeds: (random: Random) =>
       Array.from({ length: lab.short ? 1 : 4 }, () => random.below(2 ** 31)),
     async run(seed: number) {

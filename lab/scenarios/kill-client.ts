@@ -25,6 +25,7 @@ export const killClient: Scenario = {
   async open(lab, engine) {
     const world = await openWorld(lab, engine)
     return {
+      world,
       seeds: (random) => {
         const around = Array.from({ length: 2 * WRITES }, (_, i) => i + 2)
         const moments = Array.from({ length: 12 }, () => AT_RANDOM + random.below(2 ** 30))

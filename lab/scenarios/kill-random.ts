@@ -14,6 +14,7 @@ export const killRandom: Scenario = {
   async open(lab, engine) {
     const world = await openWorld(lab, engine)
     return {
+      world,
       seeds: (random) => Array.from({ length: lab.short ? 1 : 25 }, () => random.below(2 ** 31)),
       async run(seed) {
         const random = new Random(seed)

@@ -32,6 +32,7 @@ export const restores: readonly Scenario[] = [
 async function open(lab: Lab, engine: EngineName, told: boolean) {
   const world = await openWorld(lab, engine, { mayRecover: true })
   return {
+    world,
     seeds: (random: Random) =>
       Array.from({ length: lab.short ? 1 : 5 }, () => random.below(2 ** 31)),
     async run(seed: number) {

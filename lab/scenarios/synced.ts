@@ -24,6 +24,7 @@ export const synced: Scenario = {
     const database = postgres === undefined ? sqliteIn(own) : await postgresFor(own, postgres)
     const world = await World.open({ folder: own, database })
     return {
+      world,
       seeds: (random: Random) =>
         Array.from({ length: lab.short ? 1 : 3 }, () => random.below(2 ** 31)),
       async run() {

@@ -23,6 +23,7 @@ export const twoCopies: Scenario = {
   async open(lab) {
     const world = await openWorld(lab, 'sqlite')
     return {
+      world,
       seeds: runs(lab),
       async run() {
         const probe = await someKey(world)
@@ -109,6 +110,7 @@ export const twoProcesses: Scenario = {
     const world = await openWorld(lab, engine)
     const { id } = await world.createKey()
     return {
+      world,
       seeds: runs(lab),
       async run(seed) {
         // Until it gives up, or while it still waits.

@@ -4,6 +4,8 @@ import { join } from 'node:path'
 import { VertexError, UnavailableError, type EcdsaKey } from '@vertex/sdk'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { sqliteIn } from '../../lab/database.js'
+import { experiment } from '../../lab/laboratory.js'
+import type { Scenario } from '../../lab/scenario.js'
 import { Ledger } from '../../lab/ledger.js'
 import { operations } from '../../lab/operations.js'
 import { isClean, rowOf, toText, type Report } from '../../lab/report.js'
@@ -283,6 +285,44 @@ describe('the report', () => {
     const wrong = report(run(1, [], [], []), run(5, [], ['a 500'], []))
     expect(isClean(wrong)).toBe(false)
     expect(toText(wrong)).toContain('npm run lab -- --scenario kill --engine sqlite --seed 5')
+  })
+
+  it('has what a run had found before it broke off', async () => {
+    const ledger = new Ledger()
+    const breaking: Scenario = {
+      name: 'breaking',
+      about: '',
+      engines: ['sqlite'],
+      open: () =>
+        Promise.resolve({
+          world: { ledger },
+          seeds: () => [7],
+          run: () => {
+            ledger.lost('key a')
+            return Promise.reject(new Error('no answer'))
+          },
+          close: () => Promise.resolve(),
+        }),
+    }
+    const { rows, failures } = await experiment({
+      scenarios: [breaking],
+      engine: undefined,
+      seed: 1,
+      once: false,
+      short: false,
+      named: true,
+      progress: () => undefined,
+    })
+    expect(rows[0]).toMatchObject({ runs: 1, lost: 1, wrong: 1 })
+    expect(failures).toEqual([
+      {
+        scenario: 'breaking',
+        engine: 'sqlite',
+        seed: 7,
+        lost: ['key a'],
+        wrong: ['the run did not end: no answer'],
+      },
+    ])
   })
 
   it('tells a recovery that took longer than the goal, and does not fail for it', () => {
