@@ -1,4 +1,5 @@
 import { ed25519 } from '@noble/curves/ed25519.js'
+import { secp256k1 } from '@noble/curves/secp256k1.js'
 import { utf8ToBytes } from '@noble/hashes/utils.js'
 import { u32, u64 } from './bytes.js'
 import { tags } from './tags.js'
@@ -47,7 +48,10 @@ export function signDrillReport(seed: Uint8Array, report: DrillReport): Uint8Arr
   return ed25519.sign(reportMessage(report), seed)
 }
 
-/** D.8: whether this identity made this report. The caller compares every part of it with what it knows. */
+/**
+ * D.8: whether this identity made this report, and the key the signature in it: an identity alone cannot report a drill
+ * that was none. The caller compares every part of it with what it knows.
+ */
 export function verifyDrillReport(
   identity: Uint8Array,
   report: DrillReport,
@@ -59,7 +63,17 @@ export function verifyDrillReport(
   } catch {
     return false // a part of another length: nobody signed that
   }
-  return verifyByIdentity(identity, message, signature)
+  return verifyByIdentity(identity, message, signature) && hasSigned(report)
+}
+
+function hasSigned(report: DrillReport): boolean {
+  try {
+    return secp256k1.verify(report.signature, drillCanary(report), report.publicKey, {
+      prehash: false,
+    })
+  } catch {
+    return false // no public key, or no signature
+  }
 }
 
 function reportMessage(report: DrillReport): Uint8Array {

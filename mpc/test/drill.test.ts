@@ -1,3 +1,4 @@
+import { secp256k1 } from '@noble/curves/secp256k1.js'
 import { randomBytes } from '@noble/hashes/utils.js'
 import { describe, expect, it } from 'vitest'
 import {
@@ -8,10 +9,11 @@ import {
   type DrillReport,
 } from '@vertex/mpc'
 
-const report: DrillReport = {
+const key = secp256k1.keygen()
+const unsigned = {
   vaultName: 'vertex',
   userId: '1f0d3c58-8a52-4e3b-8f43-5c2f9f1f7d11',
-  publicKey: randomBytes(33),
+  publicKey: key.publicKey,
   epoch: 3,
   blobDigest: randomBytes(32),
   nonce: randomBytes(32),
@@ -19,9 +21,13 @@ const report: DrillReport = {
   keyId: '4d0f3a62-0a3e-4c40-9a55-7d1f6b1e8b02',
   party: 2,
   secretFingerprint: randomBytes(32),
-  signature: randomBytes(64),
   drilledAt: 1_763_700_000_001,
 }
+const signedBy = (secretKey: Uint8Array): DrillReport => ({
+  ...unsigned,
+  signature: secp256k1.sign(drillCanary(unsigned), secretKey, { prehash: false }),
+})
+const report = signedBy(key.secretKey)
 const ofSubject = ['publicKey', 'epoch', 'blobDigest', 'nonce'] as const
 const all = Object.keys(report) as (keyof DrillReport)[]
 
@@ -73,6 +79,17 @@ describe('the report of a drill', () => {
 
   it.each(all)('does not verify with another %s', (name) => {
     expect(verifyDrillReport(identity, changed(name), signature)).toBe(false)
+  })
+
+  it('does not verify when another key has signed, or another canary: the identity alone reports nothing', () => {
+    const canary = drillCanary(changed('nonce'))
+    for (const forged of [
+      signedBy(secp256k1.keygen().secretKey),
+      changed('signature', secp256k1.sign(canary, key.secretKey, { prehash: false })),
+      changed('signature', new Uint8Array(64)),
+      changed('publicKey', new Uint8Array(33)),
+    ])
+      expect(verifyDrillReport(identity, forged, signDrillReport(seed, forged))).toBe(false)
   })
 
   it('cannot move a byte from one part into the next', () => {

@@ -136,7 +136,7 @@ export async function drill(
 }
 
 /**
- * Whether a vault identity made this report.
+ * Whether a vault identity made this report, and the key the signature in it, which no vault can make alone.
  * @param identity its Ed25519 public key, 32 bytes: the pinned one, since a report names its own
  */
 export function verifyDrillReport(report: DrillReport, identity: Uint8Array): boolean {
