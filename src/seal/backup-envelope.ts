@@ -45,8 +45,8 @@ export function encryptedBackups(
 ): BackupSeal {
   return {
     mode: 'encrypted',
-    async seal(subject, record) {
-      const secret = await secrets.newest()
+    async seal(subject, record, options) {
+      const secret = await secrets.newest(options)
       const { fingerprint, name, version } = secret
       const header: ContainerHeader = {
         ...headerOf(vaultName, subject, decodeKeyShare(suite, record)),

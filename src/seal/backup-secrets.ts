@@ -80,8 +80,7 @@ export class BackupSecrets {
 
   /** Newest first, never empty; may be older than the time to live, then a look at the source is begun. */
   all(): readonly BackupSecret[] {
-    if (this.#stale() && this.#now() - this.#triedAt > this.#options.lookEveryMs)
-      this.#refresh().catch(() => undefined) // logged where it fails
+    if (this.#stale() && !this.#isRecent(this.#triedAt)) this.#refresh().catch(() => undefined) // logged where it fails
     return this.#secrets
   }
 
@@ -94,9 +93,13 @@ export class BackupSecrets {
     }
   }
 
-  /** The one that new blobs are sealed with. @throws VaultError `backup_key_unavailable` */
-  async newest(): Promise<BackupSecret> {
-    await this.#fresh()
+  /**
+   * The one that new blobs are sealed with.
+   * @param look whether the source is asked first, however young what is known is
+   * @throws VaultError `backup_key_unavailable`
+   */
+  async newest({ look = false } = {}): Promise<BackupSecret> {
+    await (look ? this.#looked() : this.#fresh())
     const newest = this.#secrets[0]!
     if (this.#recorder !== undefined && !this.#recorded.has(newest.id)) {
       await this.#recorder(newest)
@@ -135,20 +138,41 @@ export class BackupSecrets {
     return this.#options.clock.now()
   }
 
+  /** Milliseconds. A clock that was put back must not keep young what is old. */
+  #since(time: number): number {
+    return Math.abs(this.#now() - time)
+  }
+
+  #isRecent(time: number): boolean {
+    return this.#since(time) <= this.#options.lookEveryMs
+  }
+
   #stale(): boolean {
-    return this.#source.changes && this.#now() - this.#loadedAt > this.#options.ttlMs
+    return this.#source.changes && this.#since(this.#loadedAt) > this.#options.ttlMs
   }
 
   /** Looks again when what is known is old; bears a failure while it is not too old. */
   async #fresh(): Promise<void> {
     if (!this.#stale()) return
-    const bearable = this.#now() - this.#loadedAt <= this.#options.graceMs
+    const bearable = this.#since(this.#loadedAt) <= this.#options.graceMs
     // While the key vault is down, not every request waits for it.
-    if (bearable && this.#now() - this.#triedAt <= this.#options.lookEveryMs) return
+    if (bearable && this.#isRecent(this.#triedAt)) return
     try {
       await this.#refresh()
     } catch (error) {
       if (!bearable) throw unavailable(error)
+    }
+  }
+
+  /** Looks again unless that was done a moment ago; bears no failure, and not every request waits for one. */
+  async #looked(): Promise<void> {
+    if (!this.#source.changes || this.#isRecent(this.#loadedAt)) return
+    if (this.#loading === undefined && this.#isRecent(this.#triedAt))
+      throw backupKeyUnavailable(Math.ceil(this.#options.lookEveryMs / 1000))
+    try {
+      await (this.#loading ?? this.#refresh())
+    } catch (error) {
+      throw unavailable(error)
     }
   }
 
@@ -163,6 +187,8 @@ export class BackupSecrets {
   /** Blobs with invented fingerprints must not become a flood of requests to the key vault. */
   #spendLook(): void {
     const { looks, lookEveryMs } = this.#options
+    // After a clock that was put back, counting begins there.
+    this.#lookedAt = Math.min(this.#lookedAt, this.#now())
     const gained = Math.floor((this.#now() - this.#lookedAt) / lookEveryMs)
     if (gained > 0) {
       this.#looks = Math.min(looks, this.#looks + gained)

@@ -536,11 +536,13 @@ export interface BackupSeal {
   /**
    * Seals an encoded KeyShare, under the newest backup secret in encrypted mode. What the header says of the share is
    * read from the share itself, which is checked once more on the way.
+   * @param options `look`: whether it is asked first which secret is the newest, rather than taken from memory
    * @throws VaultError `backup_key_unavailable`
    */
   seal(
     subject: { readonly userId: string; readonly keyId: string; readonly createdAt: number },
     record: Uint8Array,
+    options?: { readonly look: boolean },
   ): Promise<SealedBackup>
   /**
    * Opens a blob with the secret that its header names and checks all of it: that it was made in a vault of this name

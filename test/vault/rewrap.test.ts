@@ -94,6 +94,21 @@ describe('a backup that is rewrapped', () => {
     })
   })
 
+  it('is under a version that was made a moment ago, which exports may not know yet', async () => {
+    const secrets: { -readonly [Name in keyof Secrets]: Secrets[Name] } = newSecrets()
+    secrets.change = true
+    const world = await openWorld({ secrets })
+    const caller = await world.newCaller()
+    const { keyId } = await makeKey(world, caller)
+    const old = await world.vault.exportBackup(caller, keyId)
+    secrets.backup = [version('2'), ...secrets.backup]
+    world.time.now += 10_000
+    expect(await world.vault.rewrapBackup(caller, old)).toMatchObject({
+      rewrapped: true,
+      secretVersion: '2',
+    })
+  })
+
   it('need not be of a share that is here, and makes none', async () => {
     const { world, caller, old, both } = await rotated()
     const fresh = await afterTotalLoss(world, { secrets: both })

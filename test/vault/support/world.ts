@@ -43,6 +43,8 @@ export interface Secrets {
   readonly storageKey: Uint8Array
   /** Newest first. */
   readonly backup: readonly { readonly bytes: Uint8Array; readonly version: string }[]
+  /** Whether a server that runs may find other ones later, as in a key vault. */
+  readonly change?: boolean
 }
 
 export const newSecrets = (): Secrets => ({
@@ -219,7 +221,7 @@ export async function sealFor({ secrets, time }: World): Promise<BackupSeal> {
 function source(secrets: Secrets): SecretSource {
   return {
     setting: 'VERTEX_BACKUP_SECRET_FILE',
-    changes: false,
+    changes: secrets.change ?? false,
     load: () =>
       Promise.resolve({
         enabled: secrets.backup.map(({ bytes, version }) => ({ bytes, name: 'backup', version })),
