@@ -33,7 +33,7 @@ export async function makeFile(
 }
 
 /**
- * Puts another text in the place of a file's, of the same mode. There is the former file or the new one, whole, whenever
+ * Puts another text in the place of a file's, of the same owner and mode. There is the former file or the new one, whole, whenever
  * this is interrupted; the new one is durable before it takes the place, and so is that when this resolves.
  * @param check is given what was written, as it is read from the disk; when it throws, the former file stays
  */
@@ -44,13 +44,16 @@ export async function replaceFile(
 ): Promise<void> {
   // A link goes on leading to the file.
   const target = await realpath(path)
-  const mode = (await stat(target)).mode & 0o777
+  const { mode, uid, gid } = await stat(target)
   const draft = `${target}.${randomBytes(8).toString('hex')}`
   try {
     const file = await open(draft, 'wx', 0o600)
     try {
       await file.writeFile(text)
-      await file.chmod(mode)
+      // Whoever could read the file can go on reading it, also when somebody else, such as root, replaces it.
+      const own = await file.stat()
+      if (own.uid !== uid || own.gid !== gid) await file.chown(uid, gid)
+      await file.chmod(mode & 0o777)
       await file.sync()
     } finally {
       await file.close()
