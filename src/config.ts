@@ -354,10 +354,13 @@ function combine(s: Settings, clientId: string | undefined, problems: string[]):
     )
 
   const adminToken = adminTokenOf(s, embedded, clientId, problems)
-  for (const source of [backupSource, storageSource])
-    if (adminToken.kind === 'azure' && source !== undefined && sameSource(adminToken, source))
+  const adminSource = adminSourceOf(adminToken)
+  const backupSecret = backup.mode === 'encrypted' ? backup.source : backupSource
+  // The admin token travels with requests.
+  for (const source of [backupSecret, storageKey])
+    if (adminSource !== undefined && source !== undefined && sameSource(adminSource, source))
       problems.push(
-        `${adminToken.setting} and ${source.setting} name the same secret; they must differ`,
+        `${adminSource.setting} and ${source.setting} name the same secret; they must differ`,
       )
 
   return {
@@ -457,6 +460,13 @@ function adminTokenOf(
       'VERTEX_ADMIN_TOKEN_FILE, VERTEX_ADMIN_SECRET_NAME or VERTEX_ADMIN_TOKEN is needed with DATABASE_URL',
     )
   return { kind: 'embedded', path: resolve(s.VERTEX_DATA_DIR, 'admin-token') }
+}
+
+/** Where an admin token lies that is kept somewhere. */
+function adminSourceOf(token: AdminTokenSetting): KeySourceSetting | undefined {
+  if (token.kind === 'value') return undefined
+  if (token.kind === 'azure') return token
+  return { kind: 'file', setting: 'VERTEX_ADMIN_TOKEN_FILE', path: token.path }
 }
 
 type Named = readonly [setting: string, value: string | undefined]

@@ -119,6 +119,22 @@ describe('the configuration', () => {
       },
       'VERTEX_ADMIN_SECRET_NAME and VERTEX_BACKUP_SECRET_NAME name the same secret',
     ],
+    [
+      { VERTEX_ADMIN_TOKEN_FILE: './same', VERTEX_BACKUP_SECRET_FILE: 'same' },
+      'VERTEX_ADMIN_TOKEN_FILE and VERTEX_BACKUP_SECRET_FILE name the same secret',
+    ],
+    [
+      { VERTEX_ADMIN_TOKEN_FILE: 'vertex-secret/storage-key' },
+      'VERTEX_ADMIN_TOKEN_FILE and VERTEX_STORAGE_KEY_FILE name the same secret',
+    ],
+    [
+      { VERTEX_ADMIN_TOKEN_FILE: 'vertex-secret/backup-secret' },
+      'VERTEX_ADMIN_TOKEN_FILE and VERTEX_BACKUP_SECRET_FILE name the same secret',
+    ],
+    [
+      { VERTEX_BACKUP_SECRET_FILE: 'data/admin-token' },
+      'VERTEX_ADMIN_TOKEN_FILE and VERTEX_BACKUP_SECRET_FILE name the same secret',
+    ],
     [{ VERTEX_BACKUP_MODE: 'plaintext' }, 'VERTEX_ALLOW_RAW_EXPORT=yes-i-understand'],
     [
       { VERTEX_BACKUP_MODE: 'plaintext', VERTEX_ALLOW_RAW_EXPORT: 'yes' },
