@@ -65,7 +65,8 @@ async function countWith(
     allowed,
     most: limiter.points,
     left: remainingPoints,
-    ms: msBeforeNext,
+    // Where the clock was put back, the time left is too long; a timer that does not heed it ends it after the window.
+    ms: Math.min(msBeforeNext, limiter.duration * 1000),
   })
   try {
     return found(true, await limiter.consume(who, points))

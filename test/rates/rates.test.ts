@@ -37,6 +37,15 @@ describe('rates', () => {
     expect(await rates.count('signatures', 'key')).toMatchObject({ allowed: false, left: 0 })
   })
 
+  it('tell nobody to wait longer than a minute when the clock was put back', async () => {
+    const rates = ratesInMemory({ ...defaults, requests: 1 })
+    await rates.count('requests', 'alice')
+    vi.setSystemTime(Date.now() - 86_400_000)
+    expect(await rates.count('requests', 'alice')).toMatchObject({ allowed: false, ms: 60_000 })
+    vi.advanceTimersByTime(60_000)
+    expect(await allowed(rates.count('requests', 'alice'))).toBe(true)
+  })
+
   it('remember only so many, and let go of the one first seen longest ago', async () => {
     const rates = ratesInMemory({ ...defaults, exports: 1 }, 3)
     for (const who of ['a', 'b', 'c']) expect(await allowed(rates.count('exports', who))).toBe(true)
