@@ -18,7 +18,8 @@ export class BoundedCounter implements Counter {
 
   async count(who: string, points: number): Promise<RateCount> {
     if (!this.#seen.has(who)) await this.#makeRoomFor(who)
-    return countWith(this.limiter, who, points)
+    // What is not done does not count: where a batch was too large, a smaller one may still fit.
+    return countWith(this.limiter, who, points, () => this.limiter.reward(who, points))
   }
 
   /** The one first seen longest ago goes, and would begin anew. */
@@ -35,8 +36,20 @@ export class BoundedCounter implements Counter {
 /** So long a request waits for the common count, before it is counted here. Milliseconds. */
 const PATIENCE_MS = 250
 
+/**
+ * What {@link SharedCounter} needs of a RateLimiterRedis, in place of its own script: what does not fit is not counted.
+ * To count it and give it back is two steps, and what is given back after the end of a window is more for the next one.
+ */
+export const countWhatFits = `
+redis.call('set', KEYS[1], 0, 'EX', ARGV[2], 'NX')
+local consumed = redis.call('incrby', KEYS[1], ARGV[1])
+if consumed > tonumber(ARGV[3]) then redis.call('incrby', KEYS[1], -ARGV[1]) end
+return {consumed, redis.call('pttl', KEYS[1])}
+`
+
 /** Counts in a place that others share, and here where that fails. */
 export class SharedCounter implements Counter {
+  /** @param limiter with {@link countWhatFits} */
   constructor(
     private readonly limiter: RateLimiterAbstract,
     private readonly here: Counter['count'],
@@ -44,7 +57,7 @@ export class SharedCounter implements Counter {
 
   async count(who: string, points: number): Promise<RateCount> {
     let late: NodeJS.Timeout | undefined
-    const shared = countWith(this.limiter, who, points).catch(() => undefined)
+    const shared = this.#together(who, points).catch(() => undefined)
     const waited = new Promise<undefined>((resolve) => {
       late = setTimeout(() => {
         resolve(undefined)
@@ -54,12 +67,23 @@ export class SharedCounter implements Counter {
     clearTimeout(late)
     return count ?? this.here(who, points)
   }
+
+  #together(who: string, points: number): Promise<RateCount> {
+    const { limiter } = this
+    return countWith(limiter, who, points, ({ consumedPoints, msBeforeNext }) => {
+      const before = consumedPoints - points
+      const left = Math.max(0, limiter.points - before)
+      return new RateLimiterRes(left, msBeforeNext, before)
+    })
+  }
 }
 
+/** @param uncounted what there is once what was refused is not counted */
 async function countWith(
   limiter: RateLimiterAbstract,
   who: string,
   points: number,
+  uncounted: (refused: RateLimiterRes) => RateLimiterRes | Promise<RateLimiterRes>,
 ): Promise<RateCount> {
   const found = (allowed: boolean, { remainingPoints, msBeforeNext }: RateLimiterRes) => ({
     allowed,
@@ -72,7 +96,6 @@ async function countWith(
     return found(true, await limiter.consume(who, points))
   } catch (refused) {
     if (!(refused instanceof RateLimiterRes)) throw refused
-    // What is not done does not count: where a batch was too large, a smaller one may still fit.
-    return found(false, await limiter.reward(who, points))
+    return found(false, await uncounted(refused))
   }
 }

@@ -1,6 +1,6 @@
 import { RateLimiterMemory, RateLimiterRedis } from 'rate-limiter-flexible'
 import { rateLimits, type RateLimit, type Rates } from '../vault/index.js'
-import { BoundedCounter, SharedCounter, type Counter } from './counters.js'
+import { BoundedCounter, countWhatFits, SharedCounter, type Counter } from './counters.js'
 
 /** How much each limit allows. */
 export type RateSettings = Readonly<Record<RateLimit, number>>
@@ -29,10 +29,14 @@ export function ratesInRedis(settings: RateSettings, run: RunOnRedis): Rates {
   const inMemory = ratesInMemory(settings)
   return counting(settings, (options, limit) => {
     const keyPrefix = `vertex:rate:${limit}`
-    const shared = { ...options, keyPrefix, storeClient, useRedisPackage: true }
-    return new SharedCounter(new RateLimiterRedis(shared), (who, points) =>
-      inMemory.count(limit, who, points),
-    )
+    const limiter = new RateLimiterRedis({
+      ...options,
+      keyPrefix,
+      storeClient,
+      useRedisPackage: true,
+      customIncrTtlLuaScript: countWhatFits,
+    })
+    return new SharedCounter(limiter, (who, points) => inMemory.count(limit, who, points))
   })
 }
 

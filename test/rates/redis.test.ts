@@ -48,6 +48,24 @@ describe.skipIf(missing !== undefined)(
       expect((await b.rates.count('exports', newUser())).allowed).toBe(true)
     })
 
+    it('are no more in a window for what was refused at the end of the one before', async () => {
+      const { connection } = await server({})
+      const user = newUser()
+      let ends = false
+      const rates = ratesInRedis({ ...defaults, exports: 3 }, async (lua, key, args) => {
+        const answer = await connection.send('EVAL', lua, '1', key, ...args)
+        if (ends) await connection.send('DEL', key)
+        return answer
+      })
+      for (let i = 0; i < 3; i++) await rates.count('exports', user)
+      ends = true
+      expect(await rates.count('exports', user, 2)).toMatchObject({ allowed: false, left: 0 })
+      ends = false
+      for (const left of [2, 1, 0])
+        expect(await rates.count('exports', user)).toMatchObject({ allowed: true, left })
+      expect(await rates.count('exports', user)).toMatchObject({ allowed: false })
+    })
+
     it('leave nothing in Redis for longer than they count', async () => {
       const { rates } = await server({})
       const user = newUser()
