@@ -65,13 +65,13 @@ export class Output {
 
   /** The result: `value` with `--json`, else the lines. Once for each command. */
   result(value: object, lines: readonly string[]): void {
-    const text = this.json ? JSON.stringify(value) : lines.join('\n')
+    const text = this.json ? JSON.stringify(value) : lines.map(harmless).join('\n')
     this.streams.stdout.write(`${text}\n`)
   }
 
   /** Something on the side, for people. */
   note(text: string): void {
-    if (!this.json) this.streams.stderr.write(`${text}\n`)
+    if (!this.json) this.streams.stderr.write(`${harmless(text)}\n`)
   }
 
   /** Says how far something is that takes longer than a second, once a second. */
@@ -86,10 +86,15 @@ export class Output {
   }
 
   error({ code, message }: CommandError): void {
-    const text = this.json ? JSON.stringify({ error: { code, message } }) : `vertex: ${message}`
+    const text = this.json
+      ? JSON.stringify({ error: { code, message } })
+      : `vertex: ${message.split('\n').map(harmless).join('\n')}`
     this.streams.stderr.write(`${text}\n`)
   }
 }
+
+/** A line without what a terminal would act on: words of a server or of a file may be anybody's. */
+const harmless = (line: string) => line.replace(/\p{Cc}/gu, '?')
 
 /** Rows in columns, two spaces apart; numbers to the right. */
 export function columns(rows: readonly (readonly (string | number)[])[]): string[] {

@@ -59,6 +59,24 @@ describe('the vertex command', () => {
     expect(await vertex(['--version'])).toEqual({ exit: 0, stdout: '1.2.3\n', stderr: '' })
   })
 
+  it('writes nothing of a server to a terminal that the terminal would act on', async () => {
+    const keyFile = fileOf('k'.repeat(20))
+    const said = { err_type: 'bad_request_params', err_msg: 'a\u001b]0;b\u0007\r\u009bc' }
+    const refused = await vertex(census(keyFile, await answering(400, JSON.stringify(said))))
+    expect(refused).toEqual({ exit: 1, stdout: '', stderr: 'vertex: a?]0;b???c\n' })
+    const secret = {
+      name: 'b\ngood  b',
+      version: '\u001b[2J',
+      fingerprint: '0',
+      keys: 1,
+      newest: true,
+    }
+    const counts = { none: 0, exported: 0, verified: 1, drilled: 0 }
+    const found = JSON.stringify({ keys: [], next: null, counts, secrets: [secret] })
+    const { stdout } = await vertex(census(keyFile, await answering(200, found)))
+    expect(stdout).toContain('b?good  b ?[2J')
+  })
+
   it.each([
     [[], 'a command is missing'],
     [['backup'], 'a command is missing'],
