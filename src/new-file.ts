@@ -67,6 +67,18 @@ export async function replaceFile(
   await syncDirectory(dirname(target))
 }
 
+/** Adds to a file, or makes it, readable by its owner only; durable before this resolves. */
+export async function addToFile(path: string, text: string): Promise<void> {
+  const file = await open(path, 'a', 0o600)
+  try {
+    await file.appendFile(text)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+  await syncDirectory(dirname(path))
+}
+
 /** Gives the file its name, unless it is somebody else's. */
 async function publish(draft: string, path: string): Promise<void> {
   try {

@@ -57,7 +57,7 @@ it('docs/operations/backups.md has examples that work when pasted', async () => 
   expect(coverage).toMatch(/1 {2}verified[\s\S]*newest/)
   expect(bash(shell, page.get('verify'))).toContain('"pubkey"')
   expect(bash(shell, page.get('drill'))).toMatch(/^good {2}[0-9a-f]{32} /)
-  expect(readFileSync(join(folder, 'drills.json'), 'utf8')).toContain('"report":{')
+  expect(readFileSync(join(folder, 'drills.jsonl'), 'utf8')).toContain('"report":{')
   expect(bash(shell, page.get('coverage'))).toMatch(/1 {2}of these drilled/)
   expect(bash(shell, page.get('rewrap'))).toMatch(
     /^(already under the newest {2}backup\.json\n){2}[^]*1 {2}verified/,

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { hexToBytes } from '@vertex/mpc'
@@ -87,6 +87,19 @@ describe('vertex drill', () => {
     expect(text).toMatchObject({ exit: 0, stderr: '' })
     expect(text.stdout).toMatch(new RegExp(`^good +${ids[1]!} +\\d{4}-\\d\\d-\\d\\dT\\S+Z\\n$`))
     expect(text.stdout.split('\n')).toHaveLength(2)
+  })
+
+  it('adds the signed reports to a file, which is its owner’s alone', async () => {
+    const reports = join(folder, 'reports.jsonl')
+    for (const id of ids) expect(await vertex(drill({ reports }, id))).toMatchObject({ exit: 0 })
+    const lines = readFileSync(reports, 'utf8').trimEnd().split('\n')
+    const kept = lines.map((line) => JSON.parse(line) as { id: string; report: DrillReport })
+    expect(kept.map(({ id }) => id)).toEqual(ids)
+    for (const { report } of kept) expect(verifyDrillReport(report, identity)).toBe(true)
+    expect(statSync(reports).mode & 0o777).toBe(0o600)
+    const nowhere = await vertex(drill({ reports: join(folder, 'no', 'such') }, ids[0]!))
+    expect(nowhere).toMatchObject({ exit: 1 })
+    expect(nowhere.stdout).toMatch(/^FAILED .* the report could not be kept: /)
   })
 
   it('takes one of its secrets from stdin', async () => {

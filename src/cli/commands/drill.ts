@@ -1,6 +1,7 @@
 import { access } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { DrilledBackup } from '@vertex/sdk'
+import { addToFile } from '../../new-file.js'
 import type { AddCommand } from '../command.js'
 import { eachInTurn, endWith } from '../many.js'
 import { CommandError, columns } from '../output.js'
@@ -9,6 +10,7 @@ import { asClient, commandErrorOf, readSecret, type ServerOptions, withServer } 
 interface Options extends ServerOptions {
   readonly store: string
   readonly passphraseFile: string
+  readonly reports?: string
 }
 
 /** `vertex drill`: lets the stored backups of keys sign once each, together with the client's shares. */
@@ -23,6 +25,7 @@ export const addDrill: AddCommand = (program, action) => {
       '--passphrase-file <file>',
       'file with the passphrase of the store; - for stdin',
     )
+    .option('--reports <file>', 'add the signed reports to this file, a line of JSON each')
     .action(
       action(async ({ output, stdin }, options: Options, keys: string[]) => {
         if (options.keyFile === '-' && options.passphraseFile === '-')
@@ -35,9 +38,12 @@ export const addDrill: AddCommand = (program, action) => {
         try {
           await asClient({ stdin }, options, store, async ({ ecdsa }) => {
             const ids = keys.length > 0 ? keys : await ecdsa.listKeys()
-            const outcomes = await eachInTurn(ids, async (id) =>
-              toResult(await (await ecdsa.openKey(id)).drillBackup()),
-            )
+            const outcomes = await eachInTurn(ids, async (id) => {
+              const drilled = toResult(await (await ecdsa.openKey(id)).drillBackup())
+              if (options.reports !== undefined && drilled.report !== null)
+                await keep(options.reports, { id, report: drilled.report })
+              return drilled
+            })
             const drills = outcomes.map((one, i) => {
               const id = ids[i]!
               if ('done' in one) return { id, ...one.done }
@@ -76,6 +82,16 @@ async function openStore(
     return await FileShareStore.open({ directory: store, passphrase })
   } catch (error) {
     throw (await commandErrorOf(error)) ?? error
+  }
+}
+
+/** @throws CommandError */
+async function keep(path: string, line: object): Promise<void> {
+  try {
+    await addToFile(path, `${JSON.stringify(line)}\n`)
+  } catch (error) {
+    const why = error instanceof Error ? error.message : ''
+    throw new CommandError('failed', 'reports', `the report could not be kept: ${why}`)
   }
 }
 
