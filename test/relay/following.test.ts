@@ -157,12 +157,16 @@ describe('a replica that follows a room', () => {
       messageEntry(1, 33, 2, 1),
       bytes(Buffer.of(2, 1)),
       bytes(Buffer.of(2, 1, 2), Buffer.alloc(MAX_MESSAGE_BYTES + 1)),
-      bytes(Buffer.of(3, 0)),
+      bytes(Buffer.of(3, 0, 0)),
+      bytes(Buffer.of(3, 1)),
+      bytes(Buffer.of(3, 1, 2)),
       bytes(Buffer.of(5, 1)),
     ])
       expect(() => decodeEntry(entry)).toThrow(RedisUnavailable)
     const largest = bytes(Buffer.of(2, 32, 1), Buffer.alloc(MAX_MESSAGE_BYTES))
     expect(decodeEntry(largest)).toMatchObject({ type: 'message', from: 32, to: 1 })
+    expect(decodeEntry(bytes(Buffer.of(3, 1, 0)))).toMatchObject({ type: 'leave', lost: false })
+    expect(decodeEntry(bytes(Buffer.of(3, 1, 1)))).toMatchObject({ type: 'leave', lost: true })
     expect(decodeEntry(bytes(Buffer.of(4, 0)))).toMatchObject({ type: 'end' })
   })
 })

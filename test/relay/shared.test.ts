@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { MAX_MESSAGE_BYTES, RoomClosed, type RoomLink } from '@vertex/mpc'
 import { ratesInRedis } from '../../src/rates/index.js'
-import { Redis, type RedisEvent } from '../../src/redis/index.js'
+import { Redis, RedisUnavailable, type RedisEvent } from '../../src/redis/index.js'
 import { roomScripts, SharedRooms, type RelayLimits } from '../../src/relay/index.js'
 import { rateLimits } from '../../src/vault/index.js'
 import { documentedRights, missingRedis, startRedis, type TestRedis } from '../support/redis.js'
@@ -294,6 +294,43 @@ describe.skipIf(missing !== undefined)(
       // As seen from outside: it says nothing any more.
       await one.redis.close()
       expect(await endOf(b)).toBe('connection_lost')
+    })
+
+    it('end with connection_lost for everybody when one replica loses Redis while it sends', async () => {
+      const [one, two] = [await replica(), await replica()]
+      // Also with two who could go on without the third: it may have had more to say.
+      for (const size of [2, 3]) {
+        const name = await one.rooms.create(size)
+        const a = await one.rooms.join(name, label(1), 20_000)
+        const others = await Promise.all(
+          Array.from({ length: size - 1 }, (_, n) => two.rooms.join(name, label(2 + n), 20_000)),
+        )
+        vi.spyOn(one.redis, 'run').mockRejectedValueOnce(new RedisUnavailable())
+        a.send(2, Uint8Array.of(1))
+        for (const link of [a, ...others]) expect(await endOf(link)).toBe('connection_lost')
+        expect(await reasonOf(two.rooms.join(name, label(9), 5000))).toBe('room_used')
+      }
+    })
+
+    it('end with connection_lost for everybody when it is told late that a party was lost', async () => {
+      const [one, two] = [await replica(), await replica()]
+      const name = await one.rooms.create(2)
+      const a = await one.rooms.join(name, label(1), 20_000)
+      const b = await two.rooms.join(name, label(2), 20_000)
+      vi.spyOn(one.redis, 'run')
+        .mockRejectedValueOnce(new RedisUnavailable())
+        .mockRejectedValueOnce(new RedisUnavailable())
+      a.send(2, Uint8Array.of(1))
+      for (const link of [a, b]) expect(await endOf(link)).toBe('connection_lost')
+    })
+
+    it('end with connection_lost for everybody when a replica closes', async () => {
+      const [one, two] = [await replica(), await replica()]
+      const name = await one.rooms.create(2)
+      const a = await one.rooms.join(name, label(1), 20_000)
+      const b = await two.rooms.join(name, label(2), 20_000)
+      await one.rooms.close()
+      for (const link of [a, b]) expect(await endOf(link)).toBe('connection_lost')
     })
 
     it('need no other rights in Redis than those that are documented', async () => {

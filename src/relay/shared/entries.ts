@@ -21,7 +21,8 @@ export type Entry = {
       readonly to: number
       readonly bytes: Uint8Array
     }
-  | { readonly type: 'leave'; readonly slot: number }
+  /** `lost`: not of its own accord, its replica lost Redis or closes. */
+  | { readonly type: 'leave'; readonly slot: number; readonly lost: boolean }
   | { readonly type: 'end' }
 )
 
@@ -34,6 +35,10 @@ const JOIN = 1
 const MESSAGE = 2
 const LEAVE = 3
 const END = 4
+
+/** Why a party left. */
+export const BY_ITSELF = 0
+export const LOST = 1
 
 /** Copies what it hands on. @throws RedisUnavailable for what is no entry: whoever holds Redis can put there what they like */
 export function decodeEntry(bytes: Reply): Entry {
@@ -64,7 +69,8 @@ export function decodeEntry(bytes: Reply): Entry {
         bytes: new Uint8Array(rest.subarray(1)),
       }
     case LEAVE:
-      return { id, type: 'leave', slot }
+      if (rest.length !== 1 || (rest[0] !== BY_ITSELF && rest[0] !== LOST)) throw foreign()
+      return { id, type: 'leave', slot, lost: rest[0] === LOST }
     case END:
       return { id, type: 'end' }
     default:

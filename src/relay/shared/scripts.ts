@@ -57,11 +57,12 @@ local function tell_used()
   tell(f.h, ARGV[1])
 end
 
-local function leave(id, slot)
+-- A party that was lost may have had more to say, so nobody waits for it in vain: its room ends.
+local function leave(id, slot, why)
   if redis.call('HSETNX', room, '-' .. slot, 1) == 0 then return end
   local left = redis.call('HINCRBY', room, 'l', 1)
-  append('', id .. string.char(3, slot))
-  if f.j < f.s or f.j - left <= 1 then
+  append('', id .. string.char(3, slot, why))
+  if f.j < f.s or f.j - left <= 1 or why == 1 then
     append('', id .. string.char(4, 0))
     redis.call('HSET', room, 'e', 'room_used')
     redis.call('DEL', log)
@@ -123,10 +124,10 @@ end
 return f.n
 `)
 
-/** ARGV: the room's 16 bytes, id, slot. Told to every replica, the one that asks too. */
+/** ARGV: the room's 16 bytes, id, slot, why: 0 by itself, 1 lost. Told to every replica, the one that asks too. */
 export const LEAVE = script(`${common}
 if ended() then return 0 end
-leave(ARGV[2], tonumber(ARGV[3]))
+leave(ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]))
 return 1
 `)
 

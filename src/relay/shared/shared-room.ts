@@ -8,7 +8,8 @@ import type { Entry } from './entries.js'
 export interface Wire {
   /** Puts a message at the end of the log. */
   send(room: SharedRoom, from: number, to: number, bytes: Uint8Array): void
-  leave(name: string, slot: number): void
+  /** @param lost the others are told that the connection was lost, and not that it left by itself */
+  leave(name: string, slot: number, lost: boolean): void
   /** Entries are missing: asks for them. */
   behind(room: SharedRoom): void
 }
@@ -123,11 +124,11 @@ export class SharedRoom {
   /** A party of this replica broke a rule. */
   putOut(slot: number, reason: RoomCloseReason): void {
     const local = this.#locals.get(slot)
-    this.#leave(slot)
+    this.#leave(slot, reason === 'connection_lost')
     if (local !== undefined) end(local, reason)
   }
 
-  /** Ends the room for all parties of this replica; the others are told that they have left. */
+  /** Ends the room for all parties of this replica; the others are told that they have left, or were lost. */
   lose(reason: RoomCloseReason): void {
     for (const slot of [...this.#locals.keys()]) this.putOut(slot, reason)
   }
@@ -149,6 +150,7 @@ export class SharedRoom {
         return
       }
       case 'leave':
+        if (entry.lost) this.#end('connection_lost')
         return
       case 'end':
         this.#end('room_abandoned')
@@ -170,9 +172,9 @@ export class SharedRoom {
     this.#end('room_expired')
   }
 
-  #leave(slot: number): void {
+  #leave(slot: number, lost = false): void {
     if (!this.#locals.delete(slot)) return
-    this.wire.leave(this.name, slot)
+    this.wire.leave(this.name, slot, lost)
     if (this.#locals.size === 0) this.#empty()
   }
 

@@ -17,7 +17,15 @@ import { defaultRelayLimits, type RelayLimits } from '../limits.js'
 import { LocalLink } from '../local-link.js'
 import { costOf, type Seat } from '../room.js'
 import { assertRoomSize, canonical, RelayBusy } from '../rooms.js'
-import { decodeEntry, foreign, ID_BYTES, REPLICA_BYTES, type Entry } from './entries.js'
+import {
+  BY_ITSELF,
+  decodeEntry,
+  foreign,
+  ID_BYTES,
+  LOST,
+  REPLICA_BYTES,
+  type Entry,
+} from './entries.js'
 import { CATCH_UP, CREATE, JOIN, LEAVE, SEND } from './scripts.js'
 import { SharedRoom, type Wire } from './shared-room.js'
 
@@ -38,6 +46,14 @@ interface Open {
   readonly timer: NodeJS.Timeout
   activeAt: number
   lookAt: number
+}
+
+/** A party that left while Redis could not be told. */
+interface Owed {
+  readonly name: string
+  readonly slot: number
+  readonly lost: boolean
+  readonly until: number
 }
 
 interface Entering {
@@ -61,8 +77,7 @@ export class SharedRooms implements Entrance, Wire {
   readonly #entering = new Map<string, Entering>()
   /** Rooms that were opened here and that somebody may still come into, and until when. Oldest first. */
   readonly #waiting = new Map<string, number>()
-  /** Parties that left while Redis could not be told. */
-  #owed: { readonly name: string; readonly slot: number; readonly until: number }[] = []
+  #owed: Owed[] = []
   readonly #ticks: NodeJS.Timeout
   #blink: NodeJS.Timeout | undefined
   /** Redis may answer and yet take nothing more: it is full, or another one is the primary now. */
@@ -235,10 +250,11 @@ export class SharedRooms implements Entrance, Wire {
     )
   }
 
-  leave(name: string, slot: number): void {
+  leave(name: string, slot: number, lost: boolean): void {
     const until = Date.now() + this.#limits.roomLifetimeMs
-    this.redis.run(LEAVE, keysOf(name), [bytesOf(name), newId(), String(slot)]).catch(() => {
-      if (!this.#closing) this.#owed.push({ name, slot, until })
+    const args = [bytesOf(name), newId(), String(slot), String(lost ? LOST : BY_ITSELF)]
+    this.redis.run(LEAVE, keysOf(name), args).catch(() => {
+      if (!this.#closing) this.#owed.push({ name, slot, lost, until })
     })
   }
 
@@ -325,8 +341,8 @@ export class SharedRooms implements Entrance, Wire {
 
   #leaveOwed(): void {
     const now = Date.now()
-    for (const { name, slot, until } of this.#owed.splice(0))
-      if (until > now) this.leave(name, slot)
+    for (const { name, slot, lost, until } of this.#owed.splice(0))
+      if (until > now) this.leave(name, slot, lost)
   }
 
   async #sayPresent(): Promise<void> {
