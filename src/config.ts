@@ -120,6 +120,17 @@ function isOrigin(value: string): boolean {
   return URL.canParse(value) && new URL(value).origin === value && /^https?:/.test(value)
 }
 
+function hasReadableLogin(url: string): boolean {
+  const { username, password } = new URL(url)
+  try {
+    decodeURIComponent(username)
+    decodeURIComponent(password)
+    return true
+  } catch {
+    return false
+  }
+}
+
 function isAddressRange(value: string): boolean {
   const [address = '', bits, ...rest] = value.split('/')
   const version = isIP(address)
@@ -169,9 +180,15 @@ export const settings = {
     )
     .optional(),
   REDIS_URL: text
+    .refine((value) => /^rediss?:\/\//.test(value) && URL.canParse(value), {
+      error: 'must be a redis:// or rediss:// URL',
+      abort: true,
+    })
+    // The client would find out with every connection, and the server never get ready.
+    .refine(hasReadableLogin, 'has a user or a password with a wrong %; write %25 for a %')
     .refine(
-      (value) => /^rediss?:\/\//.test(value) && URL.canParse(value),
-      'must be a redis:// or rediss:// URL',
+      (value) => /^\/?\d{0,5}$/.test(new URL(value).pathname),
+      'can have nothing but the number of a database after the host',
     )
     .optional(),
   VERTEX_DATA_DIR: file.default(resolve('./data')),

@@ -1,7 +1,7 @@
 import type { Server } from 'node:http'
 import type { Server as SecureServer } from 'node:https'
 import type { Logger } from 'pino'
-import type { Config } from '../config.js'
+import { isLoopback, type Config } from '../config.js'
 import { Redis } from '../redis/index.js'
 import { roomPort, Rooms, roomScripts, SharedRooms, sharedRoomPort } from '../relay/index.js'
 import { managedIdentity } from '../seal/index.js'
@@ -48,6 +48,7 @@ export function composeRelay(config: Config, logger: Logger, note: TakeNote): Re
   })
   const rooms = new SharedRooms(redis, limits)
   note('info', 'rooms are shared with other replicas through Redis')
+  if (showsPassword(url)) note('warn', 'the password in REDIS_URL travels in clear; use rediss://')
   return {
     port: sharedRoomPort(rooms),
     get usage() {
@@ -63,4 +64,11 @@ export function composeRelay(config: Config, logger: Logger, note: TakeNote): Re
       await redis.close()
     },
   }
+}
+
+/** Whether whoever listens on the network can read the password. */
+function showsPassword(url: string): boolean {
+  const { protocol, hostname, password } = new URL(url)
+  const host = hostname.toLowerCase().replace(/^\[(.*)\]$/, '$1')
+  return protocol === 'redis:' && password !== '' && !isLoopback(host)
 }

@@ -87,6 +87,17 @@ describe('the configuration', () => {
     [{ VERTEX_TLS: 'off' }, 'VERTEX_TLS'],
     [{ PORT: '80a' }, 'PORT'],
     [{ DATABASE_URL: 'mysql://x' }, 'DATABASE_URL'],
+    ...[
+      'http://redis.example',
+      'redis://:pa%ss@redis.example',
+      'rediss://us%er:pass@redis.example',
+      'redis://:%ff@redis.example',
+      'redis://redis.example/abc',
+      'redis://redis.example/1/2',
+    ].map((url): [Record<string, string>, string] => [
+      { ...postgres, REDIS_URL: url },
+      'REDIS_URL',
+    ]),
     [{ VERTEX_CORS_ORIGINS: '*' }, 'VERTEX_CORS_ORIGINS'],
     [{ VERTEX_CORS_ORIGINS: 'https://a.example/path' }, 'VERTEX_CORS_ORIGINS'],
     [{ VERTEX_RELAY_ALLOW: 'relay.example' }, 'VERTEX_RELAY_ALLOW'],
@@ -172,10 +183,21 @@ describe('the configuration', () => {
   it('never quotes a secret it refuses', () => {
     const said = problems({
       DATABASE_URL: 'mysql://user:hunter2@db',
+      REDIS_URL: 'redis://:hunter2%@redis',
       VERTEX_ADMIN_TOKEN: 'hunter2 with spaces',
     }).join()
     expect(said).toContain('DATABASE_URL')
+    expect(said).toContain('REDIS_URL has a user or a password')
     expect(said).not.toContain('hunter2')
+  })
+
+  it.each([
+    'redis://redis.example',
+    'redis://redis.example:6379/',
+    'rediss://us%2Fer:pa%25ss@redis.example/3',
+    'redis://:pass@[::1]:6379/0',
+  ])('takes %s for a Redis', (url) => {
+    expect(readConfig({ ...postgres, REDIS_URL: url }).redis?.url).toBe(url)
   })
 
   it.each(['127.0.0.1', '127.8.8.8', '::1', 'localhost'])('lets %s do without TLS', (HOST) => {
