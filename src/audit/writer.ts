@@ -181,13 +181,18 @@ export class AuditWriter {
 
   /**
    * What the next record is chained on to.
-   * @throws Error when that would hide something: that the last record was changed, or that records are gone
+   * @throws Error when that would hide something: that the last record was changed, that records are gone, or that
+   * the generation was changed under this server
    */
   #follow(last: AuditRow | undefined, generation: string): Last {
     const mine = this.#last
+    // Whoever gives it another one needs every server stopped. Recorded here, it would excuse an end that was cut off.
+    if (mine !== undefined && mine.generation !== generation)
+      throw new Error(
+        'the generation of the database is not the one this server wrote in: it was changed or put back under it',
+      )
     if (mine !== undefined && last?.seq === mine.seq && last.line === mine.line) return mine
-    const lost = mine !== undefined && mine.generation === generation
-    if (lost && (last === undefined || last.seq <= mine.seq))
+    if (mine !== undefined && (last === undefined || last.seq <= mine.seq))
       throw new Error(
         'the audit log does not end with what this server wrote: the database was changed or put back under it',
       )

@@ -38,6 +38,15 @@ const generationOf = (store: VaultStore) =>
 const check = async (store: VaultStore) =>
   verifyLog(linesOf(store), { chainKey, generation: await generationOf(store) })
 
+/** As whoever owns the database can. */
+async function withoutTriggers(database: Database): Promise<void> {
+  const drops =
+    database.kind === 'sqlite'
+      ? ['DROP TRIGGER audit_records_no_update', 'DROP TRIGGER audit_records_no_delete']
+      : ['DROP TRIGGER audit_records_no_change ON audit_records']
+  for (const drop of drops) await sql(database, drop)
+}
+
 /** A store that counts transactions, and refuses them while `refusing`. */
 function counted(store: VaultStore) {
   const table = {
@@ -116,12 +125,7 @@ describe.each(engines)('the audit log on $name', (engine) => {
       const store = await open(database)
       const writer = new AuditWriter(store, keys, clock)
       for (let i = 0; i < 3; i++) await writer.append(entry())
-      await sql(
-        database,
-        database.kind === 'sqlite'
-          ? 'DROP TRIGGER audit_records_no_update'
-          : 'DROP TRIGGER audit_records_no_change ON audit_records',
-      )
+      await withoutTriggers(database)
       await sql(
         database,
         `UPDATE audit_records SET line = replace(line, '"actor":"user"', '"actor":"admin"') WHERE seq = 3`,
@@ -162,11 +166,30 @@ describe.each(engines)('the audit log on $name', (engine) => {
       const { generation } = await store.run((uow) => uow.meta.restored(2))
       // Until then the log does not know of it.
       expect(await check(store)).toEqual({ ok: false, seq: 3, problem: 'cut_off' })
-      await writer.open()
-      await writer.open()
+      // Not by the server under which it changed: there it is no restore.
+      await expect(writer.append(entry())).rejects.toThrow('generation')
+      await expect(writer.open()).rejects.toThrow('generation')
+      expect(await check(store)).toEqual({ ok: false, seq: 3, problem: 'cut_off' })
+      const restarted = new AuditWriter(store, keys, clock)
+      await restarted.open()
+      await restarted.open()
       expect(await check(store)).toMatchObject({ ok: true, head: { seq: 3 }, generation })
       const [last] = await store.readAudit(2, 1)
       expect(parseLine(last!.line)?.record.action).toBe('generation_changed')
+      await store.close()
+    })
+
+    it('does not excuse an end that was cut off by a generation that somebody wrote', async () => {
+      const database = await engine.create()
+      const store = await open(database)
+      const writer = new AuditWriter(store, keys, clock)
+      for (let i = 0; i < 3; i++) await writer.append(entry())
+      await withoutTriggers(database)
+      await sql(database, 'DELETE FROM audit_records WHERE seq > 2')
+      await sql(database, `UPDATE meta SET generation = '${'b'.repeat(32)}' WHERE id = 1`)
+      await expect(writer.append(entry())).rejects.toThrow('generation')
+      expect(await writer.check()).toBe(false)
+      expect(await store.readAudit(2, 1)).toEqual([])
       await store.close()
     })
 

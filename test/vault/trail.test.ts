@@ -4,7 +4,14 @@ import { parseLine, verifyLog } from '../../src/audit/index.js'
 import { StorageKey } from '../../src/seal/index.js'
 import { localEngine, type Engine } from '../../src/vault/index.js'
 import type { VaultStore } from '../../src/vault/ports.js'
-import { cleanUp, openWorld, suite, type World, type WorldOptions } from './support/world.js'
+import {
+  afterRestart,
+  cleanUp,
+  openWorld,
+  suite,
+  type World,
+  type WorldOptions,
+} from './support/world.js'
 import { makeKey, signTogether, verifies } from './support/client.js'
 
 afterEach(cleanUp)
@@ -219,6 +226,23 @@ describe('what is done with secrets', () => {
     await expect(world.vault.deleteKeyShare(caller, keyId)).rejects.toMatchObject(unavailable)
     expect(await lines(world)).toEqual(before)
     expect(await world.vault.listKeys(caller)).toHaveLength(1)
+  })
+
+  it('is not done once the generation was changed under the server, until it is started again', async () => {
+    const world = await openWorld()
+    const caller = await world.newCaller()
+    const { keyId } = await makeKey(world, caller)
+    const before = await lines(world)
+    await world.store.run((uow) => uow.meta.restored(world.time.now))
+    await expect(world.vault.exportBackup(caller, keyId)).rejects.toMatchObject({
+      errType: 'storage_unavailable',
+    })
+    expect(world.events).toContainEqual({ event: 'audit_refused' })
+    expect(await lines(world)).toEqual(before)
+    const again = await afterRestart(world)
+    await again.vault.exportBackup(caller, keyId)
+    const since = (await records(again)).slice(before.length)
+    expect(since.map(({ action }) => action)).toEqual(['generation_changed', 'export', 'export'])
   })
 
   it('is not recorded where there is no such key', async () => {
