@@ -1,4 +1,4 @@
-import { anchorMac, macOf, type AuditKeys } from './keys.js'
+import { anchorMac, macOf, sameMac, type AuditKeys } from './keys.js'
 import type { Anchor, SealedRecord } from './line.js'
 import { hashRecord, NO_HASH, type AuditRecord } from './record.js'
 
@@ -18,6 +18,16 @@ export function seal(keys: AuditKeys, head: Head, entry: Entry): SealedRecord {
   const record = { ...entry, seq: head.seq + 1, prev: head.hash }
   const hash = hashRecord(record)
   return { record, hash, mac: macOf(keys.chain, hash) }
+}
+
+/** What of a record is not as {@link seal} makes it. Without the key only the hash is checked. */
+export function sealProblem(
+  { record, hash, mac }: SealedRecord,
+  chainKey: Uint8Array | undefined,
+): 'changed' | 'forged' | undefined {
+  if (hashRecord(record) !== hash) return 'changed'
+  if (chainKey !== undefined && !sameMac(mac, macOf(chainKey, hash))) return 'forged'
+  return undefined
 }
 
 /** What to keep elsewhere of the log that ends with `head`. */

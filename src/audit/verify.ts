@@ -1,7 +1,7 @@
-import { EMPTY, type Head } from './chain.js'
-import { anchorMac, macOf, sameMac } from './keys.js'
+import { EMPTY, sealProblem, type Head } from './chain.js'
+import { anchorMac, sameMac } from './keys.js'
 import { parseLine, type Anchor, type SealedRecord } from './line.js'
-import { BEGUN, hashRecord, type AuditRecord } from './record.js'
+import { BEGUN, type AuditRecord } from './record.js'
 
 /** What is wrong with the first bad record. docs/spec/audit-log.md, section 6. */
 export type AuditProblem =
@@ -119,15 +119,13 @@ const bad = (seq: number, problem: AuditProblem): BadRecord => ({ ok: false, seq
 
 /** What is wrong between a record and the one before it. */
 function linkProblem(
-  { record, hash, mac }: SealedRecord,
+  sealed: SealedRecord,
   head: Head,
   chainKey: Uint8Array | undefined,
 ): AuditProblem | undefined {
-  if (record.seq !== head.seq + 1) return 'out_of_order'
-  if (hashRecord(record) !== hash) return 'changed'
-  if (chainKey !== undefined && !sameMac(mac, macOf(chainKey, hash))) return 'forged'
-  if (record.prev !== head.hash) return 'not_linked'
-  return undefined
+  const { seq, prev } = sealed.record
+  if (seq !== head.seq + 1) return 'out_of_order'
+  return sealProblem(sealed, chainKey) ?? (prev === head.hash ? undefined : 'not_linked')
 }
 
 /** What the records tell, one after the other: what is under way, and in which generation. */

@@ -1,5 +1,5 @@
 import type { AuditRow, Clock } from '../vault/ports.js'
-import { EMPTY, seal, type Entry, type Head } from './chain.js'
+import { EMPTY, seal, sealProblem, type Entry, type Head } from './chain.js'
 import { hashValue, type AuditKeys } from './keys.js'
 import { formatLine, parseLine } from './line.js'
 import { DONE } from './record.js'
@@ -198,9 +198,10 @@ export class AuditWriter {
       )
     if (last === undefined) return { ...EMPTY, line: '', generation: '' }
     const sealed = parseLine(last.line)
-    if (sealed?.record.seq !== last.seq)
+    // A record of another server has its code; what somebody else put there must not get a successor that has one.
+    if (sealed?.record.seq !== last.seq || sealProblem(sealed, this.keys.chain) !== undefined)
       throw new Error(
-        'the last record of the audit log is damaged: check it with vertex audit verify',
+        'the last record of the audit log is damaged or was not made with this storage key: check it with vertex audit verify',
       )
     return { ...last, hash: sealed.hash, generation: sealed.record.generation }
   }

@@ -1,5 +1,6 @@
 import { nativeSuite } from '@vertex/mpc/native'
 import type { Logger } from 'pino'
+import { AuditWriter } from '../audit/index.js'
 import type { Config } from '../config.js'
 import { createApp } from '../http/app.js'
 import { Drain } from '../http/drain.js'
@@ -102,7 +103,7 @@ export async function compose(config: Config, logger: Logger, engine: Engine): P
         recordBackupSecret(store, clock, { fingerprint: id, name, version: of }),
       )
     }
-    const audit = await openAudit(store, storageKey.key, clock, log)
+    const audit = new AuditWriter(store, storageKey.key.auditKeys(), clock)
     const anchoring = await composeAnchoring(config, audit, storageKey.key, clock, log)
     const adminToken = await composeAdminToken(config, note)
     const rates = composeRates(config, relay.redis)
@@ -126,6 +127,8 @@ export async function compose(config: Config, logger: Logger, engine: Engine): P
       audit,
       signsUnrecorded: config.audit.signsUnrecorded,
     })
+    // Once the vault's name is known to be the one of this database: the codes are made with it.
+    await openAudit(audit, log)
     metrics?.read({
       vault: () => vault.usage(),
       database: () => store.pending,

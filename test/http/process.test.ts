@@ -67,6 +67,14 @@ describe('the process', () => {
     expect(existsSync(at('vertex-secret/storage-key'))).toBe(false)
   })
 
+  it('does not start under another name, and says whose database it is', async () => {
+    const server = await startServer({ folder: join(folder, 'named'), settings: {} })
+    await server.stop()
+    const settings = { VERTEX_ADMIN_TOKEN: 'x'.repeat(20), VERTEX_VAULT_NAME: 'another' }
+    const { status, stderr } = run('main.js', settings, server.folder)
+    expect([status, stderr]).toEqual([78, expect.stringContaining('belongs to the vault')])
+  })
+
   it('generates an admin token into the data directory and says where, not which', async () => {
     const cwd = join(folder, 'token')
     mkdirSync(cwd)

@@ -1,5 +1,12 @@
 import { afterAll, describe, expect, it } from 'vitest'
-import { AuditWriter, parseLine, verifyLog, type NewEntry } from '../../src/audit/index.js'
+import {
+  AuditWriter,
+  formatLine,
+  parseLine,
+  seal,
+  verifyLog,
+  type NewEntry,
+} from '../../src/audit/index.js'
 import { openStore, type Database } from '../../src/store/index.js'
 import type { VaultStore } from '../../src/vault/ports.js'
 import { clock, engines, sql, storageKey, testSeal } from './engines.js'
@@ -176,6 +183,33 @@ describe.each(engines)('the audit log on $name', (engine) => {
       expect(await check(store)).toMatchObject({ ok: true, head: { seq: 3 }, generation })
       const [last] = await store.readAudit(2, 1)
       expect(parseLine(last!.line)?.record.action).toBe('generation_changed')
+      await store.close()
+    })
+
+    it('is not gone on with after a record that no server made', async () => {
+      const database = await engine.create()
+      const store = await open(database)
+      const running = new AuditWriter(store, keys, clock)
+      await running.append(entry())
+      const [last] = await store.readAudit(1, 1)
+      const { record, hash } = parseLine(last!.line)!
+      const next = (chain: Uint8Array) => seal({ ...keys, chain }, { seq: 2, hash }, record)
+      const good = next(keys.chain)
+      const changed = { ...good, record: { ...good.record, action: 'export' } }
+      const forged = next(new Uint8Array(32).fill(9))
+      await withoutTriggers(database)
+      for (const bad of [changed, forged]) {
+        const line = formatLine(bad)
+        await sql(database, `INSERT INTO audit_records (seq, line) VALUES (3, '${line}')`)
+        const restarted = new AuditWriter(store, keys, clock)
+        for (const writer of [running, restarted])
+          await expect(writer.append(entry())).rejects.toThrow('damaged')
+        await expect(restarted.open()).rejects.toThrow('damaged')
+        expect(await running.check()).toBe(false)
+        expect(await store.readAudit(3, 1)).toEqual([])
+        await sql(database, 'DELETE FROM audit_records WHERE seq > 2')
+      }
+      expect(await running.append(entry())).toBe(3)
       await store.close()
     })
 
