@@ -1,4 +1,4 @@
-import type { AuditRow, Clock } from '../vault/ports.js'
+import type { AuditRow, Clock, MakeAudit } from '../vault/ports.js'
 import { EMPTY, seal, sealProblem, type Entry, type Head } from './chain.js'
 import { hashValue, type AuditKeys } from './keys.js'
 import { formatLine, parseLine } from './line.js'
@@ -6,9 +6,7 @@ import { DONE } from './record.js'
 
 /** Where the log is kept; a `VaultStore` is one. */
 export interface AuditTable {
-  appendAudit(
-    make: (last: AuditRow | undefined, generation: string) => readonly AuditRow[],
-  ): Promise<void>
+  appendAudit(make: MakeAudit, own?: number): Promise<void>
 }
 
 /** What a writer is told of a record; time and generation it adds itself. */
@@ -148,28 +146,30 @@ export class AuditWriter {
   async #together(group: readonly Waiting[]): Promise<number> {
     let made: Last | undefined
     let first = 0
+    const mine = this.#last
+    const make: MakeAudit = (last, generation, own) => {
+      const rows: AuditRow[] = []
+      let head = this.#follow(mine, last, generation, own)
+      const put = (entry: Entry) => {
+        const sealed = seal(this.keys, head, entry)
+        const row = { seq: sealed.record.seq, line: formatLine(sealed) }
+        head = made = { ...row, hash: sealed.hash, generation }
+        rows.push(row)
+      }
+      made = head
+      if (head.generation !== generation)
+        put({
+          ...ofServer,
+          action: head.seq === 0 ? 'log_opened' : 'generation_changed',
+          at: this.clock.now(),
+          generation,
+        })
+      first = head.seq + 1
+      for (const { entry, at } of group) put({ ...entry, at, generation })
+      return rows
+    }
     try {
-      await this.table.appendAudit((last, generation) => {
-        const rows: AuditRow[] = []
-        let head = this.#follow(last, generation)
-        const put = (entry: Entry) => {
-          const sealed = seal(this.keys, head, entry)
-          const row = { seq: sealed.record.seq, line: formatLine(sealed) }
-          head = made = { ...row, hash: sealed.hash, generation }
-          rows.push(row)
-        }
-        made = head
-        if (head.generation !== generation)
-          put({
-            ...ofServer,
-            action: head.seq === 0 ? 'log_opened' : 'generation_changed',
-            at: this.clock.now(),
-            generation,
-          })
-        first = head.seq + 1
-        for (const { entry, at } of group) put({ ...entry, at, generation })
-        return rows
-      })
+      await this.table.appendAudit(make, mine?.seq)
     } catch (error) {
       this.#failing = true
       throw error
@@ -181,20 +181,23 @@ export class AuditWriter {
 
   /**
    * What the next record is chained on to.
+   * @param own the record in the place of `mine`, where the last one is later
    * @throws Error when that would hide something: that the last record was changed, that records are gone, or that
    * the generation was changed under this server
    */
-  #follow(last: AuditRow | undefined, generation: string): Last {
-    const mine = this.#last
+  #follow(
+    mine: Last | undefined,
+    last: AuditRow | undefined,
+    generation: string,
+    own: AuditRow | undefined,
+  ): Last {
     // Whoever gives it another one needs every server stopped. Recorded here, it would excuse an end that was cut off.
-    if (mine !== undefined && mine.generation !== generation)
-      throw new Error(
-        'the generation of the database is not the one this server wrote in: it was changed or put back under it',
-      )
+    if (mine !== undefined && mine.generation !== generation) throw new Error(OTHER_GENERATION)
     if (mine !== undefined && last?.seq === mine.seq && last.line === mine.line) return mine
-    if (mine !== undefined && (last === undefined || last.seq <= mine.seq))
+    // After it another server may have written, or this one what it was not told of; in its place nobody.
+    if (mine !== undefined && (own?.seq !== mine.seq || own.line !== mine.line))
       throw new Error(
-        'the audit log does not end with what this server wrote: the database was changed or put back under it',
+        'the audit log does not have what this server wrote: the database was changed or put back under it',
       )
     if (last === undefined) return { ...EMPTY, line: '', generation: '' }
     const sealed = parseLine(last.line)
@@ -203,9 +206,15 @@ export class AuditWriter {
       throw new Error(
         'the last record of the audit log is damaged or was not made with this storage key: check it with vertex audit verify',
       )
+    // A true record of the time before a restore, put back behind this server's.
+    if (mine !== undefined && sealed.record.generation !== generation)
+      throw new Error(OTHER_GENERATION)
     return { ...last, hash: sealed.hash, generation: sealed.record.generation }
   }
 }
+
+const OTHER_GENERATION =
+  'the generation of the database, or of its last record, is not the one this server wrote in: it was changed or put back under it'
 
 const ofServer = {
   request: '',

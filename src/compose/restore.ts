@@ -114,7 +114,7 @@ export async function restore(
     const audit = new AuditWriter(
       {
         async appendAudit(make) {
-          await uow.audit.append(make(await uow.audit.head(), meta.generation))
+          await uow.audit.append(make(await uow.audit.head(), meta.generation, undefined))
         },
       },
       key.auditKeys(),

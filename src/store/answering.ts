@@ -15,7 +15,7 @@ export function answering(store: VaultStore, mayAnswer: () => boolean): VaultSto
     run: (work) => guarded(() => store.run(work)),
     readForSigning: (...asked) => guarded(() => store.readForSigning(...asked)),
     // What happened is recorded, whoever answers now.
-    appendAudit: (make) => store.appendAudit(make),
+    appendAudit: (make, own) => store.appendAudit(make, own),
     readAudit: (after, most) => store.readAudit(after, most),
     check: () => store.check(),
     close: () => store.close(),

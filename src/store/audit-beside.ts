@@ -1,7 +1,8 @@
 import { join } from 'node:path'
 import BetterSqlite3 from 'better-sqlite3'
 import pg from 'pg'
-import { StorageUnavailable, type AuditRow } from '../vault/ports.js'
+import { StorageUnavailable, type AuditRow, type MakeAudit } from '../vault/ports.js'
+import { isBefore } from './audit.js'
 import type { Row } from './engine.js'
 import { classify, LoginUnavailable, StoreRefused } from './errors.js'
 import type { Database } from './open.js'
@@ -12,9 +13,7 @@ import { DATABASE_FILE } from './sqlite.js'
 /** Appends to the audit log of a database beside the server that uses it, as another server would. */
 export interface AuditBeside {
   /** @throws StorageUnavailable, StoreRefused */
-  appendAudit(
-    make: (last: AuditRow | undefined, generation: string) => readonly AuditRow[],
-  ): Promise<void>
+  appendAudit(make: MakeAudit, own?: number): Promise<void>
   close(): Promise<void>
 }
 
@@ -24,7 +23,7 @@ export async function openAuditBeside(database: Database): Promise<AuditBeside> 
     throw failureOf(thrown)
   })
   return {
-    async appendAudit(make) {
+    async appendAudit(make, own) {
       const { query } = connection
       try {
         for (const statement of connection.begin) await query(statement, [])
@@ -34,8 +33,11 @@ export async function openAuditBeside(database: Database): Promise<AuditBeside> 
           [],
         )
         if (meta === undefined) throw new StorageUnavailable()
-        const before = last && { seq: Number(last['seq']), line: String(last['line']) }
-        for (const { seq, line } of make(before, String(meta['generation'])))
+        const before = last && rowOf(last)
+        const [mine] = isBefore(own, before)
+          ? await query('SELECT seq, line FROM audit_records WHERE seq = $1', [own])
+          : []
+        for (const { seq, line } of make(before, String(meta['generation']), mine && rowOf(mine)))
           await query('INSERT INTO audit_records (seq, line) VALUES ($1, $2)', [seq, line])
         await query('COMMIT', [])
       } catch (thrown) {
@@ -46,6 +48,8 @@ export async function openAuditBeside(database: Database): Promise<AuditBeside> 
     close: () => connection.close(),
   }
 }
+
+const rowOf = (row: Row): AuditRow => ({ seq: Number(row['seq']), line: String(row['line']) })
 
 interface Connection {
   readonly begin: readonly string[]

@@ -15,6 +15,10 @@ export const auditTable = () =>
     },
   })
 
+/** Whether there is a record at a place that somebody knows, and a later one: whoever appends then asks for both. */
+export const isBefore = (own: number | undefined, last: AuditRow | undefined): own is number =>
+  own !== undefined && last !== undefined && own < last.seq
+
 /** How a log ended when somebody looked. */
 export interface AuditEnd {
   readonly last: AuditRow | undefined
@@ -61,6 +65,14 @@ export class Audit {
       manager.find<AuditRow>(TABLE, { order: { seq: 'DESC' }, take: 1 }),
     )
     return head
+  }
+
+  /** The record at one place. */
+  async at(seq: number): Promise<AuditRow | undefined> {
+    const [found] = await this.unit.verb((manager) =>
+      manager.find<AuditRow>(TABLE, { where: { seq }, take: 1 }),
+    )
+    return found
   }
 
   async append(rows: readonly AuditRow[]): Promise<void> {

@@ -5,10 +5,11 @@ import type { QueryRunner } from 'typeorm'
 import {
   StorageUnavailable,
   type AuditRow,
+  type MakeAudit,
   type UnitOfWork,
   type VaultStore,
 } from '../vault/ports.js'
-import { appendAfter, type AuditEnd } from './audit.js'
+import { appendAfter, isBefore, type AuditEnd } from './audit.js'
 import type { DatabaseEngine } from './engine.js'
 import { classify, type Failure } from './errors.js'
 import { FifoQueue } from './queue.js'
@@ -68,29 +69,26 @@ export class TypeormStore implements VaultStore {
     return this.#begin([this.engine.begin], work)
   }
 
-  async appendAudit(
-    make: (last: AuditRow | undefined, generation: string) => readonly AuditRow[],
-  ): Promise<void> {
+  async appendAudit(make: MakeAudit, own?: number): Promise<void> {
     if (this.#current.getStore()?.unit.isOpen === true)
       throw new Error('the audit log is not written inside of a unit of work')
-    if (await this.#appendByBelief(make)) return
+    if (await this.#appendByBelief(make, own)) return
     this.#auditEnd = await this.#begin(this.engine.beginAppending, async ({ meta, audit }) => {
       const { generation } = await meta.get()
       const last = await audit.head()
-      const rows = make(last, generation)
+      const rows = make(last, generation, isBefore(own, last) ? await audit.at(own) : undefined)
       await audit.append(rows)
       return { last: rows.at(-1) ?? last, generation }
     })
   }
 
   /** One statement in place of a transaction, if this process saw how the log ended and there is nobody else. */
-  async #appendByBelief(
-    make: (last: AuditRow | undefined, generation: string) => readonly AuditRow[],
-  ): Promise<boolean> {
+  async #appendByBelief(make: MakeAudit, own: number | undefined): Promise<boolean> {
     const believed = this.#auditEnd
-    if (believed === undefined) return false
+    // Where another one wrote last, the record at `own` is read too, which is done under the lock.
+    if (believed === undefined || isBefore(own, believed.last)) return false
     this.#auditEnd = undefined
-    const rows = make(believed.last, believed.generation)
+    const rows = make(believed.last, believed.generation, undefined)
     // Whoever appends nothing wants to know how it ends.
     if (rows.length === 0) return false
     const appended = await this.#alone(() => appendAfter(this.engine, believed, rows))

@@ -91,11 +91,10 @@ export interface VaultStore {
    * Appends to the audit log, in a transaction of its own. Whoever appends does so one after the other, on all servers
    * of one database.
    * @param make makes the new records; it may be called again, with another last record, when nothing was kept
+   * @param own a place whose record `make` is to be given too when the log goes on after it
    * @throws StorageUnavailable nothing was appended, unless the connection broke during the commit
    */
-  appendAudit(
-    make: (last: AuditRow | undefined, generation: string) => readonly AuditRow[],
-  ): Promise<void>
+  appendAudit(make: MakeAudit, own?: number): Promise<void>
   /** The next records of the audit log after one, in order, at most so many. @throws StorageUnavailable */
   readAudit(after: number, most: number): Promise<readonly AuditRow[]>
   /**
@@ -112,6 +111,13 @@ export interface AuditRow {
   readonly seq: number
   readonly line: string
 }
+
+/** Makes what is appended to the audit log, from how it ends. */
+export type MakeAudit = (
+  last: AuditRow | undefined,
+  generation: string,
+  own: AuditRow | undefined,
+) => readonly AuditRow[]
 
 /** What is recorded before and after. A new one is added here, and in docs/spec/audit-log.md, section 2. */
 export type DeedAction =

@@ -14,7 +14,7 @@ import {
   type AnchorPlace,
 } from '../../src/audit/index.js'
 import { secretSource, loadNewest, StorageKey } from '../../src/seal/index.js'
-import type { AuditRow } from '../../src/vault/ports.js'
+import type { AuditRow, MakeAudit } from '../../src/vault/ports.js'
 import type { VaultEvent } from '../../src/vault/index.js'
 import { startBlobStore, type BlobStore } from '../support/blob-store.js'
 import { startKeyVault, type KeyVault } from '../support/key-vault/index.js'
@@ -35,8 +35,8 @@ afterEach(() => rmSync(folder, { recursive: true }))
 function logInMemory(places: readonly AnchorPlace[]) {
   const rows: AuditRow[] = []
   const table = {
-    appendAudit: (make: (last: AuditRow | undefined, g: string) => readonly AuditRow[]) => {
-      rows.push(...make(rows.at(-1), generation))
+    appendAudit: (make: MakeAudit) => {
+      rows.push(...make(rows.at(-1), generation, undefined))
       return Promise.resolve()
     },
   }

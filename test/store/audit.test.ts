@@ -7,8 +7,8 @@ import {
   verifyLog,
   type NewEntry,
 } from '../../src/audit/index.js'
-import { openStore, type Database } from '../../src/store/index.js'
-import type { VaultStore } from '../../src/vault/ports.js'
+import { openAuditBeside, openStore, type Database } from '../../src/store/index.js'
+import type { MakeAudit, VaultStore } from '../../src/vault/ports.js'
 import { clock, engines, sql, storageKey, testSeal } from './engines.js'
 
 const keys = { chain: new Uint8Array(32).fill(1), values: new Uint8Array(32).fill(2) }
@@ -59,13 +59,13 @@ function counted(store: VaultStore) {
   const table = {
     appends: 0,
     refusing: false,
-    appendAudit: async (make: Parameters<VaultStore['appendAudit']>[0]) => {
+    appendAudit: async (make: MakeAudit, own?: number) => {
       table.appends++
-      await store.appendAudit((last, generation) => {
-        const rows = make(last, generation)
+      await store.appendAudit((...end) => {
+        const rows = make(...end)
         if (table.refusing) throw new Error('refused')
         return rows
-      })
+      }, own)
     },
   }
   return table
@@ -140,9 +140,7 @@ describe.each(engines)('the audit log on $name', (engine) => {
       expect(await check(store)).toEqual({ ok: false, seq: 3, problem: 'changed' })
       await sql(database, `UPDATE audit_records SET line = 'x' WHERE seq = 4`)
       // Nothing is chained on to what somebody else wrote, nor to what is no record.
-      await expect(writer.append(entry())).rejects.toThrow(
-        'does not end with what this server wrote',
-      )
+      await expect(writer.append(entry())).rejects.toThrow('does not have what this server wrote')
       const next = new AuditWriter(store, keys, clock)
       await expect(next.append(entry())).rejects.toThrow('damaged')
       expect(await writer.check()).toBe(false)
@@ -213,11 +211,50 @@ describe.each(engines)('the audit log on $name', (engine) => {
       await store.close()
     })
 
+    it('is gone on with after others only while it has what the writer wrote before them', async () => {
+      const database = await engine.create()
+      const store = await open(database)
+      const [one, other] = [
+        new AuditWriter(store, keys, clock),
+        new AuditWriter(store, keys, clock),
+      ]
+      const beside = await openAuditBeside(database)
+      const outside = new AuditWriter(beside, keys, clock)
+      // In turns: each finds its own record before those of the others.
+      for (const writer of [one, other, outside, one, outside, other, one])
+        await writer.append(entry())
+      expect(await check(store)).toMatchObject({ ok: true, head: { seq: 8 } })
+      // As after a failover to a copy without the last two records, which another server went on with.
+      await withoutTriggers(database)
+      await sql(database, 'DELETE FROM audit_records WHERE seq > 6')
+      for (let i = 0; i < 3; i++) await outside.append(entry({ action: 'export' }))
+      for (const writer of [one, other])
+        await expect(writer.append(entry())).rejects.toThrow('does not have what this server wrote')
+      expect(await one.check()).toBe(false)
+      expect(await check(store)).toMatchObject({ ok: true, head: { seq: 9 } })
+      // What writes beside the server looks too.
+      await sql(database, 'DELETE FROM audit_records WHERE seq > 6')
+      const restarted = new AuditWriter(store, keys, clock)
+      for (let i = 0; i < 4; i++) await restarted.append(entry())
+      await expect(outside.append(entry())).rejects.toThrow('does not have')
+      expect(await check(store)).toMatchObject({ ok: true, head: { seq: 10 } })
+      await beside.close()
+      await store.close()
+    })
+
     it('does not excuse an end that was cut off by a generation that somebody wrote', async () => {
       const database = await engine.create()
       const store = await open(database)
       const writer = new AuditWriter(store, keys, clock)
       for (let i = 0; i < 3; i++) await writer.append(entry())
+      // A true record of an earlier generation, from an export, put behind the last one.
+      const [last] = await store.readAudit(3, 1)
+      const { record, hash } = parseLine(last!.line)!
+      const earlier = { ...record, generation: 'c'.repeat(32) }
+      const line = formatLine(seal(keys, { seq: 4, hash }, earlier))
+      await sql(database, `INSERT INTO audit_records (seq, line) VALUES (5, '${line}')`)
+      await expect(writer.append(entry())).rejects.toThrow('generation')
+      expect(await store.readAudit(5, 1)).toEqual([])
       await withoutTriggers(database)
       await sql(database, 'DELETE FROM audit_records WHERE seq > 2')
       await sql(database, `UPDATE meta SET generation = '${'b'.repeat(32)}' WHERE id = 1`)

@@ -82,9 +82,9 @@ describe('a signature', () => {
     const { world, key, seen } = there
     let letGo = () => {}
     const held = new Promise<void>((resolve) => (letGo = resolve))
-    world.store.appendAudit = async (make) => {
+    world.store.appendAudit = async (make, own) => {
       await held
-      return there.append(make)
+      return there.append(make, own)
     }
     const signing = trySigning(there)
     await there.made

@@ -256,9 +256,9 @@ function faulty(store: VaultStore): FaultyStore {
       if (wrapped.refuse?.() === true) throw new StorageUnavailable()
       return store.readForSigning(userId, keyId, since)
     },
-    async appendAudit(make) {
+    async appendAudit(make, own) {
       if (wrapped.refuse?.() === true) throw new StorageUnavailable()
-      return store.appendAudit(make)
+      return store.appendAudit(make, own)
     },
     readAudit: (after, most) => store.readAudit(after, most),
     check: () =>
