@@ -5,7 +5,7 @@ export { anchorOf, EMPTY, seal, type Entry, type Head } from './chain.js'
 export { hashValue, type AuditKeys } from './keys.js'
 export { formatAnchor, formatLine, parseAnchor, parseLine, type Anchor } from './line.js'
 export { linesOf, readAnchors } from './lines.js'
-export type { AuditActor, AuditRecord } from './record.js'
+export { ofServer, type AuditActor, type AuditRecord } from './record.js'
 export {
   verifyLog,
   type AuditProblem,

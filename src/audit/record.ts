@@ -33,6 +33,18 @@ export interface AuditRecord {
 export const BEGUN = 'begun'
 export const DONE = 'done'
 
+/** What the server does by itself, in one record; what differs is said beside it. */
+export const ofServer = {
+  request: '',
+  actor: 'server',
+  user: '',
+  apiKey: '',
+  key: '',
+  of: 0,
+  outcome: DONE,
+  values: [],
+} as const
+
 /** What the first record has in the place of the hash of the one before. */
 export const NO_HASH = '0'.repeat(64)
 

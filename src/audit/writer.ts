@@ -2,7 +2,7 @@ import type { AuditRow, Clock, MakeAudit } from '../vault/ports.js'
 import { EMPTY, seal, sealProblem, type Entry, type Head } from './chain.js'
 import { hashValue, type AuditKeys } from './keys.js'
 import { formatLine, parseLine } from './line.js'
-import { DONE } from './record.js'
+import { ofServer } from './record.js'
 
 /** Where the log is kept; a `VaultStore` is one. */
 export interface AuditTable {
@@ -215,14 +215,3 @@ export class AuditWriter {
 
 const OTHER_GENERATION =
   'the generation of the database, or of its last record, is not the one this server wrote in: it was changed or put back under it'
-
-const ofServer = {
-  request: '',
-  actor: 'server',
-  user: '',
-  apiKey: '',
-  key: '',
-  of: 0,
-  outcome: DONE,
-  values: [],
-} as const

@@ -2,9 +2,8 @@ import { parseLine, linesOf, readAnchors, verifyLog, type AuditProblem } from '.
 import type { Config } from '../config.js'
 import { makeFile } from '../new-file.js'
 import { rowSeal, type SealLog } from '../seal/index.js'
-import { assertCurrent, openSnapshot, type Snapshot } from '../store/index.js'
-import { StartRefused } from '../vault/index.js'
-import { databaseOf } from './database.js'
+import { assertCurrent, type Snapshot } from '../store/index.js'
+import { snapshotOf } from './database.js'
 import { loadStorageKey } from './secrets.js'
 import type { Progress } from './bundle.js'
 
@@ -121,8 +120,7 @@ async function withLog<T>(
   storageKey: Parameters<typeof rowSeal>[0],
   work: (lines: AsyncIterable<string>, generation: string) => Promise<T>,
 ): Promise<T> {
-  const snapshot = await openSnapshot(databaseOf(config))
-  if (snapshot === undefined) throw new StartRefused('VERTEX_DATA_DIR: there is no database here')
+  const snapshot = await snapshotOf(config)
   try {
     return await work(linesIn(snapshot), await assertCurrent(snapshot, rowSeal(storageKey)))
   } finally {

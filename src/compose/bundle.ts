@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { bytesToHex } from '@vertex/mpc'
-import { AuditWriter, parseLine } from '../audit/index.js'
+import { AuditWriter, ofServer, parseLine } from '../audit/index.js'
 import { writeBundle, type BundleHeader } from '../bundle/index.js'
 import type { Config } from '../config.js'
 import { makeFile } from '../new-file.js'
@@ -19,7 +19,6 @@ import {
   assertCurrent,
   bundledTables,
   openAuditBeside,
-  openSnapshot,
   readBundled,
   StoreRefused,
   type BundledRow,
@@ -28,7 +27,7 @@ import {
 import { StartRefused } from '../vault/index.js'
 import { SealedValueInvalid, StorageUnavailable, type RowSeal } from '../vault/ports.js'
 import { clock } from './clock.js'
-import { databaseOf } from './database.js'
+import { databaseOf, snapshotOf } from './database.js'
 import { loadStorageKey } from './secrets.js'
 
 /** Rows by table. */
@@ -92,8 +91,7 @@ async function openChecked(
   config: Config,
   seal: RowSeal,
 ): Promise<{ readonly snapshot: Snapshot; readonly generation: string }> {
-  const snapshot = await openSnapshot(databaseOf(config))
-  if (snapshot === undefined) throw new StartRefused('VERTEX_DATA_DIR: there is no database here')
+  const snapshot = await snapshotOf(config)
   try {
     const generation = await assertCurrent(snapshot, seal)
     await assertVaultName(snapshot, config.vaultName)
@@ -153,7 +151,7 @@ async function recordBundle(
   const beside = await openAuditBeside(databaseOf(config))
   const audit = new AuditWriter(beside, storageKey.auditKeys(), clock)
   const append = (of: number, outcome: string, values: readonly (readonly [string, string])[]) =>
-    audit.append({ ...ofBundle, of, outcome, values }).catch((cause: unknown) => {
+    audit.append({ ...ofServer, action: 'bundle', of, outcome, values }).catch((cause: unknown) => {
       if (cause instanceof StorageUnavailable || cause instanceof StoreRefused) throw cause
       throw new StoreRefused(
         'the audit log cannot be gone on with, and no bundle is made without it: check it with vertex audit verify',
@@ -177,15 +175,6 @@ async function recordBundle(
     throw error
   }
 }
-
-const ofBundle = {
-  request: '',
-  actor: 'server',
-  user: '',
-  apiKey: '',
-  action: 'bundle',
-  key: '',
-} as const
 
 const isFolder = (path: string) => statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
 

@@ -1,5 +1,5 @@
 import { createReadStream, existsSync } from 'node:fs'
-import { AuditWriter } from '../audit/index.js'
+import { AuditWriter, ofServer } from '../audit/index.js'
 import { BundleRefused, openBundle, type OpenedBundle } from '../bundle/index.js'
 import type { Config } from '../config.js'
 import {
@@ -293,14 +293,8 @@ const where = ({ database }: Config) =>
 /** What the audit log says of a restore from a bundle. Both values are public hashes, so that they can be compared. */
 const recordOf = ({ sha256, audit_head }: BundleInfo) =>
   ({
-    request: '',
-    actor: 'server',
-    user: '',
-    apiKey: '',
+    ...ofServer,
     action: 'restore',
-    key: '',
-    of: 0,
-    outcome: 'done',
     values: [
       ['bundle', sha256],
       ['audit_head', audit_head.hash],

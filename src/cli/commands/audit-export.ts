@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import { type AddCommand, group } from '../command.js'
-import { CommandError } from '../output.js'
+import { fileError } from '../file-error.js'
 import { withSettings } from '../settings.js'
 
 /** `vertex audit export`: the audit log as a file, a record a line. */
@@ -22,18 +22,4 @@ export const addAuditExport: AddCommand = (program, action) => {
         running.output.result(made, [`${made.file}: ${made.seq} records, head ${made.hash}`])
       }),
     )
-}
-
-/** What the file system says of a file is for whoever named it. */
-export function fileError(error: unknown, what: 'read' | 'written'): unknown {
-  if (!(error instanceof Error) || !('code' in error)) return error
-  const { code, path = 'a file' } = error as { code: unknown; path?: string }
-  if (code === 'EEXIST')
-    return new CommandError(
-      'usage',
-      'file_exists',
-      'this file is there already; it is not replaced',
-    )
-  if (typeof code !== 'string' || !/^E[A-Z]+$/.test(code)) return error
-  return new CommandError('usage', 'file', `${path} cannot be ${what} (${code})`)
 }

@@ -1,9 +1,9 @@
 import { resolve } from 'node:path'
 import type { AuditReport } from '../../compose/index.js'
 import { type AddCommand, group } from '../command.js'
+import { fileError } from '../file-error.js'
 import { CommandError } from '../output.js'
 import { withSettings } from '../settings.js'
-import { fileError } from './audit-export.js'
 
 interface Options {
   readonly anchors: readonly string[]

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
 import { type AddCommand, group } from '../command.js'
-import { columns, CommandError } from '../output.js'
+import { fileError } from '../file-error.js'
+import { columns } from '../output.js'
 import { withSettings } from '../settings.js'
 
 /** `vertex backup bundle`: the whole vault in one encrypted, signed file. */
@@ -15,7 +16,7 @@ export const addBackupBundle: AddCommand = (program, action) => {
         const bundle = await withSettings(running, (config, logger) =>
           makeBundle(config, resolve(file), sealLogger(logger), running.output.progress()).catch(
             (error: unknown) => {
-              throw fileError(error, file)
+              throw fileError(error, 'written', file)
             },
           ),
         )
@@ -30,13 +31,4 @@ export const addBackupBundle: AddCommand = (program, action) => {
         ])
       }),
     )
-}
-
-/** What the file system says of the file is for whoever named it. */
-function fileError(error: unknown, file: string): unknown {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-  if (code === 'EEXIST')
-    return new CommandError('usage', 'file_exists', `${file} is there already; it is not replaced`)
-  if (!/^E[A-Z]+$/.test(code)) return error
-  return new CommandError('usage', 'file', `${file} cannot be written (${code})`)
 }

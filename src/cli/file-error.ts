@@ -1,0 +1,18 @@
+import { CommandError } from './output.js'
+
+/**
+ * What the file system says of a file is for whoever named it; anything else stays what it is.
+ * @param file as it was named, where the error may be of another one beside it
+ */
+export function fileError(error: unknown, what: 'read' | 'written', file?: string): unknown {
+  if (!(error instanceof Error) || !('code' in error)) return error
+  const { code, path = 'a file' } = error as { code: unknown; path?: string }
+  if (code === 'EEXIST')
+    return new CommandError(
+      'usage',
+      'file_exists',
+      `${file ?? 'this file'} is there already; it is not replaced`,
+    )
+  if (typeof code !== 'string' || !/^E[A-Z]+$/.test(code)) return error
+  return new CommandError('usage', 'file', `${file ?? path} cannot be ${what} (${code})`)
+}
