@@ -4,6 +4,7 @@ import type { Server as SecureServer } from 'node:https'
 import { MAX_ROOM_SIZE, MIN_ROOM_SIZE, parseRoomUuid, RoomClosed, roomUuid } from '@vertex/mpc'
 import type { RoomCloseReason, RoomLink } from '@vertex/mpc'
 import { Buffers, type RoomMeter } from './buffers.js'
+import { Emptying } from './emptying.js'
 import type { Entrance, Place } from './entrance.js'
 import { Gates } from './gates.js'
 import { defaultRelayLimits, type RelayLimits } from './limits.js'
@@ -36,7 +37,7 @@ export class Rooms implements Entrance {
   readonly #gates: Gates
   readonly #buffers: Buffers
   #closing = false
-  #onEmpty: (() => void) | undefined
+  readonly #emptying = new Emptying()
 
   constructor(limits: Partial<RelayLimits> = {}) {
     this.#limits = { ...defaultRelayLimits, ...limits }
@@ -138,14 +139,7 @@ export class Rooms implements Entrance {
    */
   async close(graceMs = 0): Promise<void> {
     this.#closing = true
-    if (this.#open.size > 0 && graceMs > 0)
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, graceMs)
-        this.#onEmpty = () => {
-          clearTimeout(timer)
-          resolve()
-        }
-      })
+    if (this.#open.size > 0 && graceMs > 0) await this.#emptying.wait(graceMs)
     for (const { room } of [...this.#open.values()]) room.end('connection_lost')
     await this.#gates.close()
   }
@@ -157,7 +151,7 @@ export class Rooms implements Entrance {
     this.#open.delete(name)
     this.#gone.set(name, { reason, until: Date.now() + this.#limits.tombstoneMs })
     this.#forget()
-    if (this.#open.size === 0) this.#onEmpty?.()
+    if (this.#open.size === 0) this.#emptying.done()
   }
 
   #forget(): void {

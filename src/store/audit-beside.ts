@@ -1,13 +1,12 @@
 import { join } from 'node:path'
 import BetterSqlite3 from 'better-sqlite3'
-import pg from 'pg'
 import { StorageUnavailable, type AuditRow, type MakeAudit } from '../vault/ports.js'
 import { isBefore } from './audit.js'
 import type { Row } from './engine.js'
 import { classify, LoginUnavailable, StoreRefused } from './errors.js'
 import type { Database } from './open.js'
 import { ALONE_IN_AUDIT } from './postgres.js'
-import { connectionTo } from './postgres-login.js'
+import { connectClient } from './postgres-client.js'
 import { DATABASE_FILE } from './sqlite.js'
 
 /** Appends to the audit log of a database beside the server that uses it, as another server would. */
@@ -58,7 +57,6 @@ interface Connection {
 }
 
 const BUSY_TIMEOUT_MS = 5_000
-const CONNECT_TIMEOUT_MS = 5_000
 const STATEMENT_TIMEOUT_MS = 15_000
 
 function connect(database: Database): Promise<Connection> {
@@ -89,26 +87,12 @@ function toSqlite(dataDir: string): Connection {
   }
 }
 
-async function toPostgres({
-  url,
-  tokenFor,
-}: Database & { readonly kind: 'postgres' }): Promise<Connection> {
-  const client = new pg.Client({
-    ...connectionTo(url, tokenFor),
+async function toPostgres(database: Database & { readonly kind: 'postgres' }): Promise<Connection> {
+  const client = await connectClient(database, {
     application_name: 'vertex-audit',
-    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     statement_timeout: STATEMENT_TIMEOUT_MS,
     query_timeout: STATEMENT_TIMEOUT_MS + 5_000,
-    keepAlive: true,
   })
-  // A connection that breaks fails the statement under way, which is where it is told.
-  client.on('error', () => undefined)
-  try {
-    await client.connect()
-  } catch (thrown) {
-    await client.end().catch(() => undefined)
-    throw thrown
-  }
   return {
     begin: ['START TRANSACTION ISOLATION LEVEL READ COMMITTED', ALONE_IN_AUDIT],
     query: async (sql, values) => (await client.query<Row>(sql, [...values])).rows,

@@ -1,13 +1,12 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
-import pg from 'pg'
 import { StorageUnavailable } from '../vault/ports.js'
 import type { Engine } from './columns.js'
 import type { Row } from './engine.js'
 import { classify, codeOf, LoginUnavailable, StoreRefused } from './errors.js'
 import type { Database as DatabaseChoice } from './open.js'
-import { connectionTo } from './postgres-login.js'
+import { connectClient } from './postgres-client.js'
 import { DATABASE_FILE, LOCK_FILE, sqliteDatabaseExists } from './sqlite.js'
 
 /**
@@ -71,22 +70,16 @@ function onSqlite(dataDir: string): Snapshot | undefined {
 
 /** Rows that are fetched together. */
 const BATCH = 200
-const CONNECT_TIMEOUT_MS = 5_000
 
-async function onPostgres({
-  url,
-  tokenFor,
-}: DatabaseChoice & { readonly kind: 'postgres' }): Promise<Snapshot> {
-  const client = new pg.Client({
-    ...connectionTo(url, tokenFor),
-    application_name: 'vertex-snapshot',
-    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-    keepAlive: true,
-  })
-  // A connection that breaks fails the statement under way, which is where it is told.
-  client.on('error', () => undefined)
+async function onPostgres(
+  database: DatabaseChoice & { readonly kind: 'postgres' },
+): Promise<Snapshot> {
+  const client = await connectClient(database, { application_name: 'vertex-snapshot' }).catch(
+    (thrown: unknown) => {
+      throw readFailure(thrown)
+    },
+  )
   try {
-    await client.connect()
     // Not REPEATABLE READ, whose snapshot may be one that no order of the writers' units explains. Deferrable: it waits
     // for a moment at which that is known, and then neither disturbs them nor is disturbed.
     await client.query('START TRANSACTION ISOLATION LEVEL SERIALIZABLE, READ ONLY, DEFERRABLE')

@@ -11,6 +11,7 @@ import {
 } from '@vertex/mpc'
 import { RedisUnavailable, type Redis, type Reply } from '../../redis/index.js'
 import { Buffers, type RoomMeter } from '../buffers.js'
+import { Emptying } from '../emptying.js'
 import type { Entrance, Place } from '../entrance.js'
 import { Gates } from '../gates.js'
 import { defaultRelayLimits, type RelayLimits } from '../limits.js'
@@ -83,7 +84,7 @@ export class SharedRooms implements Entrance, Wire {
   /** Redis may answer and yet take nothing more: it is full, or another one is the primary now. */
   #writable = true
   #onUsed: (name: string) => void = () => undefined
-  #onEmpty: (() => void) | undefined
+  readonly #emptying = new Emptying()
   #closing = false
 
   constructor(
@@ -198,14 +199,7 @@ export class SharedRooms implements Entrance, Wire {
   /** As that of the rooms of one process; the other replicas are told. Redis stays open. */
   async close(graceMs = 0): Promise<void> {
     this.#closing = true
-    if (this.#open.size > 0 && graceMs > 0)
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, graceMs)
-        this.#onEmpty = () => {
-          clearTimeout(timer)
-          resolve()
-        }
-      })
+    if (this.#open.size > 0 && graceMs > 0) await this.#emptying.wait(graceMs)
     this.#loseAll()
     await this.#gates.close()
     clearInterval(this.#ticks)
@@ -288,7 +282,7 @@ export class SharedRooms implements Entrance, Wire {
       clearTimeout(timer)
       sent.give(sent.held)
       this.#open.delete(name)
-      if (this.#open.size === 0) this.#onEmpty?.()
+      if (this.#open.size === 0) this.#emptying.done()
     })
     const timer = setTimeout(() => {
       room.expire()
