@@ -34,7 +34,7 @@ export default tseslint.config(
   },
   {
     // Tests look into JSON of any shape; what they expect of it is the check.
-    files: ['test/**', 'mpc/test/**'],
+    files: ['test/**', 'mpc/test/**', 'directory/test/**'],
     rules: {
       '@typescript-eslint/no-unsafe-member-access': 'off',
       '@typescript-eslint/no-unsafe-assignment': 'off',

@@ -16,7 +16,9 @@ if (existsSync(app)) throw new Error(`${app} is there already`)
 
 const needed = [
   ...['LICENSE', 'openapi.yaml', 'package.json', 'package-lock.json', 'vendor', 'dist'],
-  ...['mpc/LICENSE', 'mpc/package.json', 'mpc/dist', 'sdk/LICENSE', 'sdk/package.json', 'sdk/dist'],
+  ...['directory', 'mpc', 'sdk'].flatMap((name) =>
+    ['LICENSE', 'package.json', 'dist'].map((part) => `${name}/${part}`),
+  ),
 ]
 const unneeded = /\.(d\.ts|map|tsbuildinfo)$/
 for (const path of needed)

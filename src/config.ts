@@ -59,6 +59,8 @@ export interface Config {
   readonly roomLifetimeMs: number
   /** How often what may be asked for. */
   readonly rates: RateSettings
+  /** Whether the systems of the key directory are on the same listener. */
+  readonly directory: boolean
   readonly logLevel: LogLevel
   /** Where the metrics are asked for; off if undefined. */
   readonly metrics: { readonly host: string; readonly port: number } | undefined
@@ -237,6 +239,8 @@ export const settings = {
   VERTEX_RATE_CREATES: times(1).default(10_000),
   VERTEX_RATE_EXPORTS: times(1).default(10_000),
   VERTEX_RATE_IMPORTS: times(1).default(10_000),
+  VERTEX_RATE_DIRECTORY: times(1).default(6_000),
+  VERTEX_DIRECTORY: z.enum(['on', 'off'], 'must be on or off').default('on'),
   VERTEX_METRICS_PORT: port.optional(),
   VERTEX_METRICS_HOST: hostName.optional(),
   VERTEX_AUDIT_SIGN: z
@@ -410,7 +414,9 @@ function combine(s: Settings, clientId: string | undefined, problems: string[]):
       creates: s.VERTEX_RATE_CREATES,
       exports: s.VERTEX_RATE_EXPORTS,
       imports: s.VERTEX_RATE_IMPORTS,
+      directory: s.VERTEX_RATE_DIRECTORY,
     },
+    directory: s.VERTEX_DIRECTORY === 'on',
     logLevel: s.VERTEX_LOG_LEVEL,
     metrics: metricsOf(s, problems),
     audit: {

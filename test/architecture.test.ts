@@ -19,6 +19,10 @@ const places: readonly Place[] = [
     files: 'mpc/native',
     mayImport: ['@noble', 'mpc/src', 'mpc/kernel', '@vertex/mpc', 'node:', 'secp256k1'],
   },
+  {
+    files: 'directory/src',
+    mayImport: ['@noble', '@scure/base', 'canonicalize'],
+  },
   { files: 'src/vault', mayImport: ['@vertex/mpc', 'node:crypto'] },
   {
     files: 'src/store',
@@ -49,9 +53,21 @@ const places: readonly Place[] = [
     mayImport: ['src/vault', 'src/redis/index.ts', '@vertex/mpc', 'ws', 'node:'],
   },
   {
+    files: 'src/directory',
+    mayImport: [
+      '@vertex/directory',
+      'src/store/index.ts',
+      'src/store/columns.ts',
+      'src/vault/ports.ts',
+      'typeorm',
+      'node:crypto',
+    ],
+  },
+  {
     files: 'src/http',
     mayImport: [
       'src/vault',
+      'src/directory/system.ts',
       'src/new-file.ts',
       'express',
       'helmet',
@@ -77,7 +93,7 @@ const places: readonly Place[] = [
   },
   {
     files: 'src/metrics',
-    mayImport: ['src/vault', 'src/seal/index.ts', 'src/http/app.ts', 'prom-client', 'node:'],
+    mayImport: ['src/vault', 'src/seal/index.ts', 'src/http/trace.ts', 'prom-client', 'node:'],
   },
   { files: 'src/new-file.ts', mayImport: ['node:'] },
   { files: 'src/hardening.ts', mayImport: ['node:'] },
@@ -104,6 +120,12 @@ const forbidden: readonly { files: string; words: RegExp; unless?: RegExp; why: 
     words:
       /\b(?:Date|Math\.random|console|setTimeout|setInterval|setImmediate|queueMicrotask|process|Buffer|fetch)\b(?!['"]?:)/,
     why: 'the protocol has no clock, log, timer or I/O',
+  },
+  {
+    files: 'directory/src',
+    words:
+      /\b(?:Math\.random|console|setTimeout|setInterval|setImmediate|queueMicrotask|process|Buffer|fetch)\b(?!['"]?:)/,
+    why: 'the rules of the directory have no log, timer or I/O',
   },
   { files: 'mpc/src', words: /\bWebAssembly\b/, why: 'only the kernel package may name it' },
   { files: 'mpc/src', words: /\bJSON\.stringify\b/, why: 'hashes go over the transcript encoder' },

@@ -59,7 +59,7 @@ function linkDependencies(manifest: Manifest): void {
 let packages: ReturnType<typeof install>[]
 
 beforeAll(() => {
-  packages = ['mpc', 'sdk'].map(install)
+  packages = ['mpc', 'sdk', 'directory'].map(install)
   for (const { manifest } of packages) linkDependencies(manifest)
   writeFileSync(join(folder, 'package.json'), '{ "type": "module", "private": true }')
 })

@@ -20,7 +20,12 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 describe('the packages that are installed', () => {
   it('have exact versions where we name them', () => {
-    for (const path of ['package.json', 'mpc/package.json', 'sdk/package.json']) {
+    for (const path of [
+      'package.json',
+      'mpc/package.json',
+      'sdk/package.json',
+      'directory/package.json',
+    ]) {
       const { dependencies, devDependencies, optionalDependencies } = readJson(path)
       const all = { ...dependencies, ...devDependencies, ...optionalDependencies }
       expect(Object.keys(all).length).toBeGreaterThan(0)

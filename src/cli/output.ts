@@ -11,7 +11,8 @@
  *    failed (exit 1): then it tells in what way.
  * 4. Secrets are never arguments, which other processes can read, and never printed: they come from files or stdin.
  * 5. Nothing is asked and no colour is used: every command can run unattended.
- * 6. The exit code is one of `exits`, below. `serve` is the server: it logs to stdout and ends as the server does.
+ * 6. The exit code is one of `exits`, below. `serve` and `directory` are servers: they log to stdout and end
+ *    as the server does.
  */
 
 /** How a command may end. Stable: scripts depend on them. docs/operations/command.md lists them too. */

@@ -5,6 +5,7 @@ import { addAuditVerify } from './commands/audit-verify.js'
 import { addBackupBundle } from './commands/backup-bundle.js'
 import { addBackupCensus } from './commands/backup-census.js'
 import { addBackupRewrap } from './commands/backup-rewrap.js'
+import { addDirectory } from './commands/directory.js'
 import { addDrill } from './commands/drill.js'
 import { addRestore } from './commands/restore.js'
 import { addServe } from './commands/serve.js'
@@ -20,6 +21,7 @@ const commands: readonly AddCommand[] = [
   addRestore,
   addAuditVerify,
   addAuditExport,
+  addDirectory,
 ]
 
 /**

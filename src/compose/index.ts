@@ -2,6 +2,12 @@
 export { BundleRefused } from '../bundle/index.js'
 export { exportAudit, verifyAudit, type AuditReport } from './audit-log.js'
 export { makeBundle, type BundleInfo, type Progress } from './bundle.js'
+export {
+  serveSystem,
+  type DirectoryServer,
+  type DirectoryServerSettings,
+  type SystemName,
+} from './directory.js'
 export { createLogger, sealLogger, type ListeningRecord } from './logging.js'
 export type { Note } from './notes.js'
 export { isForOperator, isUnavailable } from './refusal.js'

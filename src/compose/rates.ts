@@ -1,7 +1,16 @@
 import type { Config } from '../config.js'
 import { ratesInMemory, ratesInRedis } from '../rates/index.js'
 import type { Redis } from '../redis/index.js'
+import type { AdmitToSystems } from '../http/systems.js'
 import type { Rates } from '../vault/index.js'
+
+/** Counts whoever asks the directory by its address, for it has nothing else to be known by. */
+export function admitBy(rates: Rates): AdmitToSystems {
+  return async (source) => {
+    const { allowed, ms } = await rates.count('directory', source)
+    return allowed ? 0 : Math.max(1, Math.ceil(ms / 1000))
+  }
+}
 
 /** @param redis what replicas share: they count there together */
 export function composeRates({ rates }: Config, redis: Redis | undefined): Rates {

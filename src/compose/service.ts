@@ -21,7 +21,8 @@ import {
 } from '../vault/index.js'
 import { composeAnchoring, openAudit } from './audit.js'
 import { composeBackup } from './backup.js'
-import { composeRates } from './rates.js'
+import { composeDirectory, directoryTables } from './directory.js'
+import { admitBy, composeRates } from './rates.js'
 import { composeRelay } from './relay.js'
 import { clock } from './clock.js'
 import { databaseOf, describeDatabase } from './database.js'
@@ -87,6 +88,7 @@ export async function compose(config: Config, logger: Logger, engine: Engine): P
     database,
     rowSeal: rowSeal(storageKey.key),
     clock,
+    more: directoryTables,
   })
   // Until it listens it prepares itself beside the one that answers, as another replica would.
   let listening = false
@@ -156,6 +158,8 @@ export async function compose(config: Config, logger: Logger, engine: Engine): P
       drain,
       answers,
       version,
+      systems: config.directory ? composeDirectory(store) : [],
+      admitToSystems: admitBy(rates),
       measure: metrics && ((request) => metrics.request(request)),
     })
     const server = createServer(app, tls)

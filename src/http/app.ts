@@ -1,6 +1,6 @@
-import { randomBytes } from 'node:crypto'
 import express, { type Express, type NextFunction, type Request, type Response } from 'express'
 import type { Logger } from 'pino'
+import type { System } from '../directory/system.js'
 import {
   rateLimited,
   type Caller,
@@ -16,11 +16,12 @@ import { docsRoutes } from './docs.js'
 import type { Drain } from './drain.js'
 import { HttpProblem, problemOf } from './errors.js'
 import { healthRoutes } from './health.js'
-import { logRequest, logUnexpected } from './log.js'
+import { logUnexpected } from './log.js'
 import { parseQuery } from './query.js'
 import { type Method, type Reply, type Route, vaultRoutes } from './routes.js'
 import { identityHeaders, nothing } from './schemas.js'
-import { securityHeaders } from './security-headers.js'
+import { mountSystems, type AdmitToSystems } from './systems.js'
+import { type MeasuredRequest, traceRequests } from './trace.js'
 import { validate } from './validate.js'
 
 export interface AppOptions {
@@ -37,26 +38,12 @@ export interface AppOptions {
   /** Whether this process is the one that answers for its database. */
   readonly answers: () => boolean
   readonly version: string
+  /** Of the directory, each with its own routes. */
+  readonly systems: readonly System[]
+  /** Whether a system of the directory may be asked once more. */
+  readonly admitToSystems: AdmitToSystems
   /** Told of each request at its end. */
   readonly measure?: ((request: MeasuredRequest) => void) | undefined
-}
-
-/** What may be counted of a request. */
-export interface MeasuredRequest {
-  readonly method: string
-  /** The pattern of the route, never the path. */
-  readonly route: string
-  readonly status: number
-  readonly seconds: number
-}
-
-/** What one request leaves behind for its log line. */
-interface Trace {
-  readonly requestId: string
-  readonly startedAt: number
-  route: string
-  errType?: string
-  userId?: string
 }
 
 /** Every route of the server, in the order in which they are tried. */
@@ -73,61 +60,14 @@ export function routesOf(
 /** The whole HTTP face of a vault. */
 export function createApp(options: AppOptions): Express {
   const app = express()
-  app.disable('x-powered-by')
-  app.disable('etag')
-  app.enable('case sensitive routing')
-  app.enable('strict routing')
-  app.set('query parser', false)
   app.set('trust proxy', options.trustedProxies.length > 0 ? [...options.trustedProxies] : false)
-
-  const always = securityHeaders()
-  const traces = new WeakMap<Request, Trace>()
-  const traceOf = (req: Request): Trace => {
-    const trace = traces.get(req)
-    if (trace === undefined) throw new Error('a request without a trace')
-    return trace
-  }
-
-  app.use((req, res, next) => {
-    const trace: Trace = {
-      requestId: randomBytes(16).toString('hex'),
-      startedAt: performance.now(),
-      route: 'none',
-    }
-    traces.set(req, trace)
-    for (const [name, value] of always) res.setHeader(name, value)
-    res.setHeader('X-Request-Id', trace.requestId)
-    res.setHeader('Cache-Control', 'no-store')
-    if (options.drain.draining) res.setHeader('Connection', 'close')
-    res.once('close', () => {
-      const ms = performance.now() - trace.startedAt
-      const { method } = req
-      const status = res.writableFinished ? res.statusCode : 499
-      options.measure?.({ method, route: trace.route, status, seconds: ms / 1000 })
-      const quiet = trace.route === '/livez' || trace.route === '/readyz'
-      if (!options.logger.isLevelEnabled(quiet ? 'debug' : 'info')) return
-      const record = {
-        request_id: trace.requestId,
-        method,
-        route: trace.route,
-        status,
-        duration_ms: Math.round(ms * 10) / 10,
-        source: req.ip ?? 'unknown',
-        err_type: trace.errType,
-        user_id: trace.userId,
-      }
-      logRequest(options.logger, record, quiet)
-    })
-    next()
+  const traceOf = traceRequests(app, {
+    logger: options.logger,
+    draining: () => options.drain.draining,
+    measure: options.measure,
   })
-  app.use((req, _, next) => {
-    const { host, expect } = req.headers
-    if (host === undefined && req.httpVersion === '1.1')
-      throw refused('the request has no Host header')
-    if (expect !== undefined && !/^100-continue$/i.test(expect))
-      throw refused('of all expectations only 100-continue is met')
-    next()
-  })
+  // Before anything of the vault's, for they have their own answers, to other origins too.
+  const answerForSystem = mountSystems(app, options, traceOf)
   app.use(cors(options.corsOrigins))
 
   const authenticator = new Authenticator(options.vault, options.adminToken)
@@ -162,6 +102,7 @@ export function createApp(options: AppOptions): Express {
 
   // Express knows an error handler by its four parameters.
   app.use((error: unknown, req: Request, res: Response, next: NextFunction) => {
+    if (answerForSystem(error, req, res)) return
     const trace = traceOf(req)
     const problem = problemOf(error, trace.requestId)
     trace.errType = problem.body.err_type
@@ -177,9 +118,6 @@ export function createApp(options: AppOptions): Express {
   })
   return app
 }
-
-const refused = (message: string) =>
-  new HttpProblem('bad_request_params', message, { closeConnection: true })
 
 /** How long a key counts as valid while its body comes. A revoked one must not work for 5 s more. */
 const ACCEPTED_FOR_MS = 2000

@@ -49,9 +49,14 @@ function unsupported(message: string): HttpProblem {
   return new HttpProblem('unsupported_media_type', message, { closeConnection: true })
 }
 
-function readBytes(req: IncomingMessage): Promise<Uint8Array> {
-  if (Number(req.headers['content-length'] ?? 0) > MAX_DISCARDED_BYTES)
-    return Promise.reject(tooLarge())
+/**
+ * Reads a body as it comes.
+ * @param most bytes it may have
+ * @throws HttpProblem `body_too_large`, `bad_request_params`
+ */
+export function readBytes(req: IncomingMessage, most = MAX_BODY_BYTES): Promise<Uint8Array> {
+  const discarded = Math.max(MAX_DISCARDED_BYTES, 2 * most)
+  if (Number(req.headers['content-length'] ?? 0) > discarded) return Promise.reject(tooLarge(most))
   const chunks: Buffer[] = []
   let received = 0
   return new Promise((resolve, reject) => {
@@ -61,13 +66,13 @@ function readBytes(req: IncomingMessage): Promise<Uint8Array> {
       )
     req.on('data', (chunk: Buffer) => {
       received += chunk.length
-      if (received > MAX_DISCARDED_BYTES) {
+      if (received > discarded) {
         req.pause()
-        reject(tooLarge())
-      } else if (received <= MAX_BODY_BYTES) chunks.push(chunk)
+        reject(tooLarge(most))
+      } else if (received <= most) chunks.push(chunk)
     })
     req.on('end', () => {
-      if (received > MAX_BODY_BYTES) reject(tooLarge())
+      if (received > most) reject(tooLarge(most))
       else resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks))
     })
     req.on('error', endedEarly)
@@ -79,8 +84,8 @@ function readBytes(req: IncomingMessage): Promise<Uint8Array> {
   })
 }
 
-function tooLarge(): HttpProblem {
-  return new HttpProblem('body_too_large', `a body has at most ${MAX_BODY_BYTES} bytes`, {
+function tooLarge(most: number): HttpProblem {
+  return new HttpProblem('body_too_large', `a body has at most ${most} bytes`, {
     closeConnection: true,
   })
 }

@@ -1,5 +1,5 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
-import type { MeasuredRequest } from '../http/app.js'
+import type { MeasuredRequest } from '../http/trace.js'
 import type { SealEvent } from '../seal/index.js'
 import type { Coverage, RoundTime, VaultErrorType, VaultEvent, VaultUsage } from '../vault/index.js'
 

@@ -6,7 +6,7 @@ import type { DatabaseEngine, Row } from './engine.js'
 import { connectionTo, type TokenFor } from './postgres-login.js'
 import { migrations } from './migrations/index.js'
 import { assertKnownMigrations } from './migrations/known.js'
-import { tables } from './tables.js'
+import { tables, type MoreTables } from './tables.js'
 
 /** One key for all processes that migrate the same database: the bytes "vertexmg". */
 const MIGRATION_LOCK = '8531350913367436647'
@@ -19,21 +19,29 @@ const LOCK_TIMEOUT_MS = 10_000
 const IDLE_IN_TRANSACTION_TIMEOUT_MS = 40_000
 const MIGRATION_TIMEOUT_MS = 600_000
 
+/** Where a database server is, and how it is logged in to. */
+export interface PostgresPlace {
+  /** postgres://…; TLS by `sslmode` (see docs/operations/database.md) */
+  readonly url: string
+  /** Where a token for a URL without a password comes from. */
+  readonly tokenFor?: TokenFor
+  readonly poolSize?: number
+  /** What the operator named it with. */
+  readonly setting?: string
+}
+
 /**
- * Opens the database that `DATABASE_URL` names.
- * @param url postgres://…; TLS by `sslmode` (see docs/operations/database.md)
- * @param tokenFor where a token for a URL without a password comes from
+ * Opens a database server's database.
  * @throws StoreRefused when the server cannot be used, StorageUnavailable when it cannot be reached
  */
 export async function openPostgres(
-  url: string,
-  tokenFor: TokenFor | undefined,
-  poolSize = 10,
+  { url, tokenFor, poolSize = 10, setting = 'DATABASE_URL' }: PostgresPlace,
+  more: MoreTables = () => [],
 ): Promise<DatabaseEngine> {
   const dataSource = new DataSource({
     type: 'postgres',
     driver: pg,
-    entities: tables('postgres'),
+    entities: [...tables('postgres'), ...more('postgres')],
     migrations,
     migrationsTableName: 'migrations',
     synchronize: false,
@@ -58,7 +66,7 @@ export async function openPostgres(
   try {
     await dataSource.initialize()
   } catch (thrown) {
-    throw refusedServer(thrown)
+    throw refusedServer(thrown, setting)
   }
   return {
     kind: 'postgres',
@@ -152,13 +160,13 @@ async function setting(dataSource: DataSource): Promise<DurabilitySettings> {
 }
 
 /** Without the URL: it holds a password. */
-function refusedServer(thrown: unknown): StoreRefused {
+function refusedServer(thrown: unknown, setting: string): StoreRefused {
   if (thrown instanceof StoreRefused) return thrown
   if (thrown instanceof LoginUnavailable)
     return new StoreRefused(
-      'cannot use the database of DATABASE_URL: it has no password, and the managed identity gives no token',
+      `cannot use the database of ${setting}: it has no password, and the managed identity gives no token`,
     )
   const code = codeOf(thrown) ?? 'no connection'
   const hint = code === '28P01' || code === '28000' ? 'it refuses the user or the password' : code
-  return new StoreRefused(`cannot use the database of DATABASE_URL: ${hint}`)
+  return new StoreRefused(`cannot use the database of ${setting}: ${hint}`)
 }

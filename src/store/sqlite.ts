@@ -6,10 +6,25 @@ import { codeOf, StoreRefused } from './errors.js'
 import type { DatabaseEngine, Row } from './engine.js'
 import { migrations } from './migrations/index.js'
 import { assertKnownMigrations } from './migrations/known.js'
-import { tables } from './tables.js'
+import { tables, type MoreTables } from './tables.js'
 
 export const DATABASE_FILE = 'vertex.db'
 export const LOCK_FILE = 'vertex.lock'
+
+/** Where an embedded database lies. */
+export interface SqlitePlace {
+  readonly dataDir: string
+  /** The name of its file in there, where it is not the vault's. */
+  readonly file?: string
+  /** What the operator named the place with. */
+  readonly setting?: string
+}
+
+const settingOf = ({ setting }: SqlitePlace) => setting ?? 'VERTEX_DATA_DIR'
+
+/** The lock of the vault's database is the one of its directory; any other has one of its own. */
+const lockFile = ({ file }: SqlitePlace) =>
+  file === undefined || file === DATABASE_FILE ? LOCK_FILE : `${file}.lock`
 
 /** No other server holds the database; an operator may for a moment. Short, because waiting stops the whole process. */
 const BUSY_TIMEOUT_MS = 1_000
@@ -25,10 +40,14 @@ export function sqliteDatabaseExists(dataDir: string): boolean {
  * keeps every other process out.
  * @throws StoreRefused
  */
-export async function openSqlite(dataDir: string): Promise<DatabaseEngine> {
-  const file = join(dataDir, DATABASE_FILE)
-  prepareFiles(dataDir)
-  const unlock = lock(dataDir)
+export async function openSqlite(
+  place: SqlitePlace,
+  more: MoreTables = () => [],
+): Promise<DatabaseEngine> {
+  const { dataDir } = place
+  const file = join(dataDir, place.file ?? DATABASE_FILE)
+  prepareFiles(place)
+  const unlock = lock(place)
   let connection: Database.Database | undefined
   const dataSource = new DataSource({
     type: 'better-sqlite3',
@@ -36,7 +55,7 @@ export async function openSqlite(dataDir: string): Promise<DatabaseEngine> {
     database: file,
     timeout: BUSY_TIMEOUT_MS,
     prepareDatabase: (database) => prepareDatabase((connection = database as Database.Database)),
-    entities: tables('sqlite'),
+    entities: [...tables('sqlite'), ...more('sqlite')],
     migrations,
     migrationsTableName: 'migrations',
     synchronize: false,
@@ -52,7 +71,7 @@ export async function openSqlite(dataDir: string): Promise<DatabaseEngine> {
     syncDirectory(dataDir)
   } catch (cause) {
     await close()
-    throw refusedFile(file, cause)
+    throw refusedFile(place, file, cause)
   }
   return {
     kind: 'sqlite',
@@ -107,23 +126,25 @@ function prepareDatabase(database: Database.Database): void {
   database.pragma('trusted_schema = OFF')
 }
 
-function prepareFiles(dataDir: string): void {
+function prepareFiles(place: SqlitePlace): void {
+  const { dataDir } = place
+  const database = place.file ?? DATABASE_FILE
   try {
     // Only a directory of our making is 0700: somebody else's may have other uses.
     mkdirSync(dataDir, { recursive: true, mode: 0o700 })
-    for (const name of [DATABASE_FILE, LOCK_FILE]) {
+    for (const name of [database, lockFile(place)]) {
       const path = join(dataDir, name)
       // SQLite gives new -wal and -shm files the mode of the database.
       closeSync(openSync(path, 'a', 0o600))
       chmodSync(path, 0o600)
     }
-    for (const name of [`${DATABASE_FILE}-wal`, `${DATABASE_FILE}-shm`]) {
+    for (const name of [`${database}-wal`, `${database}-shm`]) {
       const left = join(dataDir, name)
       if (existsSync(left)) chmodSync(left, 0o600)
     }
     syncDirectory(dataDir)
   } catch (cause) {
-    throw refusedFile(dataDir, cause)
+    throw refusedFile(place, dataDir, cause)
   }
 }
 
@@ -141,22 +162,27 @@ function syncDirectory(dataDir: string): void {
  * Takes the data directory for this process, by a lock of the operating system that ends with the process, however
  * it ends. Not on the database itself, so that copies can be made while the server runs.
  */
-function lock(dataDir: string): () => void {
-  const database = new Database(join(dataDir, LOCK_FILE), { timeout: 0 })
+function lock(place: SqlitePlace): () => void {
+  const { dataDir } = place
+  const database = new Database(join(dataDir, lockFile(place)), { timeout: 0 })
   try {
     database.exec('BEGIN EXCLUSIVE')
   } catch (cause) {
     database.close()
     if (codeOf(cause)?.startsWith('SQLITE_BUSY') === true)
       throw new StoreRefused(
-        `the data directory ${dataDir} is in use by another process: stop it, or set VERTEX_DATA_DIR`,
+        place.file === undefined
+          ? `the data directory ${dataDir} is in use by another process: stop it, or set VERTEX_DATA_DIR`
+          : `the database ${join(dataDir, place.file)} is in use by another process: stop it, or name another one with ${settingOf(place)}`,
       )
-    throw refusedFile(dataDir, cause)
+    throw refusedFile(place, dataDir, cause)
   }
   return () => database.close()
 }
 
-function refusedFile(path: string, cause: unknown): StoreRefused {
+function refusedFile(place: SqlitePlace, path: string, cause: unknown): StoreRefused {
   const code = codeOf(cause) ?? 'unknown error'
-  return new StoreRefused(`cannot open the database at ${path} (${code}): check VERTEX_DATA_DIR`)
+  return new StoreRefused(
+    `cannot open the database at ${path} (${code}): check ${settingOf(place)}`,
+  )
 }

@@ -10,7 +10,7 @@ import {
   type VaultStore,
 } from '../vault/ports.js'
 import { appendAfter, isBefore, type AuditEnd } from './audit.js'
-import type { DatabaseEngine } from './engine.js'
+import type { DatabaseEngine, Row } from './engine.js'
 import { classify, type Failure } from './errors.js'
 import { FifoQueue } from './queue.js'
 import type { Sealer } from './sealer.js'
@@ -35,8 +35,20 @@ interface Current {
   readonly verbs: StoreUnitOfWork
 }
 
+/** What a part of the service needs that keeps its rows beside the vault's. */
+export interface UnitStore {
+  /** One unit of work, as `VaultStore.run` describes it; one inside another joins it. @throws StorageUnavailable */
+  inUnit<T>(work: (unit: Unit) => Promise<T>): Promise<T>
+  /**
+   * One SELECT by itself, outside of every unit: of one moment, and committed.
+   * @param sql with parameters $1, $2, …, each used once and in order
+   * @throws StorageUnavailable
+   */
+  select(sql: string, values: readonly (string | number)[]): Promise<readonly Row[]>
+}
+
 /** The vault's store on TypeORM. Made by `openStore`. */
-export class TypeormStore implements VaultStore {
+export class TypeormStore implements VaultStore, UnitStore {
   readonly #current = new AsyncLocalStorage<Current>()
   /** On one connection: every unit. Else: the units that lost a race, so that they do not lose it to each other. */
   readonly #queue = new FifoQueue()
@@ -67,6 +79,19 @@ export class TypeormStore implements VaultStore {
     const current = this.#current.getStore()
     if (current?.unit.isOpen === true) return join(current, work)
     return this.#begin([this.engine.begin], work)
+  }
+
+  inUnit<T>(work: (unit: Unit) => Promise<T>): Promise<T> {
+    return this.runVerbs(({ unit }) => work(unit))
+  }
+
+  async select(sql: string, values: readonly (string | number)[]): Promise<readonly Row[]> {
+    try {
+      return await this.#alone(() => this.engine.statement(sql, values))
+    } catch (thrown) {
+      const failure = classify(thrown)
+      throw failure.kind === 'lost_race' ? new StorageUnavailable() : failure.error
+    }
   }
 
   async appendAudit(make: MakeAudit, own?: number): Promise<void> {

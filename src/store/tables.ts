@@ -14,7 +14,10 @@ import { sharesTable } from './shares.js'
 import { tombstonesTable } from './tombstones.js'
 import { usersTable } from './users.js'
 
-/** Every table of the store, as TypeORM sees it. The migrations make them; a test finds any difference. */
+/** Tables of a part of the service that keeps its rows here too, as TypeORM sees them. */
+export type MoreTables = (engine: Engine) => readonly EntitySchema[]
+
+/** Every table of the vault, as TypeORM sees it. The migrations make them; a test finds any difference. */
 export const tables = (engine: Engine): EntitySchema[] =>
   [
     metaTable(engine),

@@ -28,7 +28,7 @@ export class StoreUnitOfWork implements UnitOfWork {
   readonly tombstones: Tombstones
   readonly audit: Audit
 
-  constructor(unit: Unit) {
+  constructor(readonly unit: Unit) {
     this.meta = new Meta(unit)
     this.secrets = new Secrets(unit)
     this.users = new Users(unit)

@@ -13,6 +13,7 @@ export const rateLimits = {
     of: 'imports, verifications and drills of backups by one user in an hour',
   },
   signatures: { seconds: 60, of: 'signatures of one key in a minute' },
+  directory: { seconds: 60, of: 'requests of one address to the directory in a minute' },
   keyExports: { seconds: 3600, of: 'backup exports and rewraps of one key in an hour' },
 } as const
 

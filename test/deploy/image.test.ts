@@ -206,7 +206,7 @@ describe('the image, laid out without Docker', () => {
     mkdirSync(join(modules, '@vertex'), { recursive: true })
     for (const name of readdirSync(join(root, 'node_modules')))
       if (name !== '@vertex') symlinkSync(join(root, 'node_modules', name), join(modules, name))
-    for (const name of ['mpc', 'sdk'])
+    for (const name of ['directory', 'mpc', 'sdk'])
       symlinkSync(join(context, name), join(modules, '@vertex', name))
 
     for (const { text } of named('RUN', firstStage)) {
@@ -227,6 +227,7 @@ describe('the image, laid out without Docker', () => {
       'vertex-secret',
       'trial-secrets',
       'test',
+      'directory/test',
       'mpc/test',
       'terraform',
     ])

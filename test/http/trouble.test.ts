@@ -54,6 +54,8 @@ async function failing(
     drain,
     answers: options.answers ?? (() => true),
     version: '0.0.0',
+    systems: [],
+    admitToSystems: () => 0,
   })
   const server = createServer(app)
   const port = await listen(server, '127.0.0.1', 0)

@@ -91,6 +91,7 @@ export async function buildOnce(what: 'product' | 'tools' = 'product'): Promise<
 
 const toolProjects = [
   ['sdk/src', 'sdk/dist'],
+  ['directory/src', 'directory/dist'],
   ['demo', 'dist-tools/demo'],
   ['lab', 'dist-tools/lab'],
 ] as const

@@ -1,0 +1,139 @@
+import { basename, dirname, resolve } from 'node:path'
+import type { DirectoryServer, DirectoryServerSettings, SystemName } from '../../compose/index.js'
+import { group, type AddCommand, type Running } from '../command.js'
+import { CommandError } from '../output.js'
+
+/** One system of the directory by itself, with the flags and environment names of its original. */
+interface Standalone {
+  readonly name: SystemName
+  readonly description: string
+  /** Each with its environment name. */
+  readonly bind: { readonly env: string; readonly default: string }
+  readonly db: { readonly env: string; readonly default: string }
+}
+
+const standalones: readonly Standalone[] = [
+  {
+    name: 'sigchain',
+    description: 'signed histories of identities (docs/directory/sigchains.md)',
+    bind: { env: 'KEZ_BIND', default: '0.0.0.0:7878' },
+    db: { env: 'KEZ_DB', default: 'kez-sigchains.db' },
+  },
+]
+
+interface Options {
+  readonly bind?: string
+  readonly db?: string
+}
+
+/** `vertex directory SYSTEM`: one system of the directory on a port of its own, until it is told to stop. */
+export const addDirectory: AddCommand = (program, action) => {
+  for (const standalone of standalones) {
+    const { name, description, bind, db } = standalone
+    group(program, 'directory', 'one system of the key directory on a port of its own')
+      .command(name)
+      .description(description)
+      .option('--bind <host:port>', `where to listen; ${bind.env} (default: ${bind.default})`)
+      .option(
+        '--db <file|url>',
+        `the database, a file or a postgres:// URL; ${db.env} (default: ${db.default})`,
+      )
+      .action(action((running, options: Options) => serve(standalone, running, options)))
+  }
+}
+
+async function serve({ name, bind, db }: Standalone, running: Running, options: Options) {
+  const { env } = running
+  const where = (options.bind ?? env[bind.env]) || bind.default
+  const listens = hostAndPortOf(where, `--bind (${bind.env})`)
+  const settings: DirectoryServerSettings = {
+    ...listens,
+    database: databaseOf((options.db ?? env[db.env]) || db.default, `--db (${db.env})`),
+  }
+  const { createLogger, isForOperator, isUnavailable, serveSystem } =
+    await import('../../compose/index.js')
+  const { level, ignored } = levelOf(env['RUST_LOG'])
+  if (ignored.length > 0)
+    running.output.note(`of RUST_LOG only a level is used; ignored: ${ignored.join(', ')}`)
+  const logger = createLogger(level)
+  let server: DirectoryServer
+  try {
+    server = await serveSystem(name, settings, logger)
+  } catch (error) {
+    if (isForOperator(error)) throw new CommandError('config', 'refused', error.message)
+    if (isUnavailable(error))
+      throw new CommandError('unavailable', 'unavailable', `${error.message}; try again`)
+    throw listenProblem(error, where, bind.env) ?? error
+  }
+  logger.info({ event: 'listening', url: server.url, port: server.port })
+  await toldToStop()
+  await server.stop()
+}
+
+/** Once more, and the process ends at once. */
+function toldToStop(): Promise<void> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const)
+      process.once(signal, () => {
+        process.once(signal, () => process.exit(1))
+        resolve()
+      })
+  })
+}
+
+function listenProblem(error: unknown, where: string, env: string): CommandError | undefined {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  const why: Readonly<Record<string, string>> = {
+    EADDRINUSE: 'another program listens there: stop it, or choose another port',
+    EADDRNOTAVAIL: 'this machine does not have that address: choose another',
+    EACCES: 'this user may not: choose a port above 1023',
+    ENOTFOUND: 'the host name is not known: choose another',
+  }
+  const reason = why[code]
+  if (reason === undefined) return undefined
+  const message = `cannot listen on ${where} (${code}): ${reason} with --bind or ${env}`
+  return new CommandError('config', 'bind', message)
+}
+
+/** @throws CommandError */
+function hostAndPortOf(text: string, setting: string): { host: string; port: number } {
+  const [, bracketed, plain, port = ''] =
+    /^(?:\[([0-9A-Fa-f:.%]+)\]|([0-9A-Za-z._-]+)):(\d{1,5})$/.exec(text) ?? []
+  const host = bracketed ?? plain
+  if (host === undefined || Number(port) > 65_535)
+    throw new CommandError('usage', 'bind', `${setting} must be HOST:PORT, such as 127.0.0.1:7878`)
+  return { host, port: Number(port) }
+}
+
+/** @throws CommandError */
+function databaseOf(text: string, setting: string): DirectoryServerSettings['database'] {
+  if (/^postgres(?:ql)?:\/\//.test(text)) {
+    if (!URL.canParse(text))
+      throw new CommandError('usage', 'db', `${setting} is not a valid postgres:// URL`)
+    return { kind: 'postgres', url: text, setting }
+  }
+  if (/^[a-z][a-z0-9+.-]*:\/\//i.test(text))
+    throw new CommandError('usage', 'db', `${setting} must be a file or a postgres:// URL`)
+  const path = resolve(text)
+  return { kind: 'sqlite', dataDir: dirname(path), file: basename(path), setting }
+}
+
+const levels = {
+  off: 'silent',
+  error: 'error',
+  warn: 'warn',
+  info: 'info',
+  debug: 'debug',
+  trace: 'debug',
+} as const
+
+/** The level in a filter of Rust's tracing, in which the rest is about parts of another program. */
+function levelOf(filter: string | undefined) {
+  const parts = (filter ?? '')
+    .split(',')
+    .map((part) => part.trim().toLowerCase())
+    .filter((part) => part !== '')
+  const known = parts.filter((part): part is keyof typeof levels => Object.hasOwn(levels, part))
+  const ignored = parts.filter((part) => !Object.hasOwn(levels, part))
+  return { level: levels[known.at(-1) ?? 'info'], ignored }
+}

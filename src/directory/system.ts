@@ -1,0 +1,45 @@
+/** What a system of the directory is asked. */
+export interface Asked {
+  /** The parts of the path that the pattern of the route names, decoded. */
+  readonly params: Readonly<Record<string, string>>
+  /** What follows the `?` of the request target, as it came; empty without. */
+  readonly query: string
+  readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>
+  /** As it came; empty where the route takes none. */
+  readonly body: Uint8Array
+}
+
+/** What a system of the directory answers. */
+export interface Answer {
+  readonly status: number
+  readonly type: string
+  readonly body: string | Uint8Array
+  readonly headers?: Readonly<Record<string, string>>
+  /** For the log: what was wrong, in the system's own stable words. */
+  readonly code?: string
+}
+
+export interface SystemRoute {
+  readonly method: 'get' | 'post'
+  /** As Express writes it. */
+  readonly path: string
+  /** Whether there is a body to read, of whatever type its sender calls it. */
+  readonly takesBody: boolean
+  readonly handle: (asked: Asked) => Promise<Answer>
+}
+
+/**
+ * One published system of the directory, as its own clients know it: its routes, and its own form of an error. It needs
+ * no API key. HTTP does what is the same for all of them: reading, counting, logging.
+ */
+export interface System {
+  readonly name: string
+  /** Paths that are this system's, with everything below them. */
+  readonly paths: readonly string[]
+  readonly routes: readonly SystemRoute[]
+  /** Whether pages of any origin may read its answers. */
+  readonly anyOrigin: boolean
+  readonly maxBodyBytes: number
+  /** In the form of this system: what is wrong before a route was asked, or with the server. */
+  readonly refusal: (status: number, message: string) => Answer
+}

@@ -1,0 +1,26 @@
+import express, { type Express, type NextFunction, type Request, type Response } from 'express'
+import type { System } from '../directory/system.js'
+import { HttpProblem } from './errors.js'
+import { mountSystems } from './systems.js'
+import { traceRequests, type TraceOptions } from './trace.js'
+
+/** A system of the directory by itself. It counts nobody's requests, as the original does not: a proxy may. */
+export function createDirectoryApp(system: System, options: TraceOptions): Express {
+  const app = express()
+  const traceOf = traceRequests(app, options)
+  // Here everything is the system's.
+  const alone = { ...system, paths: [...system.paths, ''] }
+  const answer = mountSystems(
+    app,
+    { systems: [alone], admitToSystems: () => 0, logger: options.logger },
+    traceOf,
+  )
+  app.use(() => {
+    throw new HttpProblem('not_found', 'there is no such route')
+  })
+  // Express knows an error handler by its four parameters.
+  app.use((error: unknown, req: Request, res: Response, next: NextFunction) => {
+    if (!answer(error, req, res)) next(error)
+  })
+  return app
+}

@@ -1,0 +1,139 @@
+import type { Express, Request, Response } from 'express'
+import type { Logger } from 'pino'
+import type { Answer, System, SystemRoute } from '../directory/system.js'
+import { StorageUnavailable } from '../vault/ports.js'
+import { readBytes } from './body.js'
+import { HttpProblem, problemOf } from './errors.js'
+import { logUnexpected } from './log.js'
+import type { Trace } from './trace.js'
+
+/**
+ * Counts one more request of a source.
+ * @returns seconds to wait where it is too much; 0 where it may be answered
+ */
+export type AdmitToSystems = (source: string) => number | Promise<number>
+
+export interface SystemsOptions {
+  readonly systems: readonly System[]
+  readonly admitToSystems: AdmitToSystems
+  readonly logger: Logger
+}
+
+type TraceOf = (req: Request) => Trace
+
+/** Seconds until a database that does not answer is asked again. */
+const PATIENCE = 2
+
+/**
+ * Mounts the systems of the directory. Everything below the paths of a system is answered in that system's form.
+ * @returns the part of the app's error handler that is about them: whether it has answered
+ */
+export function mountSystems(
+  app: Express,
+  { systems, admitToSystems, logger }: SystemsOptions,
+  traceOf: TraceOf,
+): (error: unknown, req: Request, res: Response) => boolean {
+  for (const system of systems) {
+    for (const route of system.routes)
+      app[route.method](route.path, async (req: Request, res: Response) => {
+        const trace = traceOf(req)
+        trace.route = route.path
+        await admit(admitToSystems, req)
+        send(res, trace, system, await route.handle(await askedOf(system, route, req)))
+      })
+    for (const path of new Set(system.routes.map((route) => route.path)))
+      app.all(path, (req, res) => {
+        const trace = traceOf(req)
+        trace.route = path
+        answerOtherMethod(req, res, trace, system, path)
+      })
+    for (const path of system.paths)
+      app.use(path, () => {
+        throw new HttpProblem('not_found', 'there is no such route')
+      })
+  }
+  return (error, req, res) => {
+    const system = systems.find(({ paths }) => paths.some((path) => isBelow(req.path, path)))
+    if (system === undefined || res.headersSent) return false
+    const trace = traceOf(req)
+    if (error instanceof HttpProblem && error.options.closeConnection === true)
+      res.setHeader('Connection', 'close')
+    const { status, message, retryAfter, unexpected } = told(error, trace.requestId)
+    if (unexpected) logUnexpected(logger, trace.requestId, trace.route, error)
+    if (retryAfter !== undefined) res.setHeader('Retry-After', String(retryAfter))
+    send(res, trace, system, system.refusal(status, message))
+    return true
+  }
+}
+
+const isBelow = (path: string, above: string) => path === above || path.startsWith(`${above}/`)
+
+/** @throws HttpProblem `rate_limited` */
+async function admit(admitToSystems: AdmitToSystems, req: Request): Promise<void> {
+  const wait = await admitToSystems(req.ip ?? 'unknown')
+  if (wait > 0)
+    throw new HttpProblem('rate_limited', `too many requests; wait ${wait} s`, { retryAfter: wait })
+}
+
+async function askedOf(system: System, { takesBody }: SystemRoute, req: Request) {
+  const start = req.url.indexOf('?')
+  return {
+    params: req.params as Record<string, string>,
+    query: start === -1 ? '' : req.url.slice(start + 1),
+    headers: req.headers,
+    body: takesBody ? await readBytes(req, system.maxBodyBytes) : new Uint8Array(),
+  }
+}
+
+function answerOtherMethod(
+  req: Request,
+  res: Response,
+  trace: Trace,
+  system: System,
+  path: string,
+): void {
+  const methods = system.routes
+    .filter((route) => route.path === path)
+    .flatMap(({ method }) => (method === 'get' ? ['GET', 'HEAD'] : [method.toUpperCase()]))
+  res.setHeader('Allow', [...methods, 'OPTIONS'].join(', '))
+  if (req.method !== 'OPTIONS') {
+    send(res, trace, system, system.refusal(405, `${req.method} is not for this path`))
+    return
+  }
+  if (system.anyOrigin) {
+    allowAnyOrigin(res)
+    res.setHeader('Access-Control-Allow-Methods', methods.join(', '))
+    res.setHeader('Access-Control-Allow-Headers', '*')
+    res.setHeader('Access-Control-Max-Age', '600')
+  }
+  res.status(204).end()
+}
+
+/** What is told of an error that no system throws on purpose. */
+function told(error: unknown, requestId: string) {
+  if (error instanceof StorageUnavailable)
+    return {
+      status: 503,
+      message: 'the database is not available now',
+      retryAfter: PATIENCE,
+      unexpected: false,
+    }
+  const { status, body, retryAfter, unexpected } = problemOf(error, requestId)
+  const message = unexpected ? `${body.err_msg}; request ${requestId}` : body.err_msg
+  return { status, message, retryAfter, unexpected }
+}
+
+function send(res: Response, trace: Trace, system: System, answer: Answer): void {
+  if (answer.code !== undefined) trace.errType = answer.code
+  if (system.anyOrigin) allowAnyOrigin(res)
+  for (const [name, value] of Object.entries(answer.headers ?? {})) res.setHeader(name, value)
+  res.statusCode = answer.status
+  res.setHeader('Content-Type', answer.type)
+  res.setHeader('Content-Length', Buffer.byteLength(answer.body))
+  res.end(answer.body)
+}
+
+function allowAnyOrigin(res: Response): void {
+  res.setHeader('Access-Control-Allow-Origin', '*')
+  res.setHeader('Access-Control-Expose-Headers', 'X-Request-Id, Retry-After')
+}

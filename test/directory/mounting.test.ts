@@ -1,0 +1,153 @@
+import { afterEach, describe, expect, it } from 'vitest'
+import { createLogger } from '../../src/compose/index.js'
+import type { Asked, System } from '../../src/directory/system.js'
+import { createDirectoryApp } from '../../src/http/directory-app.js'
+import { createServer, listen } from '../../src/http/server.js'
+import { StorageUnavailable } from '../../src/vault/ports.js'
+import { startVertex } from '../http/vertex.js'
+
+const closing: (() => Promise<unknown> | void)[] = []
+afterEach(async () => {
+  for (const close of closing.splice(0)) await close()
+})
+
+const answer = (status: number, text: string, code?: string) => ({
+  status,
+  type: 'text/x-odd',
+  body: text,
+  ...(code === undefined ? {} : { code }),
+})
+
+/** A system with a form of errors like nobody else's. */
+function odd(handle: (asked: Asked) => unknown, more: Partial<System> = {}): System {
+  const route = (method: 'get' | 'post') => ({
+    method,
+    path: '/odd/:name',
+    takesBody: method === 'post',
+    handle: (asked: Asked) =>
+      Promise.resolve()
+        .then(() => handle(asked))
+        .then((value) => answer(200, JSON.stringify(value))),
+  })
+  return {
+    name: 'odd',
+    paths: ['/odd'],
+    routes: [route('get'), route('post')],
+    anyOrigin: true,
+    maxBodyBytes: 10,
+    refusal: (status, message) => answer(status, `odd: ${message}`, `odd_${status}`),
+    ...more,
+  }
+}
+
+async function served(system: System) {
+  const log: string[] = []
+  const logger = createLogger('info', { write: (line) => log.push(line) })
+  const server = createServer(createDirectoryApp(system, { logger, draining: () => false }))
+  const port = await listen(server, '127.0.0.1', 0)
+  closing.push(() => {
+    server.close()
+    server.closeAllConnections()
+  })
+  const ask = async (path: string, init?: RequestInit) => {
+    const response = await fetch(`http://127.0.0.1:${port}${path}`, init)
+    return { status: response.status, headers: response.headers, text: await response.text() }
+  }
+  return { ask, log }
+}
+
+describe('a system of the directory', () => {
+  it('is given the request as it came', async () => {
+    const { ask } = await served(
+      odd(({ params, query, body }) => ({ params, query, body: Buffer.from(body).toString() })),
+    )
+    const got = await ask('/odd/a%20b?c=d&c=e', { method: 'POST', body: ' {"x" :1}' })
+    expect(got.status).toBe(200)
+    expect(got.headers.get('content-type')).toBe('text/x-odd')
+    expect(JSON.parse(got.text)).toEqual({
+      params: { name: 'a b' },
+      query: 'c=d&c=e',
+      body: ' {"x" :1}',
+    })
+  })
+
+  it.each([
+    ['an unknown path below its own', '/odd/a/b', {}, 404],
+    ['an unknown path', '/else', {}, 404],
+    ['another method', '/odd/a', { method: 'PUT' }, 405],
+    ['a path that cannot be decoded', '/odd/%ff', {}, 400],
+    ['a body that is too large', '/odd/a', { method: 'POST', body: 'x'.repeat(11) }, 413],
+  ] as const)('answers %s in its own form, to any origin', async (_, path, init, status) => {
+    const { ask, log } = await served(odd(() => 1))
+    const got = await ask(path, init)
+    expect(got.status).toBe(status)
+    expect(got.text).toMatch(/^odd: /)
+    expect(got.headers.get('access-control-allow-origin')).toBe('*')
+    expect(JSON.parse(log.at(-1)!)).toMatchObject({ status, err_type: `odd_${status}` })
+  })
+
+  it('says in its own form that the database is away, and when to come back', async () => {
+    const { ask } = await served(
+      odd(() => {
+        throw new StorageUnavailable()
+      }),
+    )
+    const got = await ask('/odd/a')
+    expect([got.status, got.headers.get('retry-after')]).toEqual([503, '2'])
+  })
+
+  it('tells nothing of an error that nobody expected, and the log has it', async () => {
+    const { ask, log } = await served(
+      odd(() => {
+        throw new Error('inside')
+      }),
+    )
+    const got = await ask('/odd/a')
+    expect(got.status).toBe(500)
+    expect(got.text).not.toContain('inside')
+    expect(log.join('')).toContain('"message":"inside"')
+  })
+
+  it('lets pages of any origin send to it, and has no CORS where it has none', async () => {
+    const asked = { method: 'OPTIONS', headers: { Origin: 'https://a.example' } }
+    const { ask } = await served(odd(() => 1))
+    const got = await ask('/odd/a', asked)
+    expect(got.status).toBe(204)
+    expect(got.headers.get('access-control-allow-origin')).toBe('*')
+    expect(got.headers.get('access-control-allow-methods')).toBe('GET, HEAD, POST')
+    const closed = await served(odd(() => 1, { anyOrigin: false }))
+    const other = await closed.ask('/odd/a', asked)
+    expect([other.status, other.headers.get('access-control-allow-origin')]).toEqual([204, null])
+    expect(other.headers.get('allow')).toBe('GET, HEAD, POST, OPTIONS')
+  })
+
+  it('logs the pattern of a route and nothing of the path or the body', async () => {
+    const { ask, log } = await served(odd(() => 1))
+    await ask('/odd/personal?personal=1', { method: 'POST', body: 'personal' })
+    expect(log).toHaveLength(1)
+    expect(log[0]).not.toContain('personal')
+    expect(JSON.parse(log[0]!)).toMatchObject({ route: '/odd/:name', status: 200 })
+  })
+})
+
+describe('the directory of a server', () => {
+  it('is there unless it is switched off', async () => {
+    const on = await startVertex()
+    closing.push(on.stop)
+    expect(await (await fetch(`${on.url}/v1/healthz`)).text()).toBe('{"status":"ok"}')
+    const off = await startVertex({ VERTEX_DIRECTORY: 'off' })
+    closing.push(off.stop)
+    expect((await fetch(`${off.url}/v1/healthz`)).status).toBe(404)
+  })
+
+  it('counts the requests of an address', async () => {
+    const vertex = await startVertex({ VERTEX_RATE_DIRECTORY: '2' })
+    closing.push(vertex.stop)
+    const asked = () => fetch(`${vertex.url}/v1/healthz`)
+    const statuses = [(await asked()).status, (await asked()).status]
+    const refused = await asked()
+    expect([...statuses, refused.status]).toEqual([200, 200, 429])
+    expect(refused.headers.get('retry-after')).toMatch(/^[1-9]\d*$/)
+    expect(await refused.json()).toMatchObject({ error: { code: 'rate_limited' } })
+  })
+})
