@@ -68,6 +68,7 @@ const places: readonly Place[] = [
     mayImport: [
       'src/vault',
       'src/directory/system.ts',
+      '@vertex/directory/json',
       'src/new-file.ts',
       'express',
       'helmet',

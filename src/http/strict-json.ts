@@ -1,96 +1,14 @@
+import { JsonProblem, parseStrictJson as parse } from '@vertex/directory/json'
 import { HttpProblem } from './errors.js'
 
-/** How deep a body may nest. The deepest documented body has four levels. */
-export const MAX_DEPTH = 16
+export { MAX_DEPTH } from '@vertex/directory/json'
 
-interface Level {
-  /** Member names seen so far; null inside an array. */
-  readonly names: Set<string> | null
-  nameExpected: boolean
-}
-
-/**
- * Parses a body as JSON, without what JSON.parse lets through: nesting that later overflows a stack, a member given
- * twice (the last would win silently), `__proto__`, bytes that are not UTF-8, and anything but an object at the top.
- * @throws HttpProblem `bad_request_params`
- */
+/** Parses a body as strict JSON. @throws HttpProblem `bad_request_params` */
 export function parseStrictJson(bytes: Uint8Array): unknown {
-  const text = decode(bytes)
-  inspect(text)
-  const value = parse(text)
-  if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw bad('the body must be a JSON object')
-  return value
-}
-
-function decode(bytes: Uint8Array): string {
   try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
-  } catch {
-    throw bad('the body is not valid UTF-8')
+    return parse(bytes)
+  } catch (error) {
+    if (!(error instanceof JsonProblem)) throw error
+    throw new HttpProblem('bad_request_params', `the body ${error.message}`)
   }
 }
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    // The engine's own message quotes the body, which may hold a secret.
-    throw bad('the body is not valid JSON')
-  }
-}
-
-/** One pass over the text, without recursion. Sees the structure only; JSON.parse judges the grammar afterwards. */
-function inspect(text: string): void {
-  const levels: Level[] = []
-  for (let i = 0; i < text.length; i++) {
-    const level = levels.at(-1)
-    const sign = text.charAt(i)
-    switch (sign) {
-      case '{':
-      case '[':
-        if (levels.length === MAX_DEPTH) throw bad(`the body nests deeper than ${MAX_DEPTH} levels`)
-        levels.push(
-          sign === '{'
-            ? { names: new Set(), nameExpected: true }
-            : { names: null, nameExpected: false },
-        )
-        break
-      case '}':
-      case ']':
-        levels.pop()
-        break
-      case ',':
-        if (level) level.nameExpected = level.names !== null
-        break
-      case '"': {
-        const end = endOfString(text, i)
-        if (level?.names && level.nameExpected) {
-          noteName(level.names, text.slice(i, end + 1))
-          level.nameExpected = false
-        }
-        i = end
-        break
-      }
-      default:
-        break
-    }
-  }
-}
-
-function endOfString(text: string, start: number): number {
-  for (let i = start + 1; i < text.length; i++) {
-    if (text[i] === '\\') i++
-    else if (text[i] === '"') return i
-  }
-  throw bad('the body is not valid JSON')
-}
-
-function noteName(names: Set<string>, quoted: string): void {
-  const name = quoted.includes('\\') ? String(parse(quoted)) : quoted.slice(1, -1)
-  if (names.has(name)) throw bad('the body gives a member twice')
-  if (name === '__proto__') throw bad('the body has a member that is not allowed')
-  names.add(name)
-}
-
-const bad = (message: string) => new HttpProblem('bad_request_params', message)

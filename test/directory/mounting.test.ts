@@ -6,7 +6,7 @@ import { createServer, listen } from '../../src/http/server.js'
 import { StorageUnavailable } from '../../src/vault/ports.js'
 import { startVertex } from '../http/vertex.js'
 
-const closing: (() => Promise<unknown> | void)[] = []
+const closing: (() => unknown)[] = []
 afterEach(async () => {
   for (const close of closing.splice(0)) await close()
 })
