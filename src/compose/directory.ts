@@ -1,4 +1,5 @@
 import type { Logger } from 'pino'
+import { logTables } from '../directory/log/tables.js'
 import { sigchainSystem } from '../directory/sigchain/system.js'
 import type { System } from '../directory/system.js'
 import { createDirectoryApp } from '../http/directory-app.js'
@@ -13,7 +14,7 @@ const systems = {
 export type SystemName = keyof typeof systems
 
 /** The tables of all of them: whichever system opens a database, it is the same one. */
-export const directoryTables: MoreTables = () => []
+export const directoryTables: MoreTables = (engine) => [...logTables(engine)]
 
 /** All systems, as the service has them on its own listener. */
 export function composeDirectory(store: UnitStore): readonly System[] {

@@ -12,6 +12,8 @@ export interface DatabaseEngine {
   readonly begin: string
   /** The statements that open a transaction in which nobody else, on no other server either, appends to the audit log. */
   readonly beginAppending: readonly string[]
+  /** The same, of the directory's log. */
+  readonly beginLogging: readonly string[]
   /** A SELECT that gives one row and, to the end of its transaction, the same. */
   readonly aloneInAudit: string
   /** Whether all units share one connection and must therefore run one after the other. */

@@ -12,6 +12,8 @@ import { tables, type MoreTables } from './tables.js'
 const MIGRATION_LOCK = '8531350913367436647'
 /** One key for all processes that append to the same audit log: the bytes "vertexau". */
 export const ALONE_IN_AUDIT = 'SELECT pg_advisory_xact_lock(8531350913367433589)'
+/** One key for all processes that append to the directory's log: the bytes "vertexlg". */
+const ALONE_IN_LOG = 'SELECT pg_advisory_xact_lock(8531350913367436391)'
 
 const CONNECT_TIMEOUT_MS = 5_000
 const STATEMENT_TIMEOUT_MS = 15_000
@@ -75,6 +77,7 @@ export async function openPostgres(
     begin: 'START TRANSACTION ISOLATION LEVEL SERIALIZABLE',
     // A serializable one would see the log as it was before it got the lock.
     beginAppending: ['START TRANSACTION ISOLATION LEVEL READ COMMITTED', ALONE_IN_AUDIT],
+    beginLogging: ['START TRANSACTION ISOLATION LEVEL READ COMMITTED', ALONE_IN_LOG],
     aloneInAudit: ALONE_IN_AUDIT,
     oneConnection: false,
     migrate: () => migrate(dataSource),

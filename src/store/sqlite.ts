@@ -79,6 +79,7 @@ export async function openSqlite(
     // The write lock at once, so that nothing can fail half way because of a copy being made.
     begin: 'BEGIN IMMEDIATE',
     beginAppending: ['BEGIN IMMEDIATE'],
+    beginLogging: ['BEGIN IMMEDIATE'],
     aloneInAudit: 'SELECT 1',
     oneConnection: true,
     async migrate() {

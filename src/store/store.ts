@@ -40,6 +40,11 @@ export interface UnitStore {
   /** One unit of work, as `VaultStore.run` describes it; one inside another joins it. @throws StorageUnavailable */
   inUnit<T>(work: (unit: Unit) => Promise<T>): Promise<T>
   /**
+   * A unit that has the directory's log for itself, on all servers of one database, and sees all that was committed
+   * before. Not to be called inside of another one. @throws StorageUnavailable
+   */
+  inLog<T>(work: (unit: Unit) => Promise<T>): Promise<T>
+  /**
    * One SELECT by itself, outside of every unit: of one moment, and committed.
    * @param sql with parameters $1, $2, …, each used once and in order
    * @throws StorageUnavailable
@@ -83,6 +88,12 @@ export class TypeormStore implements VaultStore, UnitStore {
 
   inUnit<T>(work: (unit: Unit) => Promise<T>): Promise<T> {
     return this.runVerbs(({ unit }) => work(unit))
+  }
+
+  async inLog<T>(work: (unit: Unit) => Promise<T>): Promise<T> {
+    if (this.#current.getStore()?.unit.isOpen === true)
+      throw new Error('the log is not written inside of a unit of work')
+    return this.#begin(this.engine.beginLogging, ({ unit }) => work(unit))
   }
 
   async select(sql: string, values: readonly (string | number)[]): Promise<readonly Row[]> {

@@ -1,6 +1,7 @@
 import { afterAll, describe, expect, it } from 'vitest'
 import { openEngine } from '../../src/store/open.js'
 import { openStore } from '../../src/store/index.js'
+import { migrations } from '../../src/store/migrations/index.js'
 import { clock, engines, sql, storageKey, testSeal } from './engines.js'
 import { insertUser } from './rows.js'
 
@@ -39,7 +40,9 @@ describe.each(engines)('the schema on $name', (engine) => {
       await (await openStore(once)).close()
       const store = await openStore(once)
       await store.close()
-      expect(await sql(once.database, 'SELECT name FROM migrations')).toHaveLength(4)
+      expect(await sql(once.database, 'SELECT name FROM migrations')).toHaveLength(
+        migrations.length,
+      )
     })
 
     it('refuses a database that a newer version has changed', async () => {
@@ -75,7 +78,9 @@ describe.each(engines)('the schema on $name', (engine) => {
         const metas = await Promise.all(stores.map((store) => store.run((uow) => uow.meta.get())))
         expect(new Set(metas.map(({ generation }) => generation)).size).toBe(1)
         await Promise.all(stores.map((store) => store.close()))
-        expect(await sql(shared.database, 'SELECT name FROM migrations')).toHaveLength(4)
+        expect(await sql(shared.database, 'SELECT name FROM migrations')).toHaveLength(
+          migrations.length,
+        )
       })
   })
 })
