@@ -1,20 +1,22 @@
 import type { Logger } from 'pino'
 import { logTables } from '../directory/log/tables.js'
+import { sigchainTable } from '../directory/sigchain/store.js'
 import { sigchainSystem } from '../directory/sigchain/system.js'
 import type { System } from '../directory/system.js'
 import { createDirectoryApp } from '../http/directory-app.js'
 import { closeServer, createServer, listen } from '../http/server.js'
 import { openUnsealed, type Database, type MoreTables, type UnitStore } from '../store/index.js'
+import { clock } from './clock.js'
 
 /** Every system of the directory, by the name that `vertex directory` has for it. */
 const systems = {
-  sigchain: () => sigchainSystem(),
+  sigchain: (store) => sigchainSystem(store, () => clock.now()),
 } satisfies Record<string, (store: UnitStore) => System>
 
 export type SystemName = keyof typeof systems
 
 /** The tables of all of them: whichever system opens a database, it is the same one. */
-export const directoryTables: MoreTables = (engine) => [...logTables(engine)]
+export const directoryTables: MoreTables = (engine) => [sigchainTable(), ...logTables(engine)]
 
 /** All systems, as the service has them on its own listener. */
 export function composeDirectory(store: UnitStore): readonly System[] {

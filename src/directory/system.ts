@@ -13,7 +13,8 @@ export interface Asked {
 export interface Answer {
   readonly status: number
   readonly type: string
-  readonly body: string | Uint8Array
+  /** In parts where it would be too much at once; when these end with an error, so does the connection. */
+  readonly body: string | Uint8Array | AsyncIterable<string>
   readonly headers?: Readonly<Record<string, string>>
   /** For the log: what was wrong, in the system's own stable words. */
   readonly code?: string

@@ -1,3 +1,4 @@
+import { pipeline } from 'node:stream'
 import type { Express, Request, Response } from 'express'
 import type { Logger } from 'pino'
 import type { Answer, System, SystemRoute } from '../directory/system.js'
@@ -129,8 +130,13 @@ function send(res: Response, trace: Trace, system: System, answer: Answer): void
   for (const [name, value] of Object.entries(answer.headers ?? {})) res.setHeader(name, value)
   res.statusCode = answer.status
   res.setHeader('Content-Type', answer.type)
-  res.setHeader('Content-Length', Buffer.byteLength(answer.body))
-  res.end(answer.body)
+  const { body } = answer
+  if (typeof body === 'string' || body instanceof Uint8Array) {
+    res.setHeader('Content-Length', Buffer.byteLength(body))
+    res.end(body)
+  } else if (res.req.method === 'HEAD') res.end()
+  // Nobody can be told any more what went wrong; that the answer is not whole, they see.
+  else pipeline(body, res, () => undefined)
 }
 
 function allowAnyOrigin(res: Response): void {

@@ -314,6 +314,25 @@ describe('an event', () => {
     expect(reason(() => checkEvent(undefined, bytes, primary(alice)))).toBe('bad_envelope')
   })
 
+  it('is also what the original has for an example, but for a signature, of which that has none', () => {
+    const owner = 'ed25519:1bc0d49f0c5992961dec3f92afb55c06c93e91e392529417faac08cec9504ed8'
+    const example = {
+      kez: 'sigchain_event',
+      payload: {
+        type: 'kez.sigchain.event',
+        version: 1,
+        primary: owner,
+        seq: 0,
+        created_at: '2026-05-24T19:00:00Z',
+        op: 'add',
+        payload: { subject: 'github:jason' },
+      },
+      signature: { alg: 'ed25519-sha512-jcs', key: owner, sig: '<128-char-hex>' },
+    }
+    const bytes = utf8ToBytes(JSON.stringify(example))
+    expect(reason(() => checkEvent(undefined, bytes, parsePrimary(owner)))).toBe('bad_signature')
+  })
+
   it('may say more beside its subject, and the signature covers it', () => {
     const bytes = altered(alice, first.bytes, ({ payload }) => {
       payload.payload.note = { 'ä€𐍈': [1, true, null] }

@@ -2,6 +2,7 @@ import { First1763700000000 } from './0001-first.js'
 import { Backups1763750000000 } from './0002-backups.js'
 import { Audit1763800000000 } from './0003-audit.js'
 import { Leases1763850000000 } from './0004-leases.js'
+import { Sigchain1763900000000 } from './0005-sigchain.js'
 import { DirectoryLog1764000000000 } from './0007-log.js'
 
 /** In the order in which they run. */
@@ -10,5 +11,6 @@ export const migrations = [
   Backups1763750000000,
   Audit1763800000000,
   Leases1763850000000,
+  Sigchain1763900000000,
   DirectoryLog1764000000000,
 ]
