@@ -1,5 +1,6 @@
 import { request } from 'node:http'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { decodeEntry } from '@vertex/directory/log'
 import { verifyChain, type Head, type Signer } from '@vertex/directory/sigchain'
 import {
   alice,
@@ -251,6 +252,23 @@ describe.each(engines)('the sigchain server on $name', (engine) => {
       await Promise.all(people.map((each) => publish(each, 3)))
       for (const each of people)
         expect(verifyChain((await ask(pathOf(each))).text, primary(each))).toHaveLength(3)
+    })
+
+    it('puts every event that is kept into the log with it, and no other', async () => {
+      const me = somebody()
+      const [first] = await publish(me, 2)
+      await refused(post(me, first!.bytes), 409, 'conflict')
+      const { text: mine } = primary(me)
+      const leaves = await sql(
+        database,
+        `SELECT kind, source, entry FROM log_leaves WHERE source LIKE '${mine}/%' ORDER BY id`,
+      )
+      expect(leaves.map(({ kind, source }) => [kind, source])).toEqual([
+        ['sigchain-event', `${mine}/0`],
+        ['sigchain-event', `${mine}/1`],
+      ])
+      const entry = decodeEntry(new Uint8Array(leaves[0]!['entry'] as Buffer))!
+      expect(`sha256:${Buffer.from(entry.digest).toString('hex')}`).toBe(first!.event.hash)
     })
 
     it('serves a long chain whole, in order', async () => {
