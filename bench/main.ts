@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util'
 import { compareProtocols, type Rounds } from './compare.js'
 import { measureCost } from './cost.js'
+import { benchDirectory } from './directory/index.js'
 import { measureGrowth } from './growth.js'
 import { describeMachine } from './machine.js'
 import { measureServices, type ServicePlan } from './measure-service.js'
@@ -18,6 +19,7 @@ import { writeDocs } from './write.js'
 const help = `npm run bench -- [--quick] [--rivals] [--json] [--write]
 npm run bench -- --soak [--minutes N]
 npm run bench -- --profile
+npm run bench -- --directory [--quick] [--json]
 
   --quick    fewer rounds; ends within 50 s, and leaves out growth
   --rivals   also installs and times other libraries on the same work, in turn with ours, and prints the ratios
@@ -25,6 +27,7 @@ npm run bench -- --profile
   --write    puts the numbers into docs/performance.md and draws docs/pictures/performance.svg
   --soak     signs steadily for 10 minutes, or N, and tells whether memory and descriptors stay flat
   --profile  shows where a signature's time goes, by step of the spec and by primitive
+  --directory  requests per second of each system of the key directory beside node:http, and races for one place
 `
 
 const { values: flags } = parseArgs({
@@ -36,6 +39,7 @@ const { values: flags } = parseArgs({
     soak: { type: 'boolean', default: false },
     minutes: { type: 'string', default: '10' },
     profile: { type: 'boolean', default: false },
+    directory: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 })
@@ -83,6 +87,11 @@ if (flags.soak) {
   const text = await soak(minutes, progress)
   process.stdout.write(text)
   process.exit(text.includes('GROWS') ? 1 : 0)
+}
+if (flags.directory) {
+  const { text, ok } = await benchDirectory(flags, progress)
+  process.stdout.write(text)
+  process.exit(ok ? 0 : 1)
 }
 if (flags.profile) {
   process.stdout.write(await profileSigning(progress))

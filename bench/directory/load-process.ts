@@ -1,0 +1,4 @@
+import { serveTasks } from '../child.js'
+import { load } from './load.js'
+
+serveTasks({ load })
