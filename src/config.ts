@@ -61,6 +61,7 @@ export interface Config {
   readonly rates: RateSettings
   /** Whether the systems of the key directory are on the same listener. */
   readonly directory: boolean
+  readonly keyPackages: KeyPackageSettings
   readonly logLevel: LogLevel
   /** Where the metrics are asked for; off if undefined. */
   readonly metrics: { readonly host: string; readonly port: number } | undefined
@@ -73,6 +74,13 @@ export interface Config {
     readonly anchorBlob: { readonly url: string; readonly clientId: string | undefined } | undefined
   }
   readonly apiKeysNotBefore: Date | undefined
+}
+
+/** How long key packages are kept, how many of each device, and how often it is looked. */
+export interface KeyPackageSettings {
+  readonly retentionMs: number
+  readonly maxPerIdentity: number
+  readonly pruneEveryMs: number
 }
 
 const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'silent'] as const
@@ -94,6 +102,11 @@ const seconds = (min: number, max: number) =>
     .regex(/^\d{1,6}$/, `must be a whole number of seconds, ${min} to ${max}`)
     .transform(Number)
     .refine((value) => value >= min && value <= max, `must be ${min} to ${max} seconds`)
+const count = (max: number) =>
+  text
+    .regex(/^\d{1,9}$/, `must be a whole number from 1 to ${max}`)
+    .transform(Number)
+    .refine((value) => value >= 1 && value <= max, `must be 1 to ${max}`)
 const times = (min: number) =>
   text
     .regex(/^\d{1,9}$/, `must be a whole number from ${min} to 999999999`)
@@ -241,6 +254,9 @@ export const settings = {
   VERTEX_RATE_IMPORTS: times(1).default(10_000),
   VERTEX_RATE_DIRECTORY: times(1).default(6_000),
   VERTEX_DIRECTORY: z.enum(['on', 'off'], 'must be on or off').default('on'),
+  VERTEX_KEYPACKAGE_MAX_PER_IDENTITY: count(1_000_000).default(5),
+  VERTEX_KEYPACKAGE_RETENTION_DAYS: count(36_500).default(30),
+  VERTEX_KEYPACKAGE_PRUNE_INTERVAL: seconds(1, 604_800).default(3600),
   VERTEX_METRICS_PORT: port.optional(),
   VERTEX_METRICS_HOST: hostName.optional(),
   VERTEX_AUDIT_SIGN: z
@@ -302,6 +318,29 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
   if (problems.length > 0) throw new ConfigError(problems)
   return deepFreeze(config)
 }
+
+/** As the settings of key packages say it. */
+export function keyPackagesOf(
+  s: Pick<
+    Settings,
+    | 'VERTEX_KEYPACKAGE_MAX_PER_IDENTITY'
+    | 'VERTEX_KEYPACKAGE_RETENTION_DAYS'
+    | 'VERTEX_KEYPACKAGE_PRUNE_INTERVAL'
+  >,
+): KeyPackageSettings {
+  return {
+    maxPerIdentity: s.VERTEX_KEYPACKAGE_MAX_PER_IDENTITY,
+    retentionMs: s.VERTEX_KEYPACKAGE_RETENTION_DAYS * 24 * 3_600_000,
+    pruneEveryMs: s.VERTEX_KEYPACKAGE_PRUNE_INTERVAL * 1000,
+  }
+}
+
+/** As they are when nothing is said. */
+export const defaultKeyPackages: KeyPackageSettings = keyPackagesOf({
+  VERTEX_KEYPACKAGE_MAX_PER_IDENTITY: settings.VERTEX_KEYPACKAGE_MAX_PER_IDENTITY.parse(undefined),
+  VERTEX_KEYPACKAGE_RETENTION_DAYS: settings.VERTEX_KEYPACKAGE_RETENTION_DAYS.parse(undefined),
+  VERTEX_KEYPACKAGE_PRUNE_INTERVAL: settings.VERTEX_KEYPACKAGE_PRUNE_INTERVAL.parse(undefined),
+})
 
 /** The rules between settings. */
 function combine(s: Settings, clientId: string | undefined, problems: string[]): Config {
@@ -417,6 +456,7 @@ function combine(s: Settings, clientId: string | undefined, problems: string[]):
       directory: s.VERTEX_RATE_DIRECTORY,
     },
     directory: s.VERTEX_DIRECTORY === 'on',
+    keyPackages: keyPackagesOf(s),
     logLevel: s.VERTEX_LOG_LEVEL,
     metrics: metricsOf(s, problems),
     audit: {

@@ -26,7 +26,15 @@ const places: readonly Place[] = [
   { files: 'src/vault', mayImport: ['@vertex/mpc', 'node:crypto'] },
   {
     files: 'src/store',
-    mayImport: ['src/vault', 'typeorm', 'better-sqlite3', 'pg', 'reflect-metadata', 'node:'],
+    mayImport: [
+      'src/vault',
+      'typeorm',
+      'better-sqlite3',
+      'pg',
+      'pg-boss',
+      'reflect-metadata',
+      'node:',
+    ],
   },
   {
     files: 'src/seal',

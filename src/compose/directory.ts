@@ -1,30 +1,89 @@
 import type { Logger } from 'pino'
+import { defaultKeyPackages, type KeyPackageSettings } from '../config.js'
+import { Bundles, keyPackageTables } from '../directory/keypackage/rows.js'
+import { keyPackageSystem } from '../directory/keypackage/system.js'
 import { logTables } from '../directory/log/tables.js'
 import { sigchainTable } from '../directory/sigchain/store.js'
 import { sigchainSystem } from '../directory/sigchain/system.js'
 import type { System } from '../directory/system.js'
 import { createDirectoryApp } from '../http/directory-app.js'
 import { closeServer, createServer, listen } from '../http/server.js'
-import { openUnsealed, type Database, type MoreTables, type UnitStore } from '../store/index.js'
+import {
+  localJobs,
+  openUnsealed,
+  postgresJobs,
+  type Database,
+  type Job,
+  type JobLog,
+  type Jobs,
+  type MoreTables,
+  type UnitStore,
+} from '../store/index.js'
 import { clock } from './clock.js'
 
-/** Every system of the directory, by the name that `vertex directory` has for it. */
-const systems = {
-  sigchain: (store) => sigchainSystem(store, () => clock.now()),
-} satisfies Record<string, (store: UnitStore) => System>
+/** What the operator decides about the systems. */
+export interface DirectorySettings {
+  readonly keyPackages: KeyPackageSettings
+}
 
-export type SystemName = keyof typeof systems
+/** A system, and what must be done for it again and again. */
+interface Part {
+  readonly system: System
+  readonly jobs?: readonly Job[]
+}
+
+type MakePart = (store: UnitStore, settings: DirectorySettings) => Part
+
+/** Every system of the directory, by the name that `vertex directory` has for it. */
+const parts = {
+  sigchain: (store) => ({ system: sigchainSystem(store, () => clock.now()) }),
+  keypackage(store, { keyPackages }) {
+    const bundles = new Bundles(store, () => clock.now())
+    const prune: Job = {
+      name: 'prune-key-packages',
+      everyMs: keyPackages.pruneEveryMs,
+      work: () => bundles.prune(keyPackages),
+    }
+    return { system: keyPackageSystem(bundles), jobs: [prune] }
+  },
+} satisfies Record<string, MakePart>
+
+export type SystemName = keyof typeof parts
 
 /** The tables of all of them: whichever system opens a database, it is the same one. */
-export const directoryTables: MoreTables = (engine) => [sigchainTable(), ...logTables(engine)]
+export const directoryTables: MoreTables = (engine) => [
+  sigchainTable(),
+  ...keyPackageTables(engine),
+  ...logTables(engine),
+]
 
-/** All systems, as the service has them on its own listener. */
-export function composeDirectory(store: UnitStore): readonly System[] {
-  return Object.values(systems).map((make: (store: UnitStore) => System) => make(store))
+/** Systems ready to be mounted, and their jobs, not begun yet. */
+export interface Directory {
+  readonly systems: readonly System[]
+  readonly jobs: Jobs
+}
+
+/** @param names all of them without, as the service has them on its own listener */
+export function composeDirectory(
+  store: UnitStore,
+  database: Database,
+  settings: DirectorySettings,
+  logger: Logger,
+  names = Object.keys(parts) as readonly SystemName[],
+): Directory {
+  const made = names.map((name) => (parts[name] as MakePart)(store, settings))
+  const jobs = made.flatMap((part) => part.jobs ?? [])
+  const log: JobLog = (event) => {
+    logger[event.event === 'job_failed' ? 'warn' : 'info'](event)
+  }
+  return {
+    systems: made.map(({ system }) => system),
+    jobs: database.kind === 'postgres' ? postgresJobs(database, jobs, log) : localJobs(jobs, log),
+  }
 }
 
 /** Where a system of the directory listens by itself, and where its rows are. */
-export interface DirectoryServerSettings {
+export interface DirectoryServerSettings extends Partial<DirectorySettings> {
   readonly host: string
   readonly port: number
   readonly database: Database
@@ -47,26 +106,37 @@ const CUT_OFF_MS = 5_000
  */
 export async function serveSystem(
   name: SystemName,
-  { host, port, database }: DirectoryServerSettings,
+  settings: DirectoryServerSettings,
   logger: Logger,
 ): Promise<DirectoryServer> {
+  const { host, port, database, keyPackages = defaultKeyPackages } = settings
   const store = await openUnsealed(database, directoryTables)
+  const { systems, jobs } = composeDirectory(store, database, { keyPackages }, logger, [name])
   try {
     const life = { stopping: false }
-    const make: (store: UnitStore) => System = systems[name]
-    const app = createDirectoryApp(make(store), { logger, draining: () => life.stopping })
+    const [system] = systems
+    const app = createDirectoryApp(system!, { logger, draining: () => life.stopping })
     const server = createServer(app)
     const bound = await listen(server, host, port)
+    const stop = async () => {
+      life.stopping = true
+      await closeServer(server, CUT_OFF_MS)
+      await jobs.end()
+      await store.close()
+    }
+    try {
+      await jobs.begin()
+    } catch (error) {
+      await closeServer(server, 0)
+      throw error
+    }
     return {
       url: `http://${host.includes(':') ? `[${host}]` : host}:${bound}`,
       port: bound,
-      stop: async () => {
-        life.stopping = true
-        await closeServer(server, CUT_OFF_MS)
-        await store.close()
-      },
+      stop,
     }
   } catch (error) {
+    await jobs.end()
     await store.close()
     throw error
   }

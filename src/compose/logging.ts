@@ -4,7 +4,7 @@ import type { RequestRecord, UnexpectedRecord } from '../http/log.js'
 import type { Metrics } from '../metrics/metrics.js'
 import type { RedisEvent } from '../redis/index.js'
 import type { SealEvent, SealLog } from '../seal/index.js'
-import type { LeaseEvent } from '../store/index.js'
+import type { JobEvent, LeaseEvent } from '../store/index.js'
 import type { VaultEvent } from '../vault/index.js'
 
 /** Said once the server listens. */
@@ -30,6 +30,7 @@ const fields: Readonly<
       | VaultEvent
       | SealEvent
       | LeaseEvent
+      | JobEvent
       | RedisEvent
       | ListeningRecord
     >,

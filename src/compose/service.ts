@@ -146,6 +146,7 @@ export async function compose(config: Config, logger: Logger, engine: Engine): P
       )
     describeDatabase(config, note)
 
+    const directory = config.directory && composeDirectory(store, database, config, logger)
     const drain = new Drain()
     const app = createApp({
       vault,
@@ -158,7 +159,7 @@ export async function compose(config: Config, logger: Logger, engine: Engine): P
       drain,
       answers,
       version,
-      systems: config.directory ? composeDirectory(store) : [],
+      systems: directory ? directory.systems : [],
       admitToSystems: admitBy(rates),
       measure: metrics && ((request) => metrics.request(request)),
     })
@@ -176,6 +177,7 @@ export async function compose(config: Config, logger: Logger, engine: Engine): P
       await relay.close(grace)
       await closed
       await anchoring.end()
+      if (directory) await directory.jobs.end()
       if (scraped?.listening === true) await closeServer(scraped, 0)
       await store.close()
       await replicas?.end()
@@ -191,6 +193,7 @@ export async function compose(config: Config, logger: Logger, engine: Engine): P
         await lease?.begin()
         relay.redis?.onReady(() => replicas?.begin())
         await relay.begin()
+        if (directory) await directory.jobs.begin()
         const port = await listen(server, config.host, config.port)
         anchoring.begin(config.audit.anchorEveryMs)
         const url = `${tls === undefined ? 'http' : 'https'}://${inUrl(config.host)}:${port}`

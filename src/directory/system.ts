@@ -11,6 +11,7 @@ export interface Asked {
 
 /** What a system of the directory answers. */
 export interface Answer {
+  /** With 204 there is no type and no body. */
   readonly status: number
   readonly type: string
   /** In parts where it would be too much at once; when these end with an error, so does the connection. */

@@ -129,6 +129,10 @@ function send(res: Response, trace: Trace, system: System, answer: Answer): void
   if (system.anyOrigin) allowAnyOrigin(res)
   for (const [name, value] of Object.entries(answer.headers ?? {})) res.setHeader(name, value)
   res.statusCode = answer.status
+  if (answer.status === 204) {
+    res.end()
+    return
+  }
   res.setHeader('Content-Type', answer.type)
   const { body } = answer
   if (typeof body === 'string' || body instanceof Uint8Array) {

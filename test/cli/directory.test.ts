@@ -4,7 +4,10 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import BetterSqlite3 from 'better-sqlite3'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { signer } from '../directory/keypackage/registry.js'
 import { buildOnce } from '../support/server.js'
 import { vertex } from './support/run.js'
 
@@ -105,5 +108,54 @@ describe('vertex directory sigchain', () => {
     expect(exit).toBe(78)
     expect(stderr).toContain('--db')
     expect(stderr).not.toContain('secret')
+  })
+})
+
+describe('vertex directory keypackage', () => {
+  const alice = signer(1)
+  const post = (url: string, byte: number) =>
+    fetch(`${url}/v0/keypackage`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify(alice.bundle(Uint8Array.of(byte))),
+    })
+
+  it('has the flags of the original, and prunes at the start and again and again', async () => {
+    const db = join(folder, 'registry.db')
+    const words = ['keypackage', '--bind', '127.0.0.1:0', '--db', db]
+    const first = await start([...words, '--prune-interval-secs', '3600'])
+    for (let byte = 0; byte < 7; byte++) expect((await post(first.url, byte)).status).toBe(204)
+    expect(await first.stop()).toEqual([0, null])
+    const count = () => {
+      const database = new BetterSqlite3(db, { readonly: true })
+      const row = database.prepare('SELECT count(*) AS n FROM key_packages').get() as { n: number }
+      database.close()
+      return row.n
+    }
+    expect(count()).toBe(7)
+    // Five, as documented, without a flag.
+    const second = await start(words)
+    while (count() !== 5) await sleep(50)
+    await second.stop()
+    const third = await start([
+      ...words,
+      ...['--max-per-identity', '2', '--retention-days', '1', '--prune-interval-secs', '1'],
+    ])
+    while (count() !== 2) await sleep(50)
+    for (const byte of [8, 9]) await post(third.url, byte)
+    while (count() !== 2) await sleep(50)
+    const got = await fetch(`${third.url}/v0/keypackage/${alice.id}`)
+    expect(await got.json()).toEqual(alice.signed(Uint8Array.of(9)))
+    expect(await third.stop()).toEqual([0, null])
+  })
+
+  it.each([
+    ['--max-per-identity', '0'],
+    ['--retention-days', 'all'],
+    ['--prune-interval-secs', '-1'],
+  ])('refuses %s %s as a wrong command line', async (flag, value) => {
+    const { exit, stderr } = await vertex(['directory', 'keypackage', `${flag}=${value}`])
+    expect(exit).toBe(2)
+    expect(stderr).toContain(flag)
   })
 })

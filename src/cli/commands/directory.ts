@@ -7,10 +7,21 @@ import { CommandError } from '../output.js'
 interface Standalone {
   readonly name: SystemName
   readonly description: string
-  /** Each with its environment name. */
-  readonly bind: { readonly env: string; readonly default: string }
-  readonly db: { readonly env: string; readonly default: string }
+  /** Each with its environment name, where the original has one. */
+  readonly bind: { readonly env?: string; readonly default: string }
+  readonly db: { readonly env?: string; readonly default: string }
+  /** Its other flags, each with the setting of the server that says what it may be. */
+  readonly more?: readonly {
+    readonly flag: string
+    readonly what: string
+    readonly setting: NumberSetting
+  }[]
 }
+
+type NumberSetting =
+  | 'VERTEX_KEYPACKAGE_MAX_PER_IDENTITY'
+  | 'VERTEX_KEYPACKAGE_RETENTION_DAYS'
+  | 'VERTEX_KEYPACKAGE_PRUNE_INTERVAL'
 
 const standalones: readonly Standalone[] = [
   {
@@ -19,36 +30,64 @@ const standalones: readonly Standalone[] = [
     bind: { env: 'KEZ_BIND', default: '0.0.0.0:7878' },
     db: { env: 'KEZ_DB', default: 'kez-sigchains.db' },
   },
+  {
+    name: 'keypackage',
+    description: 'key packages of devices, devices of accounts (docs/directory/key-packages.md)',
+    bind: { default: '0.0.0.0:8080' },
+    db: { default: 'keypackage-registry.db' },
+    more: [
+      {
+        flag: '--max-per-identity',
+        what: 'bundles kept of each device (default: 5)',
+        setting: 'VERTEX_KEYPACKAGE_MAX_PER_IDENTITY',
+      },
+      {
+        flag: '--retention-days',
+        what: 'older bundles are dropped (default: 30)',
+        setting: 'VERTEX_KEYPACKAGE_RETENTION_DAYS',
+      },
+      {
+        flag: '--prune-interval-secs',
+        what: 'how often it is looked what to drop (default: 3600)',
+        setting: 'VERTEX_KEYPACKAGE_PRUNE_INTERVAL',
+      },
+    ],
+  },
 ]
 
-interface Options {
-  readonly bind?: string
-  readonly db?: string
-}
+type Options = Readonly<Record<string, string | undefined>>
 
 /** `vertex directory SYSTEM`: one system of the directory on a port of its own, until it is told to stop. */
 export const addDirectory: AddCommand = (program, action) => {
   for (const standalone of standalones) {
-    const { name, description, bind, db } = standalone
-    group(program, 'directory', 'one system of the key directory on a port of its own')
+    const { name, description, bind, db, more = [] } = standalone
+    const command = group(
+      program,
+      'directory',
+      'one system of the key directory on a port of its own',
+    )
       .command(name)
       .description(description)
-      .option('--bind <host:port>', `where to listen; ${bind.env} (default: ${bind.default})`)
-      .option(
-        '--db <file|url>',
-        `the database, a file or a postgres:// URL; ${db.env} (default: ${db.default})`,
-      )
-      .action(action((running, options: Options) => serve(standalone, running, options)))
+      .option('--bind <host:port>', `where to listen${also(bind)}`)
+      .option('--db <file|url>', `the database, a file or a postgres:// URL${also(db)}`)
+    for (const { flag, what } of more) command.option(`${flag} <n>`, what)
+    command.action(action((running, options: Options) => serve(standalone, running, options)))
   }
 }
 
-async function serve({ name, bind, db }: Standalone, running: Running, options: Options) {
+const also = ({ env, default: value }: Standalone['bind']) =>
+  `${env === undefined ? '' : `; ${env}`} (default: ${value})`
+
+async function serve(standalone: Standalone, running: Running, options: Options) {
+  const { name, bind, db } = standalone
   const { env } = running
-  const where = (options.bind ?? env[bind.env]) || bind.default
-  const listens = hostAndPortOf(where, `--bind (${bind.env})`)
+  const given = ({ env: variable, default: value }: Standalone['bind'], flag: string) =>
+    (options[flag] ?? (variable === undefined ? undefined : env[variable])) || value
+  const where = given(bind, 'bind')
   const settings: DirectoryServerSettings = {
-    ...listens,
-    database: databaseOf((options.db ?? env[db.env]) || db.default, `--db (${db.env})`),
+    ...hostAndPortOf(where, nameOf('--bind', bind)),
+    database: databaseOf(given(db, 'db'), nameOf('--db', db)),
+    keyPackages: await keyPackagesOf(standalone, options),
   }
   const { createLogger, isForOperator, isUnavailable, serveSystem } =
     await import('../../compose/index.js')
@@ -63,11 +102,32 @@ async function serve({ name, bind, db }: Standalone, running: Running, options: 
     if (isForOperator(error)) throw new CommandError('config', 'refused', error.message)
     if (isUnavailable(error))
       throw new CommandError('unavailable', 'unavailable', `${error.message}; try again`)
-    throw listenProblem(error, where, bind.env) ?? error
+    throw listenProblem(error, where, bind) ?? error
   }
   logger.info({ event: 'listening', url: server.url, port: server.port })
   await toldToStop()
   await server.stop()
+}
+
+const nameOf = (flag: string, { env }: Standalone['bind']) =>
+  env === undefined ? flag : `${flag} (${env})`
+
+/** What a flag may be is what the server's setting may be. @throws CommandError */
+async function keyPackagesOf({ more = [] }: Standalone, options: Options) {
+  const config = await import('../../config.js')
+  const valueOf = (setting: NumberSetting): number => {
+    const flag = more.find((each) => each.setting === setting)?.flag ?? ''
+    // As commander names it.
+    const name = flag.slice(2).replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase())
+    const read = config.settings[setting].safeParse(options[name])
+    if (read.success) return read.data
+    throw new CommandError('usage', 'flag', `${flag} ${read.error.issues[0]!.message}`)
+  }
+  return config.keyPackagesOf({
+    VERTEX_KEYPACKAGE_MAX_PER_IDENTITY: valueOf('VERTEX_KEYPACKAGE_MAX_PER_IDENTITY'),
+    VERTEX_KEYPACKAGE_RETENTION_DAYS: valueOf('VERTEX_KEYPACKAGE_RETENTION_DAYS'),
+    VERTEX_KEYPACKAGE_PRUNE_INTERVAL: valueOf('VERTEX_KEYPACKAGE_PRUNE_INTERVAL'),
+  })
 }
 
 /** Once more, and the process ends at once. */
@@ -81,7 +141,11 @@ function toldToStop(): Promise<void> {
   })
 }
 
-function listenProblem(error: unknown, where: string, env: string): CommandError | undefined {
+function listenProblem(
+  error: unknown,
+  where: string,
+  { env }: Standalone['bind'],
+): CommandError | undefined {
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
   const why: Readonly<Record<string, string>> = {
     EADDRINUSE: 'another program listens there: stop it, or choose another port',
@@ -91,7 +155,7 @@ function listenProblem(error: unknown, where: string, env: string): CommandError
   }
   const reason = why[code]
   if (reason === undefined) return undefined
-  const message = `cannot listen on ${where} (${code}): ${reason} with --bind or ${env}`
+  const message = `cannot listen on ${where} (${code}): ${reason} with --bind${env === undefined ? '' : ` or ${env}`}`
   return new CommandError('config', 'bind', message)
 }
 

@@ -3,6 +3,7 @@ import { Backups1763750000000 } from './0002-backups.js'
 import { Audit1763800000000 } from './0003-audit.js'
 import { Leases1763850000000 } from './0004-leases.js'
 import { Sigchain1763900000000 } from './0005-sigchain.js'
+import { KeyPackages1763950000000 } from './0006-key-packages.js'
 import { DirectoryLog1764000000000 } from './0007-log.js'
 
 /** In the order in which they run. */
@@ -12,5 +13,6 @@ export const migrations = [
   Audit1763800000000,
   Leases1763850000000,
   Sigchain1763900000000,
+  KeyPackages1763950000000,
   DirectoryLog1764000000000,
 ]
