@@ -1,8 +1,9 @@
 import { directoryText, measureDirectory, type Plan } from './measure.js'
+import { keypackage } from './keypackage.js'
 import { sigchain } from './sigchain.js'
 
 /** Every system that is measured. */
-const systems = [sigchain]
+const systems = [sigchain, keypackage]
 
 /** Requests per second of each system of the key directory beside node:http, and races for one place. */
 export async function benchDirectory(

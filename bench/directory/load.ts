@@ -55,10 +55,12 @@ function lane(
       const end = got.indexOf('\r\n\r\n')
       if (end === -1) return
       const head = got.slice(0, end)
-      const length = /\r\ncontent-length: (\d+)/i.exec(head)?.[1]
+      const status = head.slice(9, 12)
+      // 204 has no body, and says no length.
+      const length = status === '204' ? '0' : /\r\ncontent-length: (\d+)/i.exec(head)?.[1]
       if (length === undefined) socket.destroy(new Error(`an answer without a length: ${head}`))
       if (got.length < end + 4 + Number(length)) return
-      answered(head.slice(9, 12))
+      answered(status)
       got = ''
       send()
     })
@@ -68,8 +70,14 @@ function lane(
 }
 
 /** A request as it goes over the wire. */
-export function requestText(method: string, path: string, body?: Uint8Array): string {
+export function requestText(
+  method: string,
+  path: string,
+  body?: Uint8Array,
+  type?: string,
+): string {
   const lines = [`${method} ${path} HTTP/1.1`, 'Host: 127.0.0.1']
+  if (type !== undefined) lines.push(`Content-Type: ${type}`)
   if (body !== undefined) lines.push(`Content-Length: ${body.length}`)
   return `${lines.join('\r\n')}\r\n\r\n${body === undefined ? '' : Buffer.from(body).toString('latin1')}`
 }

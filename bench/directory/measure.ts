@@ -181,19 +181,19 @@ const send = (client: Child, port: number, requests: readonly string[], times: n
 async function answerTo(port: number, request: string) {
   const [head = '', body = ''] = request.split('\r\n\r\n')
   const [method = '', path = ''] = head.split(' ')
+  const type = /\r\ncontent-type: (.+)/i.exec(head)?.[1]
   const response = await fetch(`http://127.0.0.1:${port}${path}`, {
     method,
+    ...(type === undefined ? {} : { headers: { 'Content-Type': type } }),
     ...(method === 'GET' ? {} : { body: Buffer.from(body, 'latin1') }),
   })
   const text = await response.text()
-  return {
-    status: response.status,
-    headers: {
-      'Content-Type': response.headers.get('content-type') ?? '',
-      'Content-Length': String(Buffer.byteLength(text)),
-    },
-    body: text,
+  const headers: Record<string, string> = {}
+  if (response.status !== 204) {
+    headers['Content-Type'] = response.headers.get('content-type') ?? ''
+    headers['Content-Length'] = String(Buffer.byteLength(text))
   }
+  return { status: response.status, headers, body: text }
 }
 
 /** Starts a system as its own program, on a database of its own. */
