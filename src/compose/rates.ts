@@ -2,13 +2,17 @@ import type { Config } from '../config.js'
 import { ratesInMemory, ratesInRedis } from '../rates/index.js'
 import type { Redis } from '../redis/index.js'
 import type { AdmitToSystems } from '../http/systems.js'
-import type { Rates } from '../vault/index.js'
+import type { RateLimit, Rates } from '../vault/index.js'
 
 /** Counts whoever asks the directory by its address, for it has nothing else to be known by. */
 export function admitBy(rates: Rates): AdmitToSystems {
-  return async (source) => {
-    const { allowed, ms } = await rates.count('directory', source)
-    return allowed ? 0 : Math.max(1, Math.ceil(ms / 1000))
+  return async (source, writes) => {
+    const counted: RateLimit[] = writes ? ['directory', 'directoryWrites'] : ['directory']
+    for (const limit of counted) {
+      const { allowed, ms } = await rates.count(limit, source)
+      if (!allowed) return Math.max(1, Math.ceil(ms / 1000))
+    }
+    return 0
   }
 }
 

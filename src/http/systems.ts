@@ -10,9 +10,10 @@ import type { Trace } from './trace.js'
 
 /**
  * Counts one more request of a source.
+ * @param writes whether it is one that may leave something behind
  * @returns seconds to wait where it is too much; 0 where it may be answered
  */
-export type AdmitToSystems = (source: string) => number | Promise<number>
+export type AdmitToSystems = (source: string, writes: boolean) => number | Promise<number>
 
 export interface SystemsOptions {
   readonly systems: readonly System[]
@@ -39,8 +40,11 @@ export function mountSystems(
       app[route.method](route.path, async (req: Request, res: Response) => {
         const trace = traceOf(req)
         trace.route = route.path
-        await admit(admitToSystems, req)
-        send(res, trace, system, await route.handle(await askedOf(system, route, req)))
+        await admit(admitToSystems, req, route.takesBody)
+        const answer = await route.handle(await askedOf(system, route, req))
+        send(res, trace, system, answer, (error) =>
+          logUnexpected(logger, trace.requestId, trace.route, error),
+        )
       })
     for (const path of new Set(system.routes.map((route) => route.path)))
       app.all(path, (req, res) => {
@@ -70,8 +74,8 @@ export function mountSystems(
 const isBelow = (path: string, above: string) => path === above || path.startsWith(`${above}/`)
 
 /** @throws HttpProblem `rate_limited` */
-async function admit(admitToSystems: AdmitToSystems, req: Request): Promise<void> {
-  const wait = await admitToSystems(req.ip ?? 'unknown')
+async function admit(admitToSystems: AdmitToSystems, req: Request, writes: boolean): Promise<void> {
+  const wait = await admitToSystems(req.ip ?? 'unknown', writes)
   if (wait > 0)
     throw new HttpProblem('rate_limited', `too many requests; wait ${wait} s`, { retryAfter: wait })
 }
@@ -124,7 +128,13 @@ function told(error: unknown, requestId: string) {
   return { status, message, retryAfter, unexpected }
 }
 
-function send(res: Response, trace: Trace, system: System, answer: Answer): void {
+function send(
+  res: Response,
+  trace: Trace,
+  system: System,
+  answer: Answer,
+  unexpected?: (error: unknown) => void,
+): void {
   if (answer.code !== undefined) trace.errType = answer.code
   if (system.anyOrigin) allowAnyOrigin(res)
   for (const [name, value] of Object.entries(answer.headers ?? {})) res.setHeader(name, value)
@@ -140,7 +150,12 @@ function send(res: Response, trace: Trace, system: System, answer: Answer): void
     res.end(body)
   } else if (res.req.method === 'HEAD') res.end()
   // Nobody can be told any more what went wrong; that the answer is not whole, they see.
-  else pipeline(body, res, () => undefined)
+  else
+    pipeline(body, res, (error) => {
+      // Whoever asked went away.
+      if (error?.code === 'ERR_STREAM_PREMATURE_CLOSE') return
+      if (error && !(error instanceof StorageUnavailable)) unexpected?.(error)
+    })
 }
 
 function allowAnyOrigin(res: Response): void {

@@ -105,6 +105,7 @@ export const leftOut: Readonly<Record<string, string>> = {
   ot_setups: 'one that was retired must never come back',
   audit_records: 'the log lives and dies with its database; the header names its head',
   leases: 'a process held it',
+  sigchain_events: 'public, and signed by their owners, who post them again',
   key_packages: 'their devices publish them anew; a restored old one would stand for a newer one',
   account_bundles: 'as key_packages: an older list of devices would be in place of a newer one',
   log_leaves: 'a restored database begins another log, under a name and a key of its own',

@@ -1,4 +1,13 @@
-import { chmodSync, closeSync, existsSync, fsyncSync, mkdirSync, openSync, statSync } from 'node:fs'
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readSync,
+  statSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { DataSource } from 'typeorm'
@@ -69,8 +78,13 @@ export async function openSqlite(
   try {
     await dataSource.initialize()
     syncDirectory(dataDir)
+    if (hasForeignTables(connection!))
+      throw new StoreRefused(
+        `the database ${file} has tables of another program: name another one with ${settingOf(place)}`,
+      )
   } catch (cause) {
     await close()
+    if (cause instanceof StoreRefused) throw cause
     throw refusedFile(place, file, cause)
   }
   return {
@@ -112,6 +126,15 @@ function runner(connection: () => Database.Database): DatabaseEngine['statement'
     })
 }
 
+/** Whether there are tables, and no list of what we did to them. */
+function hasForeignTables(database: Database.Database): boolean {
+  const names = database
+    .prepare(`SELECT name FROM sqlite_master WHERE type = 'table'`)
+    .pluck()
+    .all()
+  return names.length > 0 && !names.includes('migrations')
+}
+
 /**
  * better-sqlite3 is compiled so that WAL means `synchronous=NORMAL`, which does not sync on commit, while the pragma
  * reads 2 all the same. It must be set, and after WAL.
@@ -131,6 +154,7 @@ function prepareFiles(place: SqlitePlace): void {
   const { dataDir } = place
   const database = place.file ?? DATABASE_FILE
   try {
+    assertDatabase(place, join(dataDir, database))
     // Only a directory of our making is 0700: somebody else's may have other uses.
     mkdirSync(dataDir, { recursive: true, mode: 0o700 })
     for (const name of [database, lockFile(place)]) {
@@ -145,8 +169,23 @@ function prepareFiles(place: SqlitePlace): void {
     }
     syncDirectory(dataDir)
   } catch (cause) {
+    if (cause instanceof StoreRefused) throw cause
     throw refusedFile(place, dataDir, cause)
   }
+}
+
+/** Before anything is done to a file that is somebody else's. @throws StoreRefused */
+function assertDatabase(place: SqlitePlace, path: string): void {
+  if (!existsSync(path) || statSync(path).size === 0) return
+  const head = Buffer.alloc(16)
+  const file = openSync(path, 'r')
+  try {
+    readSync(file, head, 0, head.length, 0)
+  } finally {
+    closeSync(file)
+  }
+  if (head.toString('latin1') !== 'SQLite format 3\0')
+    throw new StoreRefused(`${path} is no SQLite database: check ${settingOf(place)}`)
 }
 
 /** The entries of new files are durable only once their directory is. */

@@ -14,6 +14,7 @@ export const rateLimits = {
   },
   signatures: { seconds: 60, of: 'signatures of one key in a minute' },
   directory: { seconds: 60, of: 'requests of one address to the directory in a minute' },
+  directoryWrites: { seconds: 60, of: 'writes of one address to the directory in a minute' },
   keyExports: { seconds: 3600, of: 'backup exports and rewraps of one key in an hour' },
 } as const
 

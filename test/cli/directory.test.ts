@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -93,11 +93,33 @@ describe('vertex directory sigchain', () => {
     ['--bind', 'here'],
     ['--bind', '127.0.0.1:99999'],
     ['--db', 'mysql://somewhere/else'],
+    ['--db', ''],
     ['--db', 'postgres://['],
   ])('refuses %s %s as a wrong command line', async (flag, value) => {
     const { exit, stderr } = await vertex(['directory', 'sigchain', flag, value])
     expect(exit).toBe(2)
     expect(stderr).toContain(flag)
+  })
+
+  it('leaves a file alone that is not its own', async () => {
+    const text = join(folder, 'notes.txt')
+    writeFileSync(text, 'these are my notes, and no database', { mode: 0o644 })
+    const other = join(folder, 'other.db')
+    const made = new BetterSqlite3(other)
+    made.exec('CREATE TABLE sigchain_events (primary_scheme TEXT)')
+    made.close()
+    const refused = async (db: string) => {
+      const words = ['directory', 'sigchain', '--bind', '127.0.0.1:0', '--db', db]
+      const { exit, stderr } = await vertex(words)
+      expect([exit, stderr]).toEqual([78, expect.stringContaining('--db')])
+      return stderr
+    }
+    expect(await refused(text)).toContain('no SQLite database')
+    expect([readFileSync(text, 'utf8'), statSync(text).mode & 0o777]).toEqual([
+      'these are my notes, and no database',
+      0o644,
+    ])
+    expect(await refused(other)).toContain('another program')
   })
 
   it('says which database server does not answer, by its flag', async () => {

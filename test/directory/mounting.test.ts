@@ -144,10 +144,17 @@ describe('the directory of a server', () => {
     const vertex = await startVertex({ VERTEX_RATE_DIRECTORY: '2' })
     closing.push(vertex.stop)
     const asked = () => fetch(`${vertex.url}/v1/healthz`)
-    const statuses = [(await asked()).status, (await asked()).status]
+    const write = { method: 'POST', body: '{}' }
+    const written = () => fetch(`${vertex.url}/v1/sigchains/rsa/x/events`, write)
+    const statuses = [(await asked()).status, (await written()).status]
     const refused = await asked()
-    expect([...statuses, refused.status]).toEqual([200, 200, 429])
+    expect([...statuses, refused.status]).toEqual([200, 400, 429])
     expect(refused.headers.get('retry-after')).toMatch(/^[1-9]\d*$/)
     expect(await refused.json()).toMatchObject({ error: { code: 'rate_limited' } })
+    const other = await startVertex({ VERTEX_RATE_DIRECTORY_WRITES: '1' })
+    closing.push(other.stop)
+    const writes = () => fetch(`${other.url}/v1/sigchains/rsa/x/events`, write)
+    expect([(await writes()).status, (await writes()).status]).toEqual([400, 429])
+    expect((await fetch(`${other.url}/v1/healthz`)).status).toBe(200)
   })
 })

@@ -2,6 +2,7 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import Database from 'better-sqlite3'
 import { afterAll, expect, it, vi } from 'vitest'
 import { buildOnce, freePort } from '../support/server.js'
 
@@ -32,11 +33,13 @@ it('has commands that work when pasted', async () => {
       block(name).replaceAll('localhost:7878', `127.0.0.1:${port}`),
     ]),
   ]
-  const said = execFileSync('bash', ['-eo', 'pipefail', '-c', script.join('\n')], {
-    cwd: folder,
-    encoding: 'utf8',
-    env: { PATH: process.env['PATH'] ?? '' },
-  })
+  const bash = (lines: readonly string[]) =>
+    execFileSync('bash', ['-eo', 'pipefail', '-c', lines.join('\n')], {
+      cwd: folder,
+      encoding: 'utf8',
+      env: { PATH: process.env['PATH'] ?? '' },
+    })
+  const said = bash(script)
   const [, serve, sign, fetched, check] = said.split(/== pasted: \w+\n/)
   expect(serve!.trim()).toBe('{"status":"ok"}')
   expect(sign!.trim()).toMatch(
@@ -46,6 +49,29 @@ it('has commands that work when pasted', async () => {
   expect(fetched!.trim()).toBe(`${first}\n${second}\n${second}`)
   expect(check).toMatch(/^github:jason since \d{4}-.*\ndns:jason\.example since \d{4}-/)
   expect(existsSync(join(folder, 'kez-sigchains.db'))).toBe(true)
+
+  if (!existsSync('/usr/bin/sqlite3')) return
+  // A file as the original makes it.
+  const old = new Database(join(folder, 'kez-old.db'))
+  old.exec(`CREATE TABLE sigchain_events (primary_scheme TEXT NOT NULL, primary_id TEXT NOT NULL,
+    seq INTEGER NOT NULL, envelope_json TEXT NOT NULL, envelope_hash TEXT NOT NULL,
+    created_at TEXT NOT NULL, PRIMARY KEY (primary_scheme, primary_id, seq))`)
+  const [scheme, id] = (
+    JSON.parse(first!) as { payload: { primary: string } }
+  ).payload.primary.split(':')
+  const insert = old.prepare(`INSERT INTO sigchain_events VALUES (?, ?, ?, ?, '', '')`)
+  insert.run(scheme, id, 1, second)
+  insert.run(scheme, id, 0, first)
+  old.close()
+  const moved = bash([
+    ...script.slice(0, 3),
+    'export KEZ_DB=moved.db',
+    block('pasted: serve').replaceAll('localhost:7878', `127.0.0.1:${port}`),
+    block('pasted: move').replaceAll('localhost:7878', `127.0.0.1:${port}`),
+    `curl -s http://127.0.0.1:${port}/v1/sigchains/${scheme}/${id}`,
+  ])
+  expect(moved).toMatch(/"seq":0.*\n\{"seq":1/)
+  expect(moved.endsWith(`${first}\n${second}\n`)).toBe(true)
 })
 
 const systemd = '/usr/bin/systemd-analyze'

@@ -81,8 +81,12 @@ const also = ({ env, default: value }: Standalone['bind']) =>
 async function serve(standalone: Standalone, running: Running, options: Options) {
   const { name, bind, db } = standalone
   const { env } = running
-  const given = ({ env: variable, default: value }: Standalone['bind'], flag: string) =>
-    (options[flag] ?? (variable === undefined ? undefined : env[variable])) || value
+  const given = (from: Standalone['bind'], flag: string) => {
+    const value =
+      options[flag] ?? (from.env === undefined ? undefined : env[from.env]) ?? from.default
+    if (value !== '') return value
+    throw new CommandError('usage', 'empty', `${nameOf(`--${flag}`, from)} is set but empty`)
+  }
   const where = given(bind, 'bind')
   const settings: DirectoryServerSettings = {
     ...hostAndPortOf(where, nameOf('--bind', bind)),
