@@ -203,6 +203,22 @@ describe.each(engines)('the sigchain server on $name', (engine) => {
       expect([await kept(me), await kept(other)]).toEqual(['sha512', 'canonical'])
     })
 
+    it('takes nothing under a key of small order, under which one signature fits everything', async () => {
+      const small = `ed25519:01${'0'.repeat(62)}`
+      const bytes = altered(
+        alice,
+        next(alice, undefined).bytes,
+        ({ payload, signature }) => {
+          payload.primary = small
+          Object.assign(signature, { key: small, sig: `01${'0'.repeat(126)}` })
+        },
+        'as it was',
+      )
+      const path = `/v1/sigchains/${small.replace(':', '/')}/events`
+      const sent = { method: 'POST', body: bytes as Uint8Array<ArrayBuffer> }
+      await refused(ask(path, sent), 400, 'bad_request')
+    })
+
     it('lets one of many writers win each number, and tells the others', async () => {
       const me = somebody()
       let head: Head | undefined

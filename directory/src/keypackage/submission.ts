@@ -1,6 +1,6 @@
 import { hexToBytes } from '@noble/hashes/utils.js'
 import { decodeBase64 } from './base64.js'
-import { verifyStrict, type Equation } from './ed25519.js'
+import { verifyStrict, type Equation } from '../ed25519.js'
 import { readLamport } from './payload.js'
 
 /** What somebody wants to be kept: opaque bytes, signed by the key under whose name they are to be found. */

@@ -2,6 +2,7 @@ import { ed25519 } from '@noble/curves/ed25519.js'
 import { schnorr } from '@noble/curves/secp256k1.js'
 import { sha256, sha512 } from '@noble/hashes/sha2.js'
 import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js'
+import { equationHolds, verifyStrict, type Equation } from '../ed25519.js'
 import { canonical, type Envelope, type EventPayload } from './envelope.js'
 import { primaryOf, type Primary, type Scheme } from './primary.js'
 import { refuse } from './refusal.js'
@@ -22,17 +23,22 @@ export type SignedBytes = 'sha512' | 'sha256' | 'canonical'
 
 /**
  * Whether the owner of the primary signed the event, with the algorithm that it names.
+ * @param equation of Ed25519
  * @returns what was signed
  * @throws SigchainRefusal `bad_signature`
  */
-export function verifySignature({ payload, signature }: Envelope, primary: Primary): SignedBytes {
+export function verifySignature(
+  { payload, signature }: Envelope,
+  primary: Primary,
+  equation: Equation = equationHolds,
+): SignedBytes {
   const { alg, key, sig } = signature
   if (alg !== algorithms[primary.scheme])
     throw refuse('bad_signature', `signature.alg must be ${algorithms[primary.scheme]}`)
   if (key !== primary.text) throw refuse('bad_signature', 'signature.key is not the primary')
   if (!/^[0-9a-f]{128}$/.test(sig))
     throw refuse('bad_signature', 'signature.sig must have 128 lower-case hex digits')
-  const found = signedBytes(primary, hexToBytes(sig), canonical(payload))
+  const found = signedBytes(primary, hexToBytes(sig), canonical(payload), equation)
   if (found === undefined) throw refuse('bad_signature', 'the signature does not verify')
   return found
 }
@@ -41,12 +47,11 @@ function signedBytes(
   { scheme, key }: Primary,
   sig: Uint8Array,
   message: Uint8Array,
+  equation: Equation,
 ): SignedBytes | undefined {
   if (scheme === 'nostr') return schnorr.verify(sig, sha256(message), key) ? 'sha256' : undefined
-  // Not ZIP 215, which takes keys and signatures in more than one encoding and keys of small order.
-  const strictly = { zip215: false }
-  if (ed25519.verify(sig, sha512(message), key, strictly)) return 'sha512'
-  return ed25519.verify(sig, message, key, strictly) ? 'canonical' : undefined
+  if (verifyStrict(key, sha512(message), sig, equation) === 'valid') return 'sha512'
+  return verifyStrict(key, message, sig, equation) === 'valid' ? 'canonical' : undefined
 }
 
 /** Who can sign events: the secret of a primary. */

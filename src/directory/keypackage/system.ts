@@ -6,7 +6,7 @@ import {
 } from '@vertex/directory/keypackage'
 import type { Answer, Asked, System } from '../system.js'
 import { BodyRefused, readFields, textAnswer, TOO_LARGE } from './body.js'
-import { byOpenssl } from './equation.js'
+import { byOpenssl } from '../equation.js'
 import type { Bundles, Kept } from './rows.js'
 
 /** Of a body, as the framework of the original has it. */

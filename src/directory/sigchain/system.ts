@@ -6,6 +6,7 @@ import {
   type Primary,
 } from '@vertex/directory/sigchain'
 import type { UnitStore } from '../../store/index.js'
+import { byOpenssl } from '../equation.js'
 import type { Answer, Asked, System, SystemRoute } from '../system.js'
 import { append, envelopesOf, headIn, lastOf } from './store.js'
 
@@ -79,7 +80,7 @@ async function takeEvent(
   at: number,
 ): Promise<Answer> {
   // What costs is done before the unit begins; in it only what another writer may have changed is looked at again.
-  const event = checkEvent(await lastOf(store, primary), body, primary)
+  const event = checkEvent(await lastOf(store, primary), body, primary, byOpenssl)
   const text = new TextDecoder('utf-8', { ignoreBOM: true }).decode(body)
   await store.inUnit(async (unit) => {
     assertFollows(await headIn(unit, primary), event.envelope.payload)
