@@ -74,7 +74,7 @@ export interface VaultParts {
  */
 export async function openVault(parts: VaultParts): Promise<Vault> {
   const { store, rooms, clock, suite, engine, apiKeys, backup, rates, vaultName, log } = parts
-  await checkSecrets(store, clock, backup.seal.mode, vaultName, parts.secrets)
+  await checkSecrets(store, clock, backup.seal.mode, vaultName, parts.secrets, log)
 
   const units = new Units(store)
   const runs = new Runs(engine.capacity)
