@@ -127,6 +127,8 @@ export type DeedAction =
   | 'sign'
   | 'drill'
   | 'rewrap'
+  | 'verify'
+  | 'recover'
   | 'delete_key'
   | 'create_user'
   | 'generate_api_key'

@@ -88,7 +88,14 @@ export async function openVault(parts: VaultParts): Promise<Vault> {
   })
   const roomAccess = new RoomAccess(rooms, quota, clock, parts.runDeadlineMs, parts.relayAllow)
 
-  const authentication = new Authentication(units, apiKeys, clock, log, parts.apiKeysNotBefore)
+  const authentication = new Authentication(
+    units,
+    apiKeys,
+    clock,
+    log,
+    parts.apiKeysNotBefore,
+    trail,
+  )
   const users = new Users(units, apiKeys, authentication, clock, log)
   const creating = new Create(units, suite, notExists, rates, clock, log)
   const keygen = new Keygen(
@@ -160,7 +167,8 @@ export async function openVault(parts: VaultParts): Promise<Vault> {
   }
 
   return {
-    authenticate: (authorization) => authentication.authenticate(authorization),
+    authenticate: (authorization, requestId) =>
+      authentication.authenticate(authorization, requestId),
     createUser: (request, by) =>
       administer(
         {
