@@ -5,7 +5,7 @@ import { MAX_MESSAGE_BYTES, RoomClosed, type RoomLink } from '@vertex/mpc'
 import { ratesInRedis } from '../../src/rates/index.js'
 import { Redis, RedisUnavailable, type RedisEvent } from '../../src/redis/index.js'
 import { roomScripts, SharedRooms, type RelayLimits } from '../../src/relay/index.js'
-import { JOIN, LEAVE } from '../../src/relay/shared/scripts.js'
+import { CATCH_UP, JOIN, LEAVE } from '../../src/relay/shared/scripts.js'
 import { rateLimits } from '../../src/vault/index.js'
 import { documentedRights, missingRedis, startRedis, type TestRedis } from '../support/redis.js'
 
@@ -485,6 +485,65 @@ describe.skipIf(missing !== undefined)(
       expect(await reasonOf(one.rooms.join(name, label(2), 20_000))).toBe('connection_lost')
       expect(await endOf(a)).toBe('connection_lost')
     }, 30_000)
+
+    it('let nothing pass a party by that its replica has followed before it was told its slot', async () => {
+      const [one, two] = [await replica(), await replica()]
+      const name = await two.rooms.create(3)
+      const a = await one.rooms.join(name, label(1), 20_000)
+      const c = await two.rooms.join(name, label(2), 20_000)
+      // The first answer is lost; the second one is overtaken by what the other connection brings.
+      const run = one.redis.run.bind(one.redis)
+      let joinings = 0
+      vi.spyOn(one.redis, 'run').mockImplementation(async (script, keys, args) => {
+        const reply = await run(script, keys, args)
+        if (script !== JOIN) return reply
+        joinings++
+        if (joinings === 1) throw new RedisUnavailable({ unanswered: true })
+        if (joinings === 2) {
+          c.send(3, Uint8Array.of(1))
+          c.send(1, Uint8Array.of(2))
+          expect(await messages(a, 1)).toEqual([[2, 2]])
+        }
+        return reply
+      })
+      const b = await one.rooms.join(name, label(3), 20_000)
+      c.send(3, Uint8Array.of(3))
+      expect(await messages(b, 2)).toEqual([
+        [2, 1],
+        [2, 3],
+      ])
+      expect([b.slot, joinings]).toEqual([3, 3])
+    })
+
+    it('hand on once what is read from the log and comes by itself meanwhile', async () => {
+      const [one, two] = [await replica(), await replica()]
+      const name = await two.rooms.create(2)
+      const a = await one.rooms.join(name, label(1), 20_000)
+      const c = await two.rooms.join(name, label(2), 20_000)
+      const got: number[][] = []
+      let isLooking = false
+      const run = one.redis.run.bind(one.redis)
+      const looked = new Promise<void>((resolve) => {
+        vi.spyOn(one.redis, 'run').mockImplementation(async (script, keys, args) => {
+          if (script !== CATCH_UP || isLooking) return run(script, keys, args)
+          isLooking = true
+          c.send(1, Uint8Array.of(1))
+          await until('sent', () => server.cli('LLEN', keys[1]!) === '3')
+          const reply = await run(script, keys, args)
+          got.push(...(await messages(a, 1)))
+          setImmediate(resolve)
+          return reply
+        })
+      })
+      // A quiet room is looked at.
+      await looked
+      c.send(1, Uint8Array.of(2))
+      got.push(...(await messages(a, 1)))
+      expect(got).toEqual([
+        [2, 1],
+        [2, 2],
+      ])
+    })
 
     it('take no joining that was given up, however late it arrives', async () => {
       const { rooms, redis } = await replica()

@@ -174,11 +174,7 @@ export class SharedRooms implements Entrance, Wire {
     this.#entering.set(name, entering)
     entering.parties++
     try {
-      const [slot, size, livesMs, log] = await this.#takeSlot(name, label)
-      const { room } = this.#opened(name, size, livesMs)
-      const place = room.seat(slot, seat, log)
-      for (const [number, entry] of entering.heard.splice(0)) this.#take(room, number, entry)
-      return place
+      return await this.#sit(name, label, seat, entering)
     } catch (error) {
       throw asClosed(error)
     } finally {
@@ -187,20 +183,28 @@ export class SharedRooms implements Entrance, Wire {
   }
 
   /**
-   * Where the connection breaks before the answer, nobody knows whether the slot was taken: it is asked for again by the
-   * same id, and left as one that was lost when that does not come to an end. @throws RoomClosed, RedisUnavailable
+   * Takes a slot and gives it to the party, without a step between the look at what is followed and that. Where the
+   * connection breaks before the answer, nobody knows whether the slot was taken: it is asked for again by the same id,
+   * and left as one that was lost when that does not come to an end. @throws RoomClosed, RedisUnavailable
    */
-  async #takeSlot(name: string, label: Uint8Array): Promise<Joined> {
+  async #sit(name: string, label: Uint8Array, seat: Seat, entering: Entering): Promise<Place> {
     const id = newId()
     const args = [bytesOf(name), this.#replica, id, Buffer.from(label)]
     const giveUp = performance.now() + BLINK_MS
-    let unanswered = false
+    let mayHaveSlot = false
     for (;;)
       try {
-        return joined(await this.redis.run(JOIN, keysOf(name), args))
+        const [slot, size, livesMs, log] = joined(await this.redis.run(JOIN, keysOf(name), args))
+        mayHaveSlot = true
+        const { room } = this.#opened(name, size, livesMs)
+        // What others here were told of since this log was read would be missing for this party: the next one has it.
+        if (log.length < room.known) throw new RedisUnavailable()
+        const place = room.seat(slot, seat, log)
+        for (const [number, entry] of entering.heard.splice(0)) this.#take(room, number, entry)
+        return place
       } catch (error) {
-        unanswered ||= error instanceof RedisUnavailable && error.unanswered
-        if (!unanswered) throw error
+        mayHaveSlot ||= error instanceof RedisUnavailable && error.unanswered
+        if (!mayHaveSlot) throw error
         if (!(error instanceof RedisUnavailable) || !(await this.#isBack(giveUp))) {
           this.#leave(name, Buffer.concat([Buffer.from('j:'), id]), true)
           throw error
@@ -287,7 +291,9 @@ export class SharedRooms implements Entrance, Wire {
 
   behind(room: SharedRoom): void {
     const { name } = room
-    this.redis.run(CATCH_UP, keysOf(name), [bytesOf(name), String(room.known)]).then(
+    // Others may come by themselves before the answer does.
+    const { known } = room
+    this.redis.run(CATCH_UP, keysOf(name), [bytesOf(name), String(known)]).then(
       (reply) => {
         if (!isList(reply)) {
           if (String(reply) === 'room_expired') room.expire()
@@ -295,7 +301,7 @@ export class SharedRooms implements Entrance, Wire {
           return
         }
         try {
-          let number = room.known
+          let number = known
           for (const entry of reply) this.#take(room, (number += 1), decodeEntry(entry))
         } catch (error) {
           room.lose('connection_lost')
@@ -366,8 +372,7 @@ export class SharedRooms implements Entrance, Wire {
     for (const { room } of this.#open.values()) this.behind(room)
   }
 
-  #leave(name: string, who: Who, lost: boolean): void {
-    const until = Date.now() + this.#limits.roomLifetimeMs
+  #leave(name: string, who: Who, lost: boolean, until = this.#endOfRooms()): void {
     const whom = typeof who === 'number' ? String(who) : who
     const args = [bytesOf(name), newId(), whom, String(lost ? LOST : BY_ITSELF)]
     this.redis.run(LEAVE, keysOf(name), args).catch(() => {
@@ -378,7 +383,12 @@ export class SharedRooms implements Entrance, Wire {
   #leaveOwed(): void {
     const now = Date.now()
     for (const { name, who, lost, until } of this.#owed.splice(0))
-      if (until > now) this.#leave(name, who, lost)
+      if (until > now) this.#leave(name, who, lost, until)
+  }
+
+  /** When every room that is open now has expired. */
+  #endOfRooms(): number {
+    return Date.now() + this.#limits.roomLifetimeMs
   }
 
   async #sayPresent(): Promise<void> {
