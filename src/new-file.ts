@@ -1,6 +1,17 @@
 import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
-import { copyFile, link, mkdir, open, readFile, realpath, rename, rm, stat } from 'node:fs/promises'
+import {
+  copyFile,
+  link,
+  lstat,
+  mkdir,
+  open,
+  readFile,
+  realpath,
+  rename,
+  rm,
+  stat,
+} from 'node:fs/promises'
 import { dirname } from 'node:path'
 
 /**
@@ -92,8 +103,9 @@ async function keep(path: string, suffix: string): Promise<string> {
       return name
     } catch (error) {
       if (codeOf(error) !== 'EEXIST') throw error
-      // Kept already, by somebody who was interrupted then.
-      if ((await readFile(name)).equals(await readFile(path))) return name
+      // Kept already, by somebody who was interrupted then. A symbolic link keeps nothing: it may lead to this very file.
+      const isFile = (await lstat(name)).isFile()
+      if (isFile && (await readFile(name)).equals(await readFile(path))) return name
     }
   }
 }

@@ -5,6 +5,7 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -35,6 +36,16 @@ describe('a file that is replaced', () => {
       ...['fourth', 'of somebody else', 'first', 'second', 'third'],
     ])
     expect(statSync(`${path}.before-2`).mode & 0o777).toBe(0o640)
+  })
+
+  it('is not kept by a symbolic link to it, nor by one to another file', async () => {
+    const path = join(folder, 'linked')
+    writeFileSync(path, 'first')
+    symlinkSync(path, `${path}.before`)
+    symlinkSync(join(folder, 'nothing'), `${path}.before-2`)
+    expect(await replaceFile(path, 'second', good, '.before')).toBe(`${path}.before-3`)
+    expect(readFileSync(`${path}.before-3`, 'utf8')).toBe('first')
+    expect(readFileSync(path, 'utf8')).toBe('second')
   })
 
   it.skipIf(process.getuid?.() !== 0)('stays its owner’s and group’s (needs root)', async () => {
