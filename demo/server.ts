@@ -23,14 +23,16 @@ export interface ServerOptions {
   readonly port: number
   /** Further settings, such as `VERTEX_ADMIN_TOKEN`. Nothing but PATH is inherited. */
   readonly settings?: Readonly<Record<string, string>>
+  /** How long it may take to become ready; 30 s if absent. */
+  readonly readyWithinMs?: number
 }
 
 /**
  * Starts a Vertex and waits until it is ready.
- * @throws Error with the server's own words when it does not become ready within 30 s
+ * @throws Error with the server's own words when it does not become ready in time
  */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
-  const { program, folder, port, settings } = options
+  const { program, folder, port, settings, readyWithinMs = 30_000 } = options
   const child = spawn(process.execPath, [program], {
     cwd: folder,
     env: {
@@ -53,12 +55,12 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     await exited
   }
 
-  const giveUpAt = Date.now() + 30_000
+  const giveUpAt = Date.now() + readyWithinMs
   while (!(await isReady(url))) {
     if (!running()) throw new Error(`the server ended at start:\n${output()}`)
     if (Date.now() > giveUpAt) {
       await end('SIGKILL')
-      throw new Error(`the server is not ready after 30 s:\n${output()}`)
+      throw new Error(`the server is not ready after ${readyWithinMs / 1000} s:\n${output()}`)
     }
     await new Promise((resolve) => setTimeout(resolve, 25))
   }

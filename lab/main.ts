@@ -1,13 +1,15 @@
 import { randomInt } from 'node:crypto'
+import { constants } from 'node:os'
 import { parseArgs } from 'node:util'
 import { experiment } from './laboratory.js'
-import { isClean, toText } from './report.js'
+import { failureText, isClean, toText } from './report.js'
 import { scenarios } from './scenarios/index.js'
 
 const help = `npm run lab -- [--short] [--json] [--scenario NAME]… [--engine NAME] [--seed N]
 
 Makes a vault fail in every way we know, with real processes, disks and databases, and looks for what was acknowledged.
 Exit 0: nothing was lost and nothing was wrong. 1: something was. 2: the command line is not right.
+Ctrl-C ends it early, with 130, and reports what was run until then.
 Times to recover are told and never fail.
 
   --short          a run or two of the scenarios that tell most; ends within a minute
@@ -16,7 +18,7 @@ Times to recover are told and never fail.
   --engine NAME    sqlite or postgres; both if absent
   --seed N         alone: draws everything from N. With one --scenario: makes only its run of seed N
 
-Progress is on stderr. Scenarios that need root (a mount), Postgres or strace are skipped, and named, without.
+Progress is on stderr, and so is what a run found, as it ends. Scenarios that need root (a mount), Postgres or strace are skipped, and named, without.
 
 ${scenarios.map(({ name, about }) => `  ${name.padEnd(20)} ${about}`).join('\n')}
 `
@@ -55,8 +57,14 @@ if (engine !== undefined && engine !== 'sqlite' && engine !== 'postgres')
   usage(`there is no engine ${engine}`)
 if (flags.seed !== undefined && !/^\d{1,10}$/.test(flags.seed)) usage('--seed is a whole number')
 
-// Whatever ends the laboratory ends its servers and removes its folders, mounts and databases.
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130))
+// What was run until then is reported, and with the process its servers, folders, mounts and databases go.
+const interrupted = new AbortController()
+let signalled = 0
+for (const signal of ['SIGINT', 'SIGTERM'] as const)
+  process.once(signal, () => {
+    signalled = 128 + constants.signals[signal]
+    interrupted.abort()
+  })
 
 const began = performance.now()
 const report = await experiment({
@@ -74,7 +82,12 @@ const report = await experiment({
     if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${seconds} s  ${what} …`)
     else process.stderr.write(`${seconds} s  ${what}\n`)
   },
+  found: (failure) => {
+    if (process.stderr.isTTY) process.stderr.write('\r\x1b[K')
+    process.stderr.write(`${failureText(failure).join('\n')}\n`)
+  },
+  interrupted: interrupted.signal,
 })
 if (process.stderr.isTTY) process.stderr.write('\r\x1b[K')
 process.stdout.write(flags.json ? `${JSON.stringify(report)}\n` : toText(report))
-process.exit(isClean(report) ? 0 : 1)
+process.exit(signalled || (isClean(report) ? 0 : 1))

@@ -30,6 +30,12 @@ export interface Report {
   readonly rows: readonly Row[]
   readonly failures: readonly Failure[]
   readonly skipped: readonly { readonly scenario: string; readonly why: string }[]
+  /** What was interrupted, or not begun. Planned is null where it was not known yet. */
+  readonly unfinished: readonly {
+    readonly scenario: string
+    readonly runs: number
+    readonly planned: number | null
+  }[]
 }
 
 export const RECOVERY_GOAL_MS = 10_000
@@ -81,13 +87,12 @@ export function toText(report: Report): string {
     ...table.map(line),
     '',
     ...report.rows.map((row) => `${row.scenario} on ${row.engine}, seeds ${spans(row.seeds)}`),
-    ...report.failures.flatMap((failure) => [
-      '',
-      `${failure.scenario} on ${failure.engine}, again by ${again(failure)}`,
-      ...failure.lost.map((what) => `  LOST   ${what}`),
-      ...failure.wrong.map((what) => `  WRONG  ${what}`),
-    ]),
+    ...report.failures.flatMap((failure) => ['', ...failureText(failure)]),
     ...report.skipped.map(({ scenario, why }) => `SKIPPED ${scenario}: ${why}`),
+    ...report.unfinished.map(
+      ({ scenario, runs, planned }) =>
+        `NOT FINISHED ${scenario}: ${runs} of ${planned ?? 'all'} runs`,
+    ),
     ...slow.map(
       ({ scenario, engine }) =>
         `SLOWER than the goal of ${report.recovery_goal_ms} ms to recover: ${scenario} on ${engine}`,
@@ -98,6 +103,13 @@ export function toText(report: Report): string {
 }
 
 const ms = (time: number | undefined) => (time === undefined ? '–' : `${Math.round(time)} ms`)
+
+/** What a run lost and what went wrong in it, and how to see it again. */
+export const failureText = (failure: Failure): string[] => [
+  `${failure.scenario} on ${failure.engine}, again by ${again(failure)}`,
+  ...failure.lost.map((what) => `  LOST   ${what}`),
+  ...failure.wrong.map((what) => `  WRONG  ${what}`),
+]
 
 const again = ({ scenario, engine, seed }: Failure) =>
   `npm run lab -- --scenario ${scenario} --engine ${engine} --seed ${seed}`

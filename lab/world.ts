@@ -15,6 +15,7 @@ import { FileShareStore } from '@vertex/sdk/node'
 import { ratesRaised } from '../bench/vertex.js'
 import { freePort, startServer, type RunningServer } from '../demo/server.js'
 import { verifiesWithOpenssl } from '../demo/verify.js'
+import { ANCHOR_FILE, auditProblem } from './command.js'
 import { CONTROL_VARIABLE, statementsFile, writeControl, type Control } from './control.js'
 import type { LabDatabase } from './database.js'
 import { described, Ledger, Lost } from './ledger.js'
@@ -26,6 +27,8 @@ export const passphrase = 'the laboratory is no secret'
 
 /** How long a vault may take to come back before the run is given up. */
 const PATIENCE_MS = 60_000
+/** How long a start may take: on a machine that is busy with other things it is no fault of the vault. */
+export const START_MS = 180_000
 
 export interface WorldOptions {
   readonly folder: string
@@ -37,6 +40,8 @@ export interface WorldOptions {
   readonly control?: string
   /** Whether the database is taken from the client's view, so that backups come back by themselves. */
   readonly mayRecover?: boolean
+  /** Whether the server keeps anchors of its audit log each second, by which it is found when that loses its end. */
+  readonly anchored?: boolean
 }
 
 /** One vault on a database, its one user with the real SDK and its share store, and what was acknowledged to it. */
@@ -68,13 +73,16 @@ export class World {
     shares = join(folder, 'shares'),
     control = join(folder, 'control.json'),
     mayRecover = false,
+    anchored = false,
   }: WorldOptions) {
     this.folder = folder
     this.#shares = shares
     this.database = database
     this.mayRecover = mayRecover
     this.#controlFile = control
-    this.#settings = settings
+    this.#settings = anchored
+      ? { ...settings, [ANCHOR_FILE]: join(folder, 'anchors'), VERTEX_AUDIT_ANCHOR_SECONDS: '1' }
+      : settings
   }
 
   /** A vault that runs, with a user. */
@@ -127,6 +135,7 @@ export class World {
         NODE_OPTIONS: `--import=${hook}`,
         [CONTROL_VARIABLE]: this.#controlFile,
       },
+      readyWithinMs: START_MS,
     })
     const orphaned = () => server.process.kill('SIGKILL')
     process.once('exit', orphaned)
@@ -336,6 +345,14 @@ export class World {
     await this.signs(probe, probe.publicKey)
     this.ledger.found.recoveryMs.push(Math.round(performance.now() - since))
     this.ledger.acknowledged()
+  }
+
+  /** Whether the database and its audit log are in order. */
+  async inspect(): Promise<void> {
+    const damage = this.database.damage()
+    if (damage !== undefined) this.ledger.wrong(`the database is damaged: ${damage}`)
+    const problem = await auditProblem(this)
+    if (problem !== undefined) this.ledger.wrong(`the audit log is not in order: ${problem}`)
   }
 
   async close(): Promise<void> {

@@ -1,5 +1,17 @@
 import { randomBytes } from 'node:crypto'
-import { link, mkdir, open, readFile, realpath, rename, rm, stat } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import {
+  copyFile,
+  link,
+  lstat,
+  mkdir,
+  open,
+  readFile,
+  realpath,
+  rename,
+  rm,
+  stat,
+} from 'node:fs/promises'
 import { dirname } from 'node:path'
 
 /**
@@ -33,15 +45,19 @@ export async function makeFile(
 }
 
 /**
- * Puts another text in the place of a file's, of the same owner and mode. There is the former file or the new one, whole, whenever
- * this is interrupted; the new one is durable before it takes the place, and so is that when this resolves.
+ * Puts another text in the place of a file's, of the same owner and mode, and keeps the former file beside it. There is
+ * the former file or the new one, whole, whenever this is interrupted; the new one is durable before it takes the place,
+ * and so is that when this resolves.
  * @param check is given what was written, as it is read from the disk; when it throws, the former file stays
+ * @param suffix of the name under which the former file is kept
+ * @returns that name
  */
 export async function replaceFile(
   path: string,
   text: string,
   check: (written: string) => Promise<void>,
-): Promise<void> {
+  suffix: string,
+): Promise<string> {
   // A link goes on leading to the file.
   const target = await realpath(path)
   const { mode, uid, gid } = await stat(target)
@@ -59,12 +75,39 @@ export async function replaceFile(
       await file.close()
     }
     await check(await readFile(draft, 'utf8'))
+    const kept = await keep(target, suffix)
+    await syncDirectory(dirname(target))
     await rename(draft, target)
+    await syncDirectory(dirname(target))
+    return kept
   } catch (error) {
     await rm(draft, { force: true })
     throw error
   }
-  await syncDirectory(dirname(target))
+}
+
+/**
+ * Gives a file a second name beside the first, which it keeps when another one takes its place: with the suffix, and a
+ * number after it while that leads to something else. Nothing is ever replaced.
+ */
+async function keep(path: string, suffix: string): Promise<string> {
+  for (let number = 1; ; number++) {
+    const name = `${path}${suffix}${number === 1 ? '' : `-${number}`}`
+    try {
+      await link(path, name).catch(async (error: unknown) => {
+        if (!isWithoutLinks(error)) throw error
+        await copyFile(path, name, constants.COPYFILE_EXCL)
+        const copy = await open(name, 'r')
+        await copy.sync().finally(() => copy.close())
+      })
+      return name
+    } catch (error) {
+      if (codeOf(error) !== 'EEXIST') throw error
+      // Kept already, by somebody who was interrupted then. A symbolic link keeps nothing: it may lead to this very file.
+      const isFile = (await lstat(name)).isFile()
+      if (isFile && (await readFile(name)).equals(await readFile(path))) return name
+    }
+  }
 }
 
 /** Adds to a file, or makes it, readable by its owner only; durable before this resolves. */
@@ -84,13 +127,19 @@ async function publish(draft: string, path: string): Promise<void> {
   try {
     await link(draft, path)
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-    if (!['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'].includes(code)) throw error
-    // No hard links here, as on a network share: the name is taken first, and only what took it is replaced.
+    if (!isWithoutLinks(error)) throw error
+    // The name is taken first, and only what took it is replaced.
     await (await open(path, 'wx', 0o600)).close()
     await rename(draft, path)
   }
 }
+
+/** Whether there are no hard links here, as on a network share. */
+const isWithoutLinks = (error: unknown) =>
+  ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'].includes(codeOf(error))
+
+const codeOf = (error: unknown) =>
+  error instanceof Error && 'code' in error ? String(error.code) : ''
 
 async function syncDirectory(path: string): Promise<void> {
   const directory = await open(path, 'r')

@@ -92,6 +92,7 @@ const places: readonly Place[] = [
       'src/main.ts',
       'src/new-file.ts',
       'src/compose/index.ts',
+      'src/seal/backup-container.ts',
       'src/config.ts',
       'src/hardening.ts',
       '@vertex/sdk',

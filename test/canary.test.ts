@@ -1,9 +1,12 @@
+import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { request } from 'node:http'
+import { connect, createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { promisify } from 'node:util'
 import { decodeKeyShare } from '@vertex/mpc'
 import { nativeSuite } from '@vertex/mpc/native'
 import { MemoryShareStore, Vertex } from '@vertex/sdk'
@@ -14,6 +17,7 @@ import { BackupSecrets, encryptedBackups } from '../src/seal/index.js'
 import type { Database } from '../src/store/index.js'
 import { engines, sql } from './store/engines.js'
 import { Canaries, filesIn, formsOf, rowsOf, type Place } from './support/canaries.js'
+import { missingRedis, startRedis } from './support/redis.js'
 import { buildOnce, freePort } from './support/server.js'
 
 // Server processes start and end in these tests; on a busy machine that takes a while.
@@ -21,7 +25,9 @@ vi.setConfig({ testTimeout: 180_000, hookTimeout: 60_000 })
 
 const folder = mkdtempSync(join(tmpdir(), 'vertex-canary-'))
 const program = join(import.meta.dirname, '../dist/main.js')
+const cli = join(import.meta.dirname, '../dist/cli/main.js')
 const vaultName = 'canary'
+const withoutRedis = missingRedis()
 
 afterAll(async () => {
   for (const engine of engines) await engine.cleanUp()
@@ -59,7 +65,8 @@ describe('the scanner', () => {
 
 describe.each(engines)('no secret leaves a server on $name', (engine) => {
   it.skipIf(engine.missing !== undefined)(
-    'through the life of a key, with errors, a crash, a loss and a drain; a planted one is found',
+    'through the life of a key, with errors, a bundle, a crash, a loss and a drain; a planted one is found' +
+      (withoutRedis === undefined ? '' : ` (its Redis skipped: ${withoutRedis})`),
     () => lifeOfAKey(join(folder, engine.name), () => engine.create()),
   )
 })
@@ -101,6 +108,36 @@ async function filesOf(database: Database): Promise<Place[]> {
   return existsSync(path) ? filesIn(path) : []
 }
 
+/** A Redis, and everything that is said between it and whoever uses it. */
+async function overheardRedis(password: string) {
+  const redis = await startRedis(['--requirepass', password])
+  const heard: Buffer[] = []
+  const tap = createServer((near) => {
+    const far = connect(redis.port, '127.0.0.1')
+    for (const [from, to] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      from.on('data', (bytes) => {
+        heard.push(bytes)
+        to.write(bytes)
+      })
+      from.on('error', () => undefined)
+      from.on('close', () => to.destroy())
+    }
+  })
+  await new Promise<void>((resolve) => tap.listen(0, '127.0.0.1', resolve))
+  const { port } = tap.address() as AddressInfo
+  return {
+    url: `redis://:${password}@127.0.0.1:${port}`,
+    heard: () => Buffer.concat(heard),
+    stop: async () => {
+      await redis.stop()
+      await new Promise((resolve) => tap.close(resolve))
+    },
+  }
+}
+
 async function lifeOfAKey(home: string, create: () => Promise<Database>): Promise<void> {
   await buildOnce()
   const secrets = join(home, 'secrets')
@@ -124,6 +161,10 @@ async function lifeOfAKey(home: string, create: () => Promise<Database>): Promis
   const [port, metricsPort] = [await freePort(), await freePort()]
   let database = await create()
   const isPostgres = database.kind === 'postgres'
+  const redisPassword = randomBytes(16).toString('hex')
+  canaries.add('password of Redis', redisPassword)
+  const redis =
+    isPostgres && withoutRedis === undefined ? await overheardRedis(redisPassword) : undefined
   const settings = (): Record<string, string> => ({
     VERTEX_VAULT_NAME: vaultName,
     // As the image runs it: with all that is refused in production, and that no dependency may need.
@@ -138,6 +179,7 @@ async function lifeOfAKey(home: string, create: () => Promise<Database>): Promis
     VERTEX_STORAGE_KEY_FILE: storageKey.path,
     VERTEX_METRICS_PORT: String(metricsPort),
     TMPDIR: join(home, 'tmp'),
+    ...(redis && { REDIS_URL: redis.url }),
     ...(database.kind === 'postgres'
       ? { DATABASE_URL: withPassword(database.url, password) }
       : { VERTEX_DATA_DIR: database.dataDir }),
@@ -146,6 +188,15 @@ async function lifeOfAKey(home: string, create: () => Promise<Database>): Promis
   const collect = (when: string) => traces.collect(when, server, metricsPort, database)
   let server = await start()
   const databases = [database]
+  /** A command of the operator's, with the settings of the server. */
+  const vertex = async (words: readonly string[]) => {
+    const { stdout, stderr } = await promisify(execFile)(process.execPath, [cli, ...words], {
+      cwd: home,
+      env: { PATH: process.env['PATH'], ...settings() },
+    })
+    const name = `vertex ${words.slice(0, 2).join(' ')}`
+    traces.places.push({ name, bytes: Buffer.from(stdout + stderr) })
+  }
 
   const admin = async (method: string, path: string, body: object) => {
     const answer = await fetch(server.url + path, {
@@ -192,7 +243,7 @@ async function lifeOfAKey(home: string, create: () => Promise<Database>): Promis
   await key.drillBackup()
   const rewrapped = await client.rest.rewrapKeyShare(blob)
   canaries.add('rewrapped backup', Buffer.from(rewrapped.key_share, 'base64').subarray(-200))
-  expect(canaries.secrets).toHaveLength(15)
+  expect(canaries.secrets).toHaveLength(16)
 
   // What callers do wrong, and what is wrong with the database.
   await errors(server.url, { apiKey, revoked, unknown, adminToken, blob: blob.key_share })
@@ -209,6 +260,18 @@ async function lifeOfAKey(home: string, create: () => Promise<Database>): Promis
   await sql(database, mendHandles)
   await vi.waitFor(() => expect(server.output()).toContain('internal problem'), 10_000)
   await collect('in the midst of it')
+
+  // Everything leaves in a bundle, and another database is made of it.
+  const bundle = join(home, 'whole.bundle')
+  await vertex(['backup', 'bundle', bundle])
+  await vertex(['backup', 'bundle', `${bundle}-2`, '--json'])
+  const lived = database
+  database = await create()
+  databases.push(database)
+  await vertex(['restore', bundle, '--plan'])
+  await vertex(['restore', bundle])
+  await traces.collect('after a restore', server, metricsPort, database)
+  database = lived
 
   // A crash while it signs; what lies on the disk then.
   const signing = Promise.allSettled(Array.from({ length: 8 }, () => key.sign(toSign)))
@@ -255,7 +318,8 @@ async function lifeOfAKey(home: string, create: () => Promise<Database>): Promis
   await stopping
   await client.close()
   traces.places.push({ name: 'stdout and stderr at the end', bytes: Buffer.from(server.output()) })
-  const left = [...filesLeft('at the end'), ...(await Promise.all(databases.map(filesOf))).flat()]
+  // One Postgres has them all.
+  const left = [...filesLeft('at the end'), ...(await filesOf(database))]
 
   function filesLeft(when: string): Place[] {
     const roots = [
@@ -267,8 +331,22 @@ async function lifeOfAKey(home: string, create: () => Promise<Database>): Promis
   }
   const all = [...traces.places, ...left]
   const names = all.map((place) => place.name).join('\n')
-  for (const what of ['metrics', 'stdout and stderr', 'table shares', 'table audit', '/anchor '])
+  for (const what of [
+    ...['metrics', 'stdout and stderr', 'table shares', 'table audit', '/anchor '],
+    ...['vertex backup bundle', 'vertex restore', 'whole.bundle', 'table shares after a restore'],
+  ])
     expect(names).toContain(what)
+  for (const words of ['vertex backup', 'vertex restore'])
+    expect(traces.places.find(({ name }) => name.startsWith(words))!.bytes.length).not.toBe(0)
+  if (redis !== undefined) {
+    await redis.stop()
+    const bytes = redis.heard()
+    expect(bytes.toString('latin1')).toContain(`vertex:room:{${room.room_uuid}}`)
+    // Names of rooms and its own password are there by right, and nothing else.
+    const said = canaries.find([{ name: 'Redis', bytes }])
+    expect(said.filter((one) => !/^(?:room|password of Redis) as bytes /.test(one))).toEqual([])
+    expect(said).toContain('password of Redis as bytes in Redis')
+  }
   expect(names).toMatch(isPostgres ? /pg_wal/ : /vertex\.db-wal after the crash/)
   expect(canaries.find(all)).toEqual([])
 
@@ -281,7 +359,7 @@ async function lifeOfAKey(home: string, create: () => Promise<Database>): Promis
   expect(canaries.find(filesLeft('planted'))).toContain(
     `share of the server as bytes in ${planted} planted`,
   )
-  for (const place of all.filter((each) => /^(?:stdout|metrics)/.test(each.name))) {
+  for (const place of all.filter((each) => /^(?:stdout|metrics|vertex )/.test(each.name))) {
     const leaked = Buffer.concat([place.bytes, Buffer.from(`{"blob":"${blob.key_share}"}`)])
     expect(canaries.find([{ ...place, bytes: leaked }])).not.toEqual([])
   }

@@ -48,6 +48,7 @@ async function open(lab: Lab, engine: EngineName, direction: 1 | -1) {
         await world.start()
         await world.ledger.audit()
       }
+      await world.inspect()
       return world.ledger.take()
     },
     close: () => world.close(),

@@ -131,6 +131,7 @@ async function open(lab: Lab, trouble: Trouble) {
       await world.recovers(since, probe)
       await work.stop()
       await world.ledger.audit()
+      await world.inspect()
       return world.ledger.take()
     },
     async close() {

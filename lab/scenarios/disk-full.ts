@@ -85,8 +85,7 @@ class DiskFull implements Experiment {
     await world.recovers(since, probe)
     await world.insist('create key', () => world.createKey())
     await world.ledger.audit()
-    const damage = world.database.damage()
-    if (damage !== undefined) world.ledger.wrong(`the database is damaged: ${damage}`)
+    await world.inspect()
     return world.ledger.take()
   }
 

@@ -33,7 +33,7 @@ export const killStatement: Scenario = {
   // A process that follows one that was killed waits for its lease.
   lanes: { postgres: 4 },
   async open(lab, engine) {
-    return new KillStatement(lab, engine, await openWorld(lab, engine))
+    return new KillStatement(lab, engine, await openWorld(lab, engine, { anchored: true }))
   },
 }
 
@@ -78,8 +78,7 @@ class KillStatement implements Experiment {
     await world.start()
     await world.recovers(since, probe)
     await world.ledger.audit()
-    const damage = world.database.damage()
-    if (damage !== undefined) world.ledger.wrong(`the database is damaged: ${damage}`)
+    await world.inspect()
     return world.ledger.take()
   }
 

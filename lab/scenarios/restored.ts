@@ -1,11 +1,11 @@
 import { KeyNotFoundError, VertexError } from '@vertex/sdk'
+import { tellRestored } from '../command.js'
 import { described } from '../ledger.js'
 import { openWorld } from '../open-world.js'
 import { someKey } from '../operations.js'
 import { Random } from '../random.js'
 import type { Lab, Scenario } from '../scenario.js'
 import type { EngineName } from '../database.js'
-import { tellRestored } from '../tell.js'
 import type { World } from '../world.js'
 
 const restored = (name: string, about: string, told: boolean): Scenario => ({
@@ -54,7 +54,7 @@ async function open(lab: Lab, engine: EngineName, told: boolean) {
         await world.stop()
       }
       const began = performance.now()
-      tellRestored(world.folder, world.settings)
+      await tellRestored(world)
       await world.start()
       await world.recovers(began, probe)
       const before = world.recovered
@@ -62,6 +62,7 @@ async function open(lab: Lab, engine: EngineName, told: boolean) {
       const back = world.recovered - before
       if (back < since.length)
         world.ledger.wrong(`${back} of ${since.length} keys came back from their backups`)
+      await world.inspect()
       return world.ledger.take()
     },
     close: () => world.close(),

@@ -10,7 +10,7 @@ import { someKey } from '../operations.js'
 import { program } from '../places.js'
 import { Random } from '../random.js'
 import type { Lab, Scenario } from '../scenario.js'
-import { seenAnew, type World } from '../world.js'
+import { seenAnew, START_MS, type World } from '../world.js'
 
 const runs = (lab: Lab) => (random: Random) =>
   Array.from({ length: lab.short ? 1 : 4 }, () => random.below(2 ** 31))
@@ -35,10 +35,13 @@ export const twoCopies: Scenario = {
         const since = performance.now()
         await world.start()
         const port = await freePort()
-        const clone = await startServer({ program, folder: copy, port, settings: world.settings })
+        const { settings } = world
+        const patient = { readyWithinMs: START_MS }
+        const clone = await startServer({ program, folder: copy, port, settings, ...patient })
         try {
           await world.recovers(since, probe)
-          await both(world, probe.id, clone.url)
+          await signAtBoth(world, probe.id, clone.url, 6)
+          await stayApart(world, clone.url)
         } finally {
           await clone.kill()
           rmSync(copy, { recursive: true, force: true })
@@ -51,10 +54,15 @@ export const twoCopies: Scenario = {
   },
 }
 
-/** Signs with both, in turn; and the copy must not get hold of a key that was made with the original since. */
-async function both(world: World, id: string, copy: string): Promise<void> {
+/** Signs the same message with both, in turn. */
+export async function signAtBoth(
+  world: World,
+  id: string,
+  copy: string,
+  turns: number,
+): Promise<void> {
   const seen = new Set<string>()
-  for (let turn = 0; turn < 6; turn++) {
+  for (let turn = 0; turn < turns; turn++) {
     const store = seenAnew(world.store)
     const client = turn % 2 === 0 ? world.client(store) : world.client(store, copy)
     const key = await client.ecdsa.openKey(id)
@@ -67,6 +75,10 @@ async function both(world: World, id: string, copy: string): Promise<void> {
     if (seen.has(r)) world.ledger.wrong('two signatures have the same r')
     seen.add(r)
   }
+}
+
+/** The copy must not get hold of a key that was made with the original since. */
+async function stayApart(world: World, copy: string): Promise<void> {
   const made = await world.createKey()
   const at = await world.client(seenAnew(world.store), copy).ecdsa.openKey(made.id)
   const said = await at.sign({ message: new Uint8Array(32), hashAlgo: 'none' }).then(
@@ -79,16 +91,32 @@ async function both(world: World, id: string, copy: string): Promise<void> {
   if (said !== undefined) world.ledger.wrong(`a key that the copy does not have: ${said}`)
 }
 
-async function sameDirectoryIsRefused(world: World): Promise<void> {
+/** A second server on the same directory must say that it is in use, and end. */
+export async function sameDirectoryIsRefused(world: World): Promise<void> {
   const second = await beside(world)
-  const ended = await Promise.race([once(second.process, 'exit'), sleep(20_000)])
+  const ended = once(second.process, 'close')
+  const answers = async () => {
+    const giveUp = Date.now() + START_MS
+    while (Date.now() < giveUp) {
+      const ready = await fetch(`http://127.0.0.1:${second.port}/readyz`).catch(() => undefined)
+      if (ready?.ok === true) return 'it answers'
+      if (second.process.exitCode !== null) return undefined
+      await sleep(50)
+    }
+    return 'it neither answers nor ends'
+  }
+  const said = await answers()
   second.process.kill('SIGKILL')
-  if (!Array.isArray(ended) || ended[0] !== 78 || !second.output().includes('in use'))
-    world.ledger.wrong(`a second server on the same directory was not refused: ${second.output()}`)
+  await ended
+  const refused = second.process.exitCode === 78 && second.output().includes('in use')
+  if (said !== undefined || !refused)
+    world.ledger.wrong(
+      `a second server on the same directory was not refused: ${said ?? second.output()}`,
+    )
 }
 
 /** Another server process of the same vault, ready or not. */
-async function beside(world: World) {
+export async function beside(world: World) {
   const port = await freePort()
   const server: ChildProcess = spawn(process.execPath, [program], {
     cwd: world.folder,
@@ -121,11 +149,7 @@ export const twoProcesses: Scenario = {
         try {
           for (let asked = 0; asked < 3 || (patient && !refused()); asked++) {
             await world.insist('create key', () => world.createKey())
-            const key = await world.client(seenAnew(world.store), url).ecdsa.openKey(id)
-            const answered = await world.attempt('sign at the second', () =>
-              key.sign({ message: new Uint8Array(32), hashAlgo: 'none', deadlineMs: 3_000 }),
-            )
-            if (answered !== undefined) world.ledger.wrong('the second server answered too')
+            await answersNothing(world, id, url)
           }
           const since = performance.now()
           await world.kill()
@@ -134,6 +158,7 @@ export const twoProcesses: Scenario = {
           else await world.moveTo(second.port)
           await world.recovers(since, await world.vertex.ecdsa.openKey(id))
           await world.ledger.audit()
+          await world.inspect()
         } finally {
           second.process.kill('SIGKILL')
           if (!refused() && second.process.signalCode === null) await once(second.process, 'exit')
@@ -144,4 +169,13 @@ export const twoProcesses: Scenario = {
       close: () => world.close(),
     }
   },
+}
+
+/** While another server holds the database, this one must not sign. */
+export async function answersNothing(world: World, id: string, url: string): Promise<void> {
+  const key = await world.client(seenAnew(world.store), url).ecdsa.openKey(id)
+  const answered = await world.attempt('sign at the second', () =>
+    key.sign({ message: new Uint8Array(32), hashAlgo: 'none', deadlineMs: 3_000 }),
+  )
+  if (answered !== undefined) world.ledger.wrong('the second server answered too')
 }

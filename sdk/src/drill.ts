@@ -66,7 +66,10 @@ export async function drill(
   const record = await key.record()
   const vertex = vertexAt(record, at)
   if (record.threshold !== 2)
-    throw new RequestError('bad_argument', 'only a key that two parties sign with can be drilled')
+    throw new RequestError(
+      'bad_argument',
+      'only a key that two parties sign with can be drilled; verify the backups of this one',
+    )
   const blob = bytesOf(backup)
   const signer = key.signer(suite, record)
   const { share } = signer

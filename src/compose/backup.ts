@@ -82,7 +82,7 @@ export async function composeBackup(
     },
     apiKeys: apiKeys(() => secrets.all().map((secret) => secret.tagKey())),
     identityPem: () => newestOf(secrets).identityPem(),
-    loaded: { setting: config.backup.source.setting, versions },
+    loaded: { setting: config.backup.source.setting, versions, disabled: secrets.disabled },
     secrets,
   }
 }

@@ -55,7 +55,9 @@ export async function loadStorageKey(config: Config, log: SealLog) {
   const key = new StorageKey(bytes, config.vaultName)
   bytes.fill(0)
   const { setting } = config.storageKey
-  return { key, loaded: { setting, versions: [{ fingerprint: key.id, name, version }] } }
+  const versions = [{ fingerprint: key.id, name, version }]
+  // Another version of it opens nothing, whatever became of this one.
+  return { key, loaded: { setting, versions, disabled: [] } }
 }
 
 export async function composeAdminToken(config: Config, note: TakeNote): Promise<string> {

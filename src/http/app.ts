@@ -131,19 +131,19 @@ async function serve(
   admit: (caller: Caller) => Promise<void>,
 ): Promise<Reply> {
   if (route.access === 'user') {
-    const caller = await authenticator.user(req)
+    const caller = await authenticator.user(req, requestId)
     await admit(caller)
     const acceptedAt = performance.now()
     const input = await inputOf(route, req, requestId)
-    if (performance.now() - acceptedAt > ACCEPTED_FOR_MS) await authenticator.user(req)
+    if (performance.now() - acceptedAt > ACCEPTED_FOR_MS) await authenticator.user(req, requestId)
     return route.handle(input, { ...caller, requestId })
   }
   if (route.access === 'user-or-admin') {
-    const caller = await authenticator.userOrAdmin(req)
+    const caller = await authenticator.userOrAdmin(req, requestId)
     if (caller !== undefined) await admit(caller)
     return route.handle(await inputOf(route, req, requestId), caller)
   }
-  if (route.access === 'admin') await authenticator.admin(req)
+  if (route.access === 'admin') await authenticator.admin(req, requestId)
   return route.handle(await inputOf(route, req, requestId))
 }
 

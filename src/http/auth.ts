@@ -17,21 +17,21 @@ export class Authenticator {
   }
 
   /** @throws HttpProblem `access_denied`, `rate_limited`, and what else the vault throws */
-  async user(req: Request): Promise<Caller> {
-    return this.authenticate(req, this.credential(req))
+  async user(req: Request, requestId: string): Promise<Caller> {
+    return this.authenticate(req, this.credential(req), requestId)
   }
 
   /** The user, or undefined for the operator. @throws HttpProblem as for a user */
-  async userOrAdmin(req: Request): Promise<Caller | undefined> {
+  async userOrAdmin(req: Request, requestId: string): Promise<Caller | undefined> {
     const credential = this.credential(req)
-    return this.isAdmin(credential) ? undefined : this.authenticate(req, credential)
+    return this.isAdmin(credential) ? undefined : this.authenticate(req, credential, requestId)
   }
 
   /** @throws HttpProblem `you_have_to_be_admin` for a user's API key, and as for a user */
-  async admin(req: Request): Promise<void> {
+  async admin(req: Request, requestId: string): Promise<void> {
     const credential = this.credential(req)
     if (this.isAdmin(credential)) return
-    await this.authenticate(req, credential)
+    await this.authenticate(req, credential, requestId)
     throw new HttpProblem('you_have_to_be_admin', 'this needs the admin token, not an API key')
   }
 
@@ -49,9 +49,9 @@ export class Authenticator {
   }
 
   /** Verifies first: what others did from the same address decides only how a failure is answered. */
-  private async authenticate(req: Request, credential: string): Promise<Caller> {
+  private async authenticate(req: Request, credential: string, requestId: string): Promise<Caller> {
     try {
-      return await this.vault.authenticate(credential)
+      return await this.vault.authenticate(credential, requestId)
     } catch (error) {
       if (!(error instanceof VaultError) || error.errType !== 'access_denied') throw error
       const retryAfter = this.logins.failed(req.ip ?? 'unknown')

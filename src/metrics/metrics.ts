@@ -41,6 +41,7 @@ const events: Readonly<Record<VaultEvent['event'] | SealEvent['event'], true>> =
   key_generated: true,
   key_locked: true,
   key_vault_trouble: true,
+  newest_secret_disabled: true,
   recovered: true,
   run_aborted: true,
   secret_file_open_to_others: true,

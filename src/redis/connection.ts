@@ -2,11 +2,14 @@ import { createHash } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { loginTo, type TokenFor } from './login.js'
 
-/** Redis cannot be asked now. Whether what was asked for was done is not known. */
+/** Redis cannot be asked now. */
 export class RedisUnavailable extends Error {
   override readonly name = 'RedisUnavailable'
-  constructor(options?: { cause?: unknown }) {
+  /** Whether it was asked and has not answered: then nobody knows whether it was done. */
+  readonly unanswered: boolean
+  constructor(options: { cause?: unknown; unanswered?: boolean } = {}) {
     super('Redis is not available', options)
+    this.unanswered = options.unanswered ?? false
   }
 }
 
@@ -110,7 +113,8 @@ export class Redis {
     } catch (cause) {
       // What was loaded with the connection was thrown away, or another one is the primary now: a new one is better.
       if (['NOSCRIPT', 'READONLY'].includes(codeOf(cause))) session.end(cause)
-      throw new RedisUnavailable({ cause })
+      const { ErrorReply } = await import('@redis/client')
+      throw new RedisUnavailable({ cause, unanswered: !(cause instanceof ErrorReply) })
     }
   }
 

@@ -21,7 +21,7 @@ export interface BackupSecretsOptions {
   readonly lookEveryMs?: number
 }
 
-/** Keeps the fingerprint of a secret before its first use; may be told the same one again. */
+/** Keeps the fingerprint of a secret before its first use as the newest; may be told the same one again. */
 export type SecretRecorder = (secret: BackupSecret) => Promise<void>
 
 /**
@@ -34,7 +34,8 @@ export class BackupSecrets {
   readonly #options: Required<BackupSecretsOptions>
   /** Fingerprints that were enabled once, here or in the database's memory. */
   readonly #seen = new Set<string>()
-  readonly #recorded = new Set<string>()
+  /** Id of the one that was last kept as the newest. */
+  #recorded: string | undefined
   #recorder: SecretRecorder | undefined
   #secrets: readonly BackupSecret[] = []
   #disabled: SecretVersions['disabled'] = []
@@ -84,6 +85,11 @@ export class BackupSecrets {
     return this.#secrets
   }
 
+  /** Versions that exist and are disabled, as of the last look. */
+  get disabled(): SecretVersions['disabled'] {
+    return this.#disabled
+  }
+
   /** How old the newest version is, and what is known of the source; the latter only of a source that changes. Seconds. */
   get ages(): { secret: number | undefined; reading: number | undefined } {
     const since = (time: number) => Math.max(0, (this.#now() - time) / 1000)
@@ -101,9 +107,9 @@ export class BackupSecrets {
   async newest({ look = false } = {}): Promise<BackupSecret> {
     await (look ? this.#looked() : this.#fresh())
     const newest = this.#secrets[0]!
-    if (this.#recorder !== undefined && !this.#recorded.has(newest.id)) {
+    if (this.#recorder !== undefined && this.#recorded !== newest.id) {
       await this.#recorder(newest)
-      this.#recorded.add(newest.id)
+      this.#recorded = newest.id
     }
     return newest
   }

@@ -1,3 +1,4 @@
+import type { EntityManager } from 'typeorm'
 import type { RecordedSecret, SecretKind, SecretVerbs } from '../vault/ports.js'
 import { primaryText, table, text, time } from './columns.js'
 import type { Unit } from './unit.js'
@@ -28,14 +29,38 @@ export class Secrets implements SecretVerbs {
 
   record(secret: RecordedSecret): Promise<boolean> {
     return this.unit.verb(async (manager) => {
-      const { kind, fingerprint, name, version } = secret
+      const { kind, fingerprint } = secret
       if (await manager.existsBy<SecretRow>(TABLE, { kind, fingerprint })) return false
-      const last = await manager.maximum<SecretRow>(TABLE, 'recordedAt', { kind })
-      // Strictly increasing, so that "the newest" is the last recorded one even if a clock went back.
-      const recordedAt = Math.max(secret.recordedAt, last === null ? 0 : last + 1)
-      await manager.insert<SecretRow>(TABLE, { kind, fingerprint, name, version, recordedAt })
+      await manager.insert<SecretRow>(TABLE, await this.#last(manager, secret))
       return true
     })
+  }
+
+  async recordNewest(secret: RecordedSecret): Promise<void> {
+    if (await this.record(secret)) return
+    await this.unit.verb(async (manager) => {
+      const { kind, fingerprint, name, version } = secret
+      const [last] = await manager.find<SecretRow>(TABLE, {
+        where: { kind },
+        order: { recordedAt: 'DESC' },
+        take: 1,
+      })
+      if (last!.fingerprint === fingerprint && last!.name === name && last!.version === version)
+        return
+      await manager.update<SecretRow>(
+        TABLE,
+        { kind, fingerprint },
+        await this.#last(manager, secret),
+      )
+    })
+  }
+
+  /** The row of a secret that is to stand at the end of the list, even if a clock went back. */
+  async #last(manager: EntityManager, secret: RecordedSecret): Promise<SecretRow> {
+    const { kind, fingerprint, name, version } = secret
+    const last = await manager.maximum<SecretRow>(TABLE, 'recordedAt', { kind })
+    const recordedAt = Math.max(secret.recordedAt, last === null ? 0 : last + 1)
+    return { kind, fingerprint, name, version, recordedAt }
   }
 
   list(kind: SecretKind): Promise<readonly RecordedSecret[]> {

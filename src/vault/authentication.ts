@@ -3,6 +3,7 @@ import { denied } from './errors.js'
 import type { Caller } from './facade.js'
 import type { VaultLog } from './log.js'
 import type { ApiKeyClaims, ApiKeyPort, Clock, UnitOfWork } from './ports.js'
+import type { Trail } from './trail.js'
 import type { Units } from './units.js'
 
 /** How long an API key that was looked up is not looked up again: another replica may have revoked it since. */
@@ -24,6 +25,8 @@ export class Authentication {
   /** API keys that the database knew a moment ago, by the hash of their text. */
   readonly #accepted = new Map<string, Accepted>()
   #forgotten = 0
+  /** Those that come back just now, by the hash of their API key. */
+  readonly #returning = new Map<string, Promise<void>>()
 
   constructor(
     private readonly units: Units,
@@ -32,10 +35,11 @@ export class Authentication {
     private readonly log: VaultLog,
     /** API keys issued before this time are not accepted, known or not. Milliseconds since 1970. */
     private readonly notBefore: number,
+    private readonly trail: Trail,
   ) {}
 
   /** @throws VaultError `access_denied`, `storage_unavailable` */
-  async authenticate(text: string): Promise<Caller> {
+  async authenticate(text: string, requestId?: string): Promise<Caller> {
     const parsed = this.apiKeys.parse(text)
     if (parsed === undefined) throw denied()
     const { claims, secretHash } = parsed
@@ -59,8 +63,17 @@ export class Authentication {
         this.#remember(hash, { caller, expiresAt: known.expiresAt, at: asked })
       return caller
     }
-    await this.#recover(text, claims, secretHash)
-    return { userId: claims.userId, apiKeyId: claims.apiKeyId }
+    const caller = { userId: claims.userId, apiKeyId: claims.apiKeyId }
+    // Once, and one record of it, however many requests bring the key at the same time.
+    let returning = this.#returning.get(hash)
+    if (returning === undefined) {
+      returning = this.#recover(text, claims, secretHash, requestId).finally(() =>
+        this.#returning.delete(hash),
+      )
+      this.#returning.set(hash, returning)
+    }
+    await returning
+    return caller
   }
 
   /** To be called once a key is revoked or a user deleted: here, both count at once. */
@@ -84,55 +97,70 @@ export class Authentication {
     this.#accepted.set(hash, accepted)
   }
 
-  async #recover(text: string, claims: ApiKeyClaims, secretHash: Uint8Array): Promise<void> {
+  async #recover(
+    text: string,
+    claims: ApiKeyClaims,
+    secretHash: Uint8Array,
+    requestId: string | undefined,
+  ): Promise<void> {
     if (this.#expired(claims.expiresAt) || !this.apiKeys.verifyTag(text)) throw denied()
-    const recovered = await this.units.runAgainOnConflict(async (uow) => {
-      const known = await uow.apiKeys.byId(claims.apiKeyId)
-      if (known !== undefined) {
-        // Another request of the same client was faster.
-        if (!equalBytes(known.secretHash, secretHash)) throw denied()
-        return false
-      }
-      if (!(await this.#mayReturn(uow, claims))) throw denied()
-      await uow.apiKeys.insert({
-        apiKeyId: claims.apiKeyId,
-        userId: claims.userId,
-        secretHash,
-        issuedAt: claims.issuedAt,
-        expiresAt: claims.expiresAt,
-        recovered: true,
-      })
-      return true
-    })
-    if (recovered)
-      this.log({ event: 'recovered', user_id: claims.userId, api_key_id: claims.apiKeyId })
+    const { apiKeyId, userId, issuedAt, expiresAt } = claims
+    const find = (uow: UnitOfWork) => this.#whatReturns(uow, claims, secretHash)
+    // What has no right to come back is refused before anything is recorded, as every wrong key is.
+    if ((await this.units.run(find)) === 'nothing') return
+    const caller = { userId, apiKeyId, ...(requestId !== undefined && { requestId }) }
+    const recovered = await this.trail.around({ action: 'recover', caller }, () =>
+      this.units.runAgainOnConflict(async (uow) => {
+        const what = await find(uow)
+        if (what === 'nothing') return false
+        if (what === 'user') {
+          const createdAt = this.clock.now()
+          await uow.users.insert({ userId, name: nameOf(userId), createdAt, recovered: true })
+        }
+        await uow.apiKeys.insert({
+          ...{ apiKeyId, userId, secretHash, issuedAt, expiresAt },
+          recovered: true,
+        })
+        return true
+      }),
+    )
+    if (recovered) this.log({ event: 'recovered', user_id: userId, api_key_id: apiKeyId })
   }
 
-  /** Whether this key may come back; makes its user unless it is there. */
-  async #mayReturn(
+  /** What this key may bring back: itself, and its user unless it is there. @throws VaultError `access_denied` */
+  async #whatReturns(
     uow: UnitOfWork,
     { apiKeyId, userId, issuedAt }: ApiKeyClaims,
-  ): Promise<boolean> {
+    secretHash: Uint8Array,
+  ): Promise<'nothing' | 'key' | 'user'> {
+    const known = await uow.apiKeys.byId(apiKeyId)
+    if (known !== undefined) {
+      // Another server was faster.
+      if (!equalBytes(known.secretHash, secretHash)) throw denied()
+      return 'nothing'
+    }
     const { bornAt } = await uow.meta.get()
-    if (issuedAt >= bornAt) return false
-    if (await uow.tombstones.has({ kind: 'api_key', apiKeyId })) return false
-    if (await uow.tombstones.has({ kind: 'user', userId })) return false
+    if (issuedAt >= bornAt) throw denied()
+    if (await uow.tombstones.has({ kind: 'api_key', apiKeyId })) throw denied()
+    if (await uow.tombstones.has({ kind: 'user', userId })) throw denied()
     const user = await uow.users.byId(userId)
     if (user !== undefined) {
       // The same user, brought back by another of its keys, or older than this key (the database was put back from a
       // copy that does not have the key yet). A user made later under this id is somebody whom the operator decides
       // about, and has a key of its own.
-      return user.recovered || user.createdAt <= issuedAt
+      if (user.recovered || user.createdAt <= issuedAt) return 'key'
+      throw denied()
     }
-    // A key does not carry its user's name; the id stands in until the operator gives another.
-    const name = userId
-    if (await uow.tombstones.has({ kind: 'user_name', name })) return false
-    if ((await uow.users.byName(name)) !== undefined) return false
-    await uow.users.insert({ userId, name, createdAt: this.clock.now(), recovered: true })
-    return true
+    const name = nameOf(userId)
+    if (await uow.tombstones.has({ kind: 'user_name', name })) throw denied()
+    if ((await uow.users.byName(name)) !== undefined) throw denied()
+    return 'user'
   }
 
   #expired(expiresAt: number | null): boolean {
     return expiresAt !== null && expiresAt <= this.clock.now()
   }
 }
+
+/** A key does not carry its user's name; the id stands in until the operator gives another. */
+const nameOf = (userId: string) => userId

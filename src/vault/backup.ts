@@ -87,7 +87,15 @@ export class Backups {
   /** All that an import checks; changes nothing but what is known of the backups of a share that is here. */
   async verify(caller: Caller, backup: Backup): Promise<BackupSummary> {
     await take(this.rates, 'imports', caller.userId)
+    return this.trail.around(
+      { action: 'verify', caller, values: { blob: backup.keyShare } },
+      (mark) => this.#verify(caller, backup, mark),
+    )
+  }
+
+  async #verify(caller: Caller, backup: Backup, mark: Mark): Promise<BackupSummary> {
     const opened = await this.open(caller, backup)
+    mark.publicKey = opened.header.publicKey
     try {
       await this.units.run(async (uow) => {
         const shareId = await this.agree(uow, caller, opened)

@@ -235,7 +235,7 @@ export interface VaultUsage {
  */
 export interface Vault {
   /** @param authorization the raw header value @throws VaultError `access_denied` */
-  authenticate(authorization: string): Promise<Caller>
+  authenticate(authorization: string, requestId?: string): Promise<Caller>
 
   /** @throws VaultError `user_name_already_exists`, `unique_violation` (the user_id is taken), `bad_request_params` */
   createUser(

@@ -68,5 +68,12 @@ export type VaultEvent =
   /** The audit log refuses new records, because its last one is damaged. */
   | { readonly event: 'audit_refused' }
   | { readonly event: 'database_restored'; readonly generation: string }
+  /** The version that this database was last used with is disabled; `newest` seals from now on. */
+  | {
+      readonly event: 'newest_secret_disabled'
+      readonly setting: string
+      readonly version: string
+      readonly newest: string
+    }
 
 export type VaultLog = (event: VaultEvent) => void

@@ -127,6 +127,8 @@ export type DeedAction =
   | 'sign'
   | 'drill'
   | 'rewrap'
+  | 'verify'
+  | 'recover'
   | 'delete_key'
   | 'create_user'
   | 'generate_api_key'
@@ -207,7 +209,9 @@ export interface RecordedSecret {
 export interface SecretVerbs {
   /** Remembers a secret; one that is known already keeps its first entry. Answers whether it was new. */
   record(secret: RecordedSecret): Promise<boolean>
-  /** All of one kind, oldest first: the last is the newest recorded one. */
+  /** Remembers a secret as the last of its kind, under the name and version that it has now, whenever it came first. */
+  recordNewest(secret: RecordedSecret): Promise<void>
+  /** All of one kind, oldest first: the last is the one that was last the newest. */
   list(kind: SecretKind): Promise<readonly RecordedSecret[]>
 }
 

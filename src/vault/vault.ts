@@ -74,7 +74,7 @@ export interface VaultParts {
  */
 export async function openVault(parts: VaultParts): Promise<Vault> {
   const { store, rooms, clock, suite, engine, apiKeys, backup, rates, vaultName, log } = parts
-  await checkSecrets(store, clock, backup.seal.mode, vaultName, parts.secrets)
+  await checkSecrets(store, clock, backup.seal.mode, vaultName, parts.secrets, log)
 
   const units = new Units(store)
   const runs = new Runs(engine.capacity)
@@ -88,7 +88,14 @@ export async function openVault(parts: VaultParts): Promise<Vault> {
   })
   const roomAccess = new RoomAccess(rooms, quota, clock, parts.runDeadlineMs, parts.relayAllow)
 
-  const authentication = new Authentication(units, apiKeys, clock, log, parts.apiKeysNotBefore)
+  const authentication = new Authentication(
+    units,
+    apiKeys,
+    clock,
+    log,
+    parts.apiKeysNotBefore,
+    trail,
+  )
   const users = new Users(units, apiKeys, authentication, clock, log)
   const creating = new Create(units, suite, notExists, rates, clock, log)
   const keygen = new Keygen(
@@ -160,7 +167,8 @@ export async function openVault(parts: VaultParts): Promise<Vault> {
   }
 
   return {
-    authenticate: (authorization) => authentication.authenticate(authorization),
+    authenticate: (authorization, requestId) =>
+      authentication.authenticate(authorization, requestId),
     createUser: (request, by) =>
       administer(
         {

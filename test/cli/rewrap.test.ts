@@ -11,7 +11,7 @@ import {
 } from 'node:fs'
 import { createServer, request as ask, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import type { Vertex } from '@vertex/sdk'
@@ -90,6 +90,9 @@ afterAll(async () => {
   await azure.close()
 })
 
+/** What lies beside the backups. */
+const beside = () => readdirSync(folder).filter((name) => !name.endsWith('.json'))
+
 let files = 0
 function fileOf(content: string): string {
   const path = join(folder, `backup-${++files}.json`)
@@ -104,18 +107,17 @@ interface Result {
   readonly files: readonly {
     readonly file: string
     readonly status?: string
+    readonly former_file?: string
     readonly error?: { readonly code: string }
   }[]
 }
 const statusesOf = (stdout: string) =>
   (JSON.parse(stdout) as Result).files.map((one) => one.status ?? one.error!.code)
+const backupOf = (text: string) =>
+  JSON.parse(text) as { export_type: 'encrypted'; key_share: string }
 /** The version that a backup in a file is under, as the server says. */
 const versionOf = async (path: string) =>
-  (
-    await app.rest.verifyKeyShare(
-      JSON.parse(readFileSync(path, 'utf8')) as Parameters<typeof app.rest.verifyKeyShare>[0],
-    )
-  ).secret_version
+  (await app.rest.verifyKeyShare(backupOf(readFileSync(path, 'utf8')))).secret_version
 
 describe('vertex backup rewrap', () => {
   it('says what it would do, and does nothing, with --dry-run', async () => {
@@ -142,7 +144,10 @@ describe('vertex backup rewrap', () => {
     expect([exit, stderr, statusesOf(stdout)]).toEqual([0, '', Array(3).fill('rewrapped')])
     for (const path of paths) expect(await versionOf(path)).toBe(versions[1])
     expect(paths.map((path) => statSync(path).mode & 0o777)).toEqual([0o600, 0o640, 0o600])
-    expect(readdirSync(folder).filter((name) => !name.endsWith('.json'))).toEqual([])
+    const kept = paths.map((path) => `${path}.before-rewrap`)
+    expect((JSON.parse(stdout) as Result).files.map((one) => one.former_file)).toEqual(kept)
+    expect(kept.map((path) => readFileSync(path, 'utf8'))).toEqual(blobs)
+    expect(beside()).toEqual(kept.map((path) => basename(path)))
     const { secrets } = await app.rest.backupCoverage()
     expect(secrets).toMatchObject([{ version: versions[1], keys: 3, newest: true }])
 
@@ -150,10 +155,12 @@ describe('vertex backup rewrap', () => {
     const again = await rewrap([paths[0]!])
     expect([again.exit, statusesOf(again.stdout)]).toEqual([0, ['newest']])
     expect(readFileSync(paths[0]!, 'utf8')).toBe(text)
+    // As a pattern names them.
+    const keptOnes = await rewrap([kept[0]!])
+    expect([keptOnes.exit, statusesOf(keptOnes.stdout)]).toEqual([0, ['kept']])
+    expect(readFileSync(kept[0]!, 'utf8')).toBe(blobs[0])
     // The new backup is as good as one that the server exported.
-    await app.rest.importKeyShare(
-      JSON.parse(text) as { export_type: 'encrypted'; key_share: string },
-    )
+    await app.rest.importKeyShare(backupOf(text))
   })
 
   it('keeps what else stands in a file', async () => {
@@ -198,6 +205,7 @@ describe('vertex backup rewrap', () => {
     ['opens the new one with another secret', 1, swapped('secret_version')],
   ])('leaves the file as it is when the server %s', async (_, code, answered) => {
     const path = fileOf(blobs[0]!)
+    const before = beside()
     meddle = (at, answer) => (at.endsWith('/verify-key-share') ? answered(answer) : answer)
     try {
       const { exit, stdout } = await rewrap([path])
@@ -207,8 +215,34 @@ describe('vertex backup rewrap', () => {
       meddle = (__, answer) => answer
     }
     expect(readFileSync(path, 'utf8')).toBe(blobs[0])
-    expect(readdirSync(folder).filter((name) => !name.endsWith('.json'))).toEqual([])
+    expect(beside()).toEqual(before)
   })
+
+  it.each([
+    ['of another key', () => app.rest.rewrapKeyShare(backupOf(blobs[1]!))],
+    ['under the secret that it was under', () => Promise.resolve(backupOf(blobs[0]!))],
+  ])(
+    'leaves the file as it is when the server makes a backup %s and says that all is well',
+    async (_, other) => {
+      const path = fileOf(blobs[0]!)
+      const [before, { key_share }] = [beside(), await other()]
+      let made: object = {}
+      meddle = (at, answer) => {
+        if (at.endsWith('/verify-key-share')) return JSON.stringify(made)
+        made = { ...(JSON.parse(answer) as object), key_share }
+        return JSON.stringify(made)
+      }
+      try {
+        const { exit, stdout } = await rewrap([path])
+        expect([exit, statusesOf(stdout)]).toEqual([1, ['bad_response']])
+        expect((await rewrap([path], '--dry-run')).exit).toBe(1)
+      } finally {
+        meddle = (__, answer) => answer
+      }
+      expect(readFileSync(path, 'utf8')).toBe(blobs[0])
+      expect(beside()).toEqual(before)
+    },
+  )
 
   it('leaves the file as it is when what the server answers is no backup', async () => {
     const path = fileOf(blobs[0]!)
@@ -217,7 +251,7 @@ describe('vertex backup rewrap', () => {
     meddle = (at, answer) => (at.endsWith('/rewrap-key-share') ? garbage(answer) : answer)
     try {
       const { exit, stdout } = await rewrap([path])
-      expect([exit, statusesOf(stdout)]).toEqual([1, ['backup_invalid']])
+      expect([exit, statusesOf(stdout)]).toEqual([1, ['bad_response']])
     } finally {
       meddle = (_, answer) => answer
     }
@@ -244,7 +278,15 @@ describe('vertex backup rewrap', () => {
       const program = join(import.meta.dirname, '../../dist/cli/main.js')
       // Not waited for at a standstill: the server asks the key vault, which is in this process.
       const { stderr } = await promisify(execFile)('strace', [
-        ...['-f', '-y', '-qq', '-e', 'trace=fsync,rename,renameat,renameat2', '-o', log],
+        ...[
+          '-f',
+          '-y',
+          '-qq',
+          '-e',
+          'trace=fsync,link,linkat,rename,renameat,renameat2',
+          '-o',
+          log,
+        ],
         ...[process.execPath, program, 'backup', 'rewrap'],
         ...['--url', server.url, '--key-file', keyFile, path],
       ])
@@ -252,13 +294,16 @@ describe('vertex backup rewrap', () => {
       const calls = readFileSync(log, 'utf8')
         .split('\n')
         .filter((line) => line.includes(folder))
-      expect(calls.map((line) => /(fsync|rename)/.exec(line)?.[1])).toEqual([
+      expect(calls.map((line) => /(fsync|link|rename)/.exec(line)?.[1])).toEqual([
+        'fsync',
+        'link',
         'fsync',
         'rename',
         'fsync',
       ])
       expect(calls[0]).toContain(`${path}.`)
-      expect(calls[2]).toContain(`<${folder}>`)
+      expect(calls[1]).toContain(`"${path}.before-rewrap"`)
+      for (const call of [calls[2], calls[4]]) expect(call).toContain(`<${folder}>`)
     },
   )
 })

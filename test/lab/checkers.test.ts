@@ -1,21 +1,32 @@
-import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { VertexError, UnavailableError, type EcdsaKey } from '@vertex/sdk'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { sqliteIn } from '../../lab/database.js'
+import { startServer, type RunningServer } from '../../demo/server.js'
+import { postgresFor, sqliteIn } from '../../lab/database.js'
 import { experiment } from '../../lab/laboratory.js'
 import type { Scenario } from '../../lab/scenario.js'
 import { Ledger } from '../../lab/ledger.js'
 import { operations } from '../../lab/operations.js'
+import { program } from '../../lab/places.js'
 import { isClean, rowOf, toText, type Report } from '../../lab/report.js'
 import { refused } from '../../lab/scenarios/restored.js'
 import { synced, traced } from '../../lab/scenarios/synced.js'
+import {
+  answersNothing,
+  beside,
+  sameDirectoryIsRefused,
+  signAtBoth,
+} from '../../lab/scenarios/two-copies.js'
 import { judgeTrace } from '../../lab/sync-trace.js'
 import { complaint } from '../../lab/troubles.js'
-import { World } from '../../lab/world.js'
+import { START_MS, World } from '../../lab/world.js'
 import { fullDisk } from '../support/full-disk.js'
-import { buildOnce } from '../support/server.js'
+import { missingPostgres, startPostgres } from '../support/postgres.js'
+import { missingRedis, startRedis } from '../support/redis.js'
+import { buildOnce, freePort } from '../support/server.js'
 
 // A laboratory that finds nothing proves nothing: each of its checkers is shown a loss or a fault that was planted.
 
@@ -31,7 +42,7 @@ describe('the laboratory finds', { timeout: 300_000 }, () => {
   let key: EcdsaKey
   beforeAll(async () => {
     const own = join(folder, 'vault')
-    world = await World.open({ folder: own, database: sqliteIn(own) })
+    world = await World.open({ folder: own, database: sqliteIn(own), anchored: true })
     key = await world.createKey()
   }, 300_000)
   beforeEach(() => {
@@ -116,12 +127,82 @@ describe('the laboratory finds', { timeout: 300_000 }, () => {
     expect(world.ledger.take().wrong).toHaveLength(1)
   })
 
+  it('a record that is missing in the audit log', async () => {
+    await world.inspect()
+    expect(world.ledger.take().wrong).toEqual([])
+    await run(`CREATE TABLE kept AS SELECT * FROM audit_records WHERE seq = 3`)
+    const trigger = 'audit_records_no_delete'
+    await run(`DROP TRIGGER ${trigger}`)
+    await run('DELETE FROM audit_records WHERE seq = 3')
+    await world.inspect()
+    await run('INSERT INTO audit_records SELECT * FROM kept')
+    const disorder: unknown = expect.stringMatching(/audit log is not in order.*"seq":3/)
+    expect(world.ledger.take().wrong).toEqual([disorder])
+  })
+
+  it('an audit log that has lost its end, by its anchors', async () => {
+    const cut = 'DELETE FROM audit_records WHERE seq = (SELECT max(seq) FROM audit_records)'
+    // The server anchors its head when it ends; so nothing but the end is missing.
+    await world.stop()
+    await world.inspect()
+    expect(world.ledger.take().wrong).toEqual([])
+    await run(`CREATE TABLE kept_end AS ${cut.replace('DELETE', 'SELECT *')}`)
+    await run(cut)
+    await world.inspect()
+    await run('INSERT INTO audit_records SELECT * FROM kept_end')
+    await world.start()
+    expect(world.ledger.take().wrong).toEqual([expect.stringContaining('cut_off')])
+  })
+
   it('nothing, when the disk of the client was full (without a mount)', async () => {
     const disk = await fullDisk()
     await expect(world.createKey()).rejects.toMatchObject({ code: 'ENOSPC' })
     disk.mockRestore()
     await world.createKey()
     expect(await found()).toMatchObject({ lost: [], wrong: [] })
+  })
+
+  it('a second server that answers on one data directory', async () => {
+    await sameDirectoryIsRefused(world)
+    expect(world.ledger.take().wrong).toEqual([])
+    // The lock that the first one holds is on a file that nobody finds any more.
+    rmSync(join(world.folder, 'data/vertex.lock'))
+    await sameDirectoryIsRefused(world)
+    expect(world.ledger.take().wrong).toEqual([expect.stringContaining('it answers')])
+  })
+
+  it('a nonce that two copies used, where all random sources were cloned', async () => {
+    // A key of its own: both copies have the OT setup of its first signature, and the client has no other.
+    const shared = await world.createKey()
+    await world.sign(shared)
+    await world.stop()
+    const copy = join(folder, 'copy')
+    cpSync(world.folder, copy, { recursive: true })
+    const servers: RunningServer[] = []
+    const start = async (own: string, port: number, settings: Record<string, string> = {}) => {
+      const all = { ...world.settings, VERTEX_AUDIT_ANCHOR_FILE: join(own, 'anchors'), ...settings }
+      const server = { program, folder: own, port, settings: all, readyWithinMs: START_MS }
+      servers.push(await startServer(server))
+    }
+    const sign = () => signAtBoth(world, shared.id, servers.at(-1)!.url, 2)
+    const repeating = join(import.meta.dirname, '../support/repeating.mjs')
+    const ends = () => Promise.all(servers.splice(0).map((server) => server.stop()))
+    try {
+      await start(world.folder, world.port)
+      await start(copy, await freePort())
+      await sign()
+      expect(world.ledger.take().wrong).toEqual([])
+      await ends()
+      const cloned = { NODE_OPTIONS: `--import=${repeating}` }
+      await start(world.folder, world.port, cloned)
+      await start(copy, await freePort(), cloned)
+      const { undo } = (await import(repeating)) as { readonly undo: () => void }
+      await sign().finally(undo)
+      expect(world.ledger.take().wrong).toEqual(['two signatures have the same r'])
+    } finally {
+      await ends()
+      await world.start()
+    }
   })
 
   const missing = synced.missing?.()
@@ -168,6 +249,43 @@ describe('the laboratory finds', { timeout: 300_000 }, () => {
     expect(world.database.damage()).toBeDefined()
   })
 })
+
+const absent = missingPostgres() ?? missingRedis()
+describe.skipIf(absent !== undefined)(
+  `of two servers on one Postgres${absent === undefined ? '' : ` (skipped: ${absent})`} the laboratory finds`,
+  { timeout: 300_000 },
+  () => {
+    it('that the second one answers', async () => {
+      const postgres = await startPostgres()
+      // Through a Redis both may answer, which is wrong for a scenario that has none.
+      const redis = await startRedis()
+      const own = join(folder, 'shared')
+      const settings = { REDIS_URL: redis.url }
+      const database = await postgresFor(own, postgres)
+      const world = await World.open({ folder: own, database, settings })
+      const { id } = await world.createKey()
+      await answersNothing(world, id, `http://127.0.0.1:${await freePort()}`)
+      expect(world.ledger.take().wrong).toEqual([])
+      const second = await beside(world)
+      const url = `http://127.0.0.1:${second.port}`
+      try {
+        // It may take longer to become ready, and to sign, than the scenario asks it.
+        const giveUp = Date.now() + START_MS
+        const answered = 'the second server answered too'
+        while (!world.ledger.found.wrong.includes(answered) && Date.now() < giveUp) {
+          await answersNothing(world, id, url)
+          await sleep(200)
+        }
+        expect(world.ledger.take().wrong).toContain(answered)
+      } finally {
+        second.process.kill('SIGKILL')
+        await world.close()
+        await redis.stop()
+        await postgres.stop()
+      }
+    })
+  },
+)
 
 describe('a failure is as documented', () => {
   const unavailable = (status: number | undefined, retryAfter?: number) =>
@@ -269,6 +387,7 @@ describe('the report', () => {
       .filter(({ lost, wrong }) => lost.length + wrong.length > 0)
       .map(({ seed, lost, wrong }) => ({ scenario: 'kill', engine: 'sqlite', seed, lost, wrong })),
     skipped: [{ scenario: 'mount', why: 'needs root' }],
+    unfinished: [],
   })
 
   it('adds up, and names what was skipped', () => {
@@ -287,42 +406,77 @@ describe('the report', () => {
     expect(toText(wrong)).toContain('npm run lab -- --scenario kill --engine sqlite --seed 5')
   })
 
-  it('has what a run had found before it broke off', async () => {
+  const ending = (ledger: Ledger, run: () => Promise<never>): Scenario => ({
+    name: 'ending',
+    about: '',
+    engines: ['sqlite'],
+    open: () =>
+      Promise.resolve({
+        world: { ledger },
+        seeds: () => [7, 8],
+        run,
+        close: () => Promise.resolve(),
+      }),
+  })
+  const plan = {
+    engine: undefined,
+    seed: 1,
+    once: false,
+    short: false,
+    named: true,
+    progress: () => undefined,
+    interrupted: new AbortController().signal,
+  }
+  const failure = (seed: number, wrong: string[]) => ({
+    scenario: 'ending',
+    engine: 'sqlite',
+    seed,
+    lost: ['key a'],
+    wrong,
+  })
+
+  it('has what a run had found before it broke off, and tells it as it ends', async () => {
     const ledger = new Ledger()
-    const breaking: Scenario = {
-      name: 'breaking',
-      about: '',
-      engines: ['sqlite'],
-      open: () =>
-        Promise.resolve({
-          world: { ledger },
-          seeds: () => [7],
-          run: () => {
-            ledger.lost('key a')
-            return Promise.reject(new Error('no answer'))
-          },
-          close: () => Promise.resolve(),
-        }),
-    }
-    const { rows, failures } = await experiment({
-      scenarios: [breaking],
-      engine: undefined,
-      seed: 1,
-      once: false,
-      short: false,
-      named: true,
-      progress: () => undefined,
+    const breaking = ending(ledger, () => {
+      ledger.lost('key a')
+      return Promise.reject(new Error('no answer'))
     })
-    expect(rows[0]).toMatchObject({ runs: 1, lost: 1, wrong: 1 })
-    expect(failures).toEqual([
-      {
-        scenario: 'breaking',
-        engine: 'sqlite',
-        seed: 7,
-        lost: ['key a'],
-        wrong: ['the run did not end: no answer'],
-      },
+    const told: unknown[] = []
+    const found = (what: unknown) => told.push(what)
+    const { rows, failures, unfinished } = await experiment({
+      ...plan,
+      scenarios: [breaking],
+      found,
+    })
+    expect(rows[0]).toMatchObject({ runs: 2, lost: 2, wrong: 2 })
+    const wrong = ['the run did not end: no answer']
+    expect(failures).toEqual([failure(7, wrong), failure(8, wrong)])
+    expect(told).toEqual(failures)
+    expect(unfinished).toEqual([])
+  })
+
+  it('has what runs had found when it was interrupted, and what it left out', async () => {
+    const ledger = new Ledger()
+    const interruption = new AbortController()
+    const waiting = ending(ledger, () => {
+      ledger.lost('key a')
+      queueMicrotask(() => interruption.abort())
+      return new Promise(() => undefined)
+    })
+    const interrupted = await experiment({
+      ...plan,
+      scenarios: [waiting, { ...waiting, name: 'later' }],
+      found: () => undefined,
+      interrupted: interruption.signal,
+    })
+    expect(interrupted.failures).toEqual([failure(7, [])])
+    expect(isClean(interrupted)).toBe(false)
+    expect(interrupted.unfinished).toEqual([
+      { scenario: 'ending on sqlite', runs: 1, planned: 2 },
+      { scenario: 'later on sqlite', runs: 0, planned: null },
     ])
+    expect(toText(interrupted)).toContain('NOT FINISHED ending on sqlite: 1 of 2 runs')
+    expect(toText(interrupted)).toContain('NOT FINISHED later on sqlite: 0 of all runs')
   })
 
   it('tells a recovery that took longer than the goal, and does not fail for it', () => {

@@ -1,9 +1,11 @@
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { MAX_MESSAGE_BYTES, RoomClosed, type RoomLink } from '@vertex/mpc'
 import { ratesInRedis } from '../../src/rates/index.js'
 import { Redis, RedisUnavailable, type RedisEvent } from '../../src/redis/index.js'
 import { roomScripts, SharedRooms, type RelayLimits } from '../../src/relay/index.js'
+import { CATCH_UP, JOIN, LEAVE } from '../../src/relay/shared/scripts.js'
 import { rateLimits } from '../../src/vault/index.js'
 import { documentedRights, missingRedis, startRedis, type TestRedis } from '../support/redis.js'
 
@@ -391,6 +393,172 @@ describe.skipIf(missing !== undefined)(
       }
       await until('ready', () => one.rooms.ready)
       await one.rooms.create(2)
+    })
+
+    it('end when somebody leaves while Redis is full', async () => {
+      const [one, two] = [await replica(), await replica()]
+      const name = await one.rooms.create(2)
+      const a = await one.rooms.join(name, label(1), 30_000)
+      const b = await two.rooms.join(name, label(2), 30_000)
+      server.cli('CONFIG', 'SET', 'maxmemory', '1')
+      try {
+        a.leave()
+        expect(await endOf(b)).toBe('room_abandoned')
+      } finally {
+        server.cli('CONFIG', 'SET', 'maxmemory', '0')
+      }
+    })
+
+    /** A way to Redis that can be cut when the next joining was passed on, before its answer, for a while. */
+    async function cuttable() {
+      const sockets = new Set<Socket>()
+      let cutFor: number | undefined
+      let refusedUntil = 0
+      const proxy = createServer((near) => {
+        if (Date.now() < refusedUntil) return void near.destroy()
+        const far = connect(server.port, '127.0.0.1')
+        let isLast = false
+        near.on('data', (bytes) => {
+          isLast ||= cutFor !== undefined && bytes.includes(JOIN.sha)
+          far.write(bytes)
+        })
+        far.on('data', (bytes) => {
+          if (!isLast) return void near.write(bytes)
+          refusedUntil = Date.now() + (cutFor ?? 0)
+          cutFor = undefined
+          for (const socket of sockets) socket.destroy()
+        })
+        for (const socket of [near, far]) {
+          sockets.add(socket)
+          socket.on('error', () => undefined)
+          socket.on('close', () => {
+            sockets.delete(socket)
+            for (const end of [near, far]) end.destroy()
+          })
+        }
+      })
+      await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve))
+      open.push(async () => {
+        for (const socket of sockets) socket.destroy()
+        await new Promise((resolve) => proxy.close(resolve))
+      })
+      const { port } = proxy.address() as AddressInfo
+      return {
+        url: `redis://127.0.0.1:${port}`,
+        cutNextJoin: (ms: number) => {
+          cutFor = ms
+        },
+      }
+    }
+
+    it('give a party its slot whose joining was done and not answered, with all that came meanwhile', async () => {
+      const way = await cuttable()
+      const [one, two] = [await replica({}, way.url), await replica()]
+      const name = await two.rooms.create(2)
+      const a = await two.rooms.join(name, label(1), 20_000)
+      way.cutNextJoin(0)
+      const joining = one.rooms.join(name, label(2), 20_000)
+      expect(await a.receive()).toEqual({ type: 'peer', slot: 2, label: label(2) })
+      a.send(2, Uint8Array.of(1))
+      const b = await joining
+      expect([b.slot, b.size]).toEqual([2, 2])
+      expect(one.events.map(({ event }) => event)).toEqual([
+        ...['redis_connected', 'redis_lost', 'redis_connected'],
+      ])
+      a.send(2, Uint8Array.of(2))
+      expect(await messages(b, 2)).toEqual([
+        [1, 1],
+        [1, 2],
+      ])
+      b.send(1, Uint8Array.of(3))
+      expect(await messages(a, 1)).toEqual([[2, 3]])
+      for (const link of [a, b]) link.leave()
+    })
+
+    it('end soon for the others when a party does not learn for long whether it has joined', async () => {
+      const way = await cuttable()
+      const [one, two] = [await replica({}, way.url), await replica()]
+      const name = await two.rooms.create(2)
+      const a = await two.rooms.join(name, label(1), 20_000)
+      // Longer than rooms outlive it, and shorter than the replica counts as alive.
+      way.cutNextJoin(3_500)
+      expect(await reasonOf(one.rooms.join(name, label(2), 20_000))).toBe('connection_lost')
+      expect(await endOf(a)).toBe('connection_lost')
+    }, 30_000)
+
+    it('let nothing pass a party by that its replica has followed before it was told its slot', async () => {
+      const [one, two] = [await replica(), await replica()]
+      const name = await two.rooms.create(3)
+      const a = await one.rooms.join(name, label(1), 20_000)
+      const c = await two.rooms.join(name, label(2), 20_000)
+      // The first answer is lost; the second one is overtaken by what the other connection brings.
+      const run = one.redis.run.bind(one.redis)
+      let joinings = 0
+      vi.spyOn(one.redis, 'run').mockImplementation(async (script, keys, args) => {
+        const reply = await run(script, keys, args)
+        if (script !== JOIN) return reply
+        joinings++
+        if (joinings === 1) throw new RedisUnavailable({ unanswered: true })
+        if (joinings === 2) {
+          c.send(3, Uint8Array.of(1))
+          c.send(1, Uint8Array.of(2))
+          expect(await messages(a, 1)).toEqual([[2, 2]])
+        }
+        return reply
+      })
+      const b = await one.rooms.join(name, label(3), 20_000)
+      c.send(3, Uint8Array.of(3))
+      expect(await messages(b, 2)).toEqual([
+        [2, 1],
+        [2, 3],
+      ])
+      expect([b.slot, joinings]).toEqual([3, 3])
+    })
+
+    it('hand on once what is read from the log and comes by itself meanwhile', async () => {
+      const [one, two] = [await replica(), await replica()]
+      const name = await two.rooms.create(2)
+      const a = await one.rooms.join(name, label(1), 20_000)
+      const c = await two.rooms.join(name, label(2), 20_000)
+      const got: number[][] = []
+      let isLooking = false
+      const run = one.redis.run.bind(one.redis)
+      const looked = new Promise<void>((resolve) => {
+        vi.spyOn(one.redis, 'run').mockImplementation(async (script, keys, args) => {
+          if (script !== CATCH_UP || isLooking) return run(script, keys, args)
+          isLooking = true
+          c.send(1, Uint8Array.of(1))
+          await until('sent', () => server.cli('LLEN', keys[1]!) === '3')
+          const reply = await run(script, keys, args)
+          got.push(...(await messages(a, 1)))
+          setImmediate(resolve)
+          return reply
+        })
+      })
+      // A quiet room is looked at.
+      await looked
+      c.send(1, Uint8Array.of(2))
+      got.push(...(await messages(a, 1)))
+      expect(got).toEqual([
+        [2, 1],
+        [2, 2],
+      ])
+    })
+
+    it('take no joining that was given up, however late it arrives', async () => {
+      const { rooms, redis } = await replica()
+      const name = await rooms.create(2)
+      const bytes = Buffer.from(name.replaceAll('-', ''), 'hex')
+      const keys = [`vertex:room:{${name}}`, `vertex:room:{${name}}:log`]
+      const [id, other] = [Buffer.alloc(8, 1), Buffer.alloc(8, 2)]
+      const join = (as: Buffer) => redis.run(JOIN, keys, [bytes, 'r'.repeat(32), as, 'label'])
+      const forget = ['j:', id].map((part) => Buffer.from(part))
+      await redis.run(LEAVE, keys, [bytes, other, Buffer.concat(forget), '1'])
+      expect(String(await join(id))).toBe('room_used')
+      const [slot] = (await join(other)) as unknown[]
+      const [again] = (await join(other)) as unknown[]
+      expect([slot, again]).toEqual([1, 1])
+      expect(server.cli('LLEN', keys[1]!)).toBe('1')
     })
 
     it('are not disturbed by what others write into Redis', async () => {

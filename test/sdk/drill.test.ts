@@ -292,7 +292,10 @@ describe('a drill goes wrong', () => {
     const vertex = await harness.client(server, { apiKey })
     const access = { url: third.url, apiKey: await third.createUser('the same app') }
     const all = await vertex.ecdsa.createKey({ parties: 3, threshold: 3, vertices: [access] })
-    expect(await failing(all)).toMatchObject({ errType: 'bad_argument' })
+    expect(await failing(all)).toMatchObject({
+      errType: 'bad_argument',
+      message: expect.stringContaining('verify the backups') as string,
+    })
     const two = await vertex.ecdsa.createKey({ parties: 3, threshold: 2, vertices: [access] })
     for (const url of [server.url, third.url]) {
       const { report } = await two.drillBackup({ vertex: url })

@@ -67,4 +67,59 @@ describe('a backup secret in a key vault', () => {
     await signs(await after.ecdsa.openKey(key.id))
     expect((await after.rest.listKeys()).keys).toHaveLength(1)
   })
+
+  it('is gone back to and passed over when its newest version is disabled, but not when all that were used are', async () => {
+    azure ??= await startKeyVault()
+    const now = Math.floor(Date.now() / 1000)
+    const [vault, name] = ['turning-vault', 'backup-secret']
+    const add = (age: number) =>
+      azure!.setSecret(vault, name, randomBytes(32).toString('base64'), { created: now - age })
+    const settings = {
+      ...azure.env,
+      VERTEX_VAULT_NAME: 'turning',
+      VERTEX_BACKUP_SECRET_VAULT_NAME: vault,
+      VERTEX_BACKUP_SECRET_NAME: name,
+    }
+    const first = add(40)
+    let server = await harness.server('turning', { settings })
+    const restart = async () => {
+      await server.stop()
+      server = await harness.server('turning', { port: server.port, settings })
+    }
+    const vertex = await harness.client(server, { apiKey: await server.createUser('alice') })
+    const key = await vertex.ecdsa.createKey()
+    const versionOf = async (backup: Awaited<ReturnType<typeof key.exportBackup>>) =>
+      (await vertex.rest.verifyKeyShare(backup)).secret_version
+    const exported = async () => versionOf(await vertex.rest.exportKeyShare({ key_id: key.keyId }))
+
+    const second = add(30)
+    await restart()
+    const underSecond = await key.exportBackup()
+    expect(await versionOf(underSecond)).toBe(second)
+    azure.disable(vault, name, second)
+    await restart()
+    expect(server.output()).toContain('"newest_secret_disabled"')
+    await expect(vertex.rest.verifyKeyShare(underSecond)).rejects.toMatchObject({
+      status: 503,
+    })
+    expect(await exported()).toBe(first)
+    await signs(key)
+    // The client saw the identity of the second version, and takes no older one for the same vault.
+    await expect(key.exportBackup()).rejects.toMatchObject({ errType: 'identity_mismatch' })
+
+    azure.enable(vault, name, second)
+    await restart()
+    expect(await versionOf(underSecond)).toBe(second)
+    azure.disable(vault, name, second)
+    const third = add(20)
+    await restart()
+    expect(await exported()).toBe(third)
+
+    for (const version of [first, third]) azure.disable(vault, name, version)
+    add(10)
+    await server.stop()
+    await expect(harness.server('turning', { port: server.port, settings })).rejects.toThrow(
+      new RegExp(`version ${third} of backup-secret, .* is disabled, .*; enable it`),
+    )
+  })
 })

@@ -388,7 +388,7 @@ describe('backup secrets', () => {
     expect(secrets.all()).toHaveLength(1)
   })
 
-  it('are kept by the recorder before their first use, once', async () => {
+  it('are kept by the recorder before their first use as the newest, and again when they are gone back to', async () => {
     const source = heldSource(secret)
     const now = { ms: 0 }
     const secrets = await loadSecrets(source, vaultName, now)
@@ -400,6 +400,10 @@ describe('backup secrets', () => {
     expect((await secrets.newest()).version).toBe('v85')
     await secrets.newest()
     expect(recorded).toEqual(['v17', 'v85'])
+    source.enabled.shift()
+    now.ms += 400_000
+    expect((await secrets.newest()).version).toBe('v17')
+    expect(recorded).toEqual(['v17', 'v85', 'v17'])
     secrets.recordWith(() => Promise.reject(new Error('database down')))
     source.enabled.unshift(version(0x66))
     now.ms += 400_000

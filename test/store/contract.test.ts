@@ -130,6 +130,23 @@ describe.each(engines)('the store on $name', (engine) => {
         ])
         expect(await store.run((uow) => uow.secrets.list('storage'))).toEqual([])
       })
+
+      it('puts the newest last, under the name that it has now, whenever it first came', async () => {
+        const secret = { kind: 'backup', name: 'n', version: 'v1', recordedAt: 50 } as const
+        const newest = (fingerprint: string, more = {}) =>
+          store.run((uow) => uow.secrets.recordNewest({ ...secret, fingerprint, ...more }))
+        const listed = () => store.run((uow) => uow.secrets.list('backup'))
+        const names = async () =>
+          (await listed()).map((entry) => `${entry.fingerprint} ${entry.name} ${entry.version}`)
+        await newest('aa')
+        await newest('bb', { version: 'v2', recordedAt: 10 })
+        expect(await names()).toEqual(['aa n v1', 'bb n v2'])
+        await newest('aa', { name: 'm', recordedAt: 5 })
+        expect(await names()).toEqual(['bb n v2', 'aa m v1'])
+        const before = await listed()
+        await newest('aa', { name: 'm', recordedAt: 900 })
+        expect(await listed()).toEqual(before)
+      })
     })
 
     describe('users', () => {

@@ -24,6 +24,21 @@ const version2 = (secrets: Secrets): Secrets => ({
   backup: [{ ...newSecrets().backup[0]!, version: '2' }, ...secrets.backup],
 })
 
+/** A key and a backup of it. */
+async function keptBackup(world: World) {
+  const caller = await world.newCaller()
+  const { keyId } = await makeKey(world, caller)
+  const backup = await world.vault.exportBackup(caller, keyId)
+  await world.vault.verifyBackup(caller, backup)
+  return { caller, keyId, backup }
+}
+
+/** The version that the coverage calls the newest. */
+const newestIn = async ({ vault }: World) => {
+  const { secrets } = await vault.backupCoverage(undefined, { limit: 10 })
+  return secrets.find(({ newest }) => newest)?.version
+}
+
 describe('a start', () => {
   it('is refused with another storage key, by the name of its setting', async () => {
     const { secrets, database } = await closedWorld()
@@ -61,6 +76,79 @@ describe('a start', () => {
     const newestOnly = { ...secrets, backup: rotated.backup.slice(0, 1) }
     await (await openWorld({ secrets: newestOnly, database })).close()
     await expect(openWorld({ secrets, database })).rejects.toThrow(StartRefused)
+  })
+
+  it('goes on under the version before, and says so, when the last one is disabled', async () => {
+    const world = await openWorld()
+    const { secrets, database } = world
+    const before = await keptBackup(world)
+    await world.close()
+    const both = version2(secrets)
+    const rotated = await openWorld({ secrets: both, database })
+    const after = await rotated.vault.exportBackup(before.caller, before.keyId)
+    await rotated.close()
+
+    const back = await openWorld({ secrets: { ...secrets, disabled: ['2'] }, database })
+    expect(back.events).toContainEqual({
+      event: 'newest_secret_disabled',
+      setting: 'VERTEX_BACKUP_SECRET_FILE',
+      version: '2',
+      newest: '1',
+    })
+    const { vault } = back
+    expect(await vault.verifyBackup(before.caller, before.backup)).toMatchObject({
+      secretVersion: '1',
+    })
+    expect(await newestIn(back)).toBe('1')
+    await back.close()
+    // What was gone back to is what the next start asks for.
+    const gone = { ...secrets, backup: both.backup.slice(0, 1) }
+    await expect(openWorld({ secrets: gone, database })).rejects.toThrow(/version 1\); put that/)
+
+    const forth = await openWorld({ secrets: both, database })
+    expect(await forth.vault.verifyBackup(before.caller, after)).toMatchObject({
+      secretVersion: '2',
+    })
+    expect(await newestIn(forth)).toBe('2')
+    expect(forth.events.map(({ event }) => event)).not.toContain('newest_secret_disabled')
+  })
+
+  it('goes on under a newer version when the last one is disabled and one before it is not', async () => {
+    const { secrets, database } = await closedWorld()
+    const second = version2(secrets)
+    await (await openWorld({ secrets: second, database })).close()
+    const third = { bytes: newSecrets().backup[0]!.bytes, version: '3' }
+    const [, first] = second.backup
+    const next = { ...secrets, backup: [third, first!], disabled: ['2'] }
+    const world = await openWorld({ secrets: next, database })
+    await keptBackup(world)
+    expect(await newestIn(world)).toBe('3')
+    await world.close()
+    // The version that vouched for it may be disabled from then on.
+    await openWorld({ secrets: { ...next, backup: [third], disabled: ['1', '2'] }, database })
+  })
+
+  it('is refused when every version that was used is disabled, whatever is newer', async () => {
+    const { secrets, database } = await closedWorld()
+    const newer = { bytes: newSecrets().backup[0]!.bytes, version: '2' }
+    const rotated = { ...secrets, backup: [newer], disabled: ['1'] }
+    await expect(openWorld({ secrets: rotated, database })).rejects.toThrow(
+      /^VERTEX_BACKUP_SECRET_FILE: version 1 of backup, .* is disabled, .*; enable it, and disable it again/,
+    )
+    // As the message says.
+    const both = { ...secrets, backup: [newer, ...secrets.backup] }
+    await (await openWorld({ secrets: both, database })).close()
+    await openWorld({ secrets: rotated, database })
+  })
+
+  it('is refused by a secret that only has an older version in common and does not know the last one', async () => {
+    const { secrets, database } = await closedWorld()
+    await (await openWorld({ secrets: version2(secrets), database })).close()
+    const third = { bytes: newSecrets().backup[0]!.bytes, version: '3' }
+    const other = { ...secrets, backup: [third, ...secrets.backup], disabled: ['4'] }
+    await expect(openWorld({ secrets: other, database })).rejects.toThrow(
+      /\(backup, version 2\); put that one back/,
+    )
   })
 
   it('in plaintext mode asks for no backup secret', async () => {

@@ -6,6 +6,7 @@ import { localEngine, type Engine } from '../../src/vault/index.js'
 import type { VaultStore } from '../../src/vault/ports.js'
 import {
   afterRestart,
+  afterTotalLoss,
   cleanUp,
   openWorld,
   suite,
@@ -166,6 +167,7 @@ describe('what is done with secrets', () => {
     const { keyId } = await makeKey(world, caller)
     const backup = await world.vault.exportBackup(caller, keyId)
     await world.vault.importBackup(caller, backup)
+    await world.vault.verifyBackup(caller, backup)
     await world.vault.deleteKeyShare(caller, keyId)
     const story = (await records(world)).map(({ action, outcome, of }) => [action, outcome, of])
     expect(story).toEqual([
@@ -178,8 +180,10 @@ describe('what is done with secrets', () => {
       ['export', 'done', 6],
       ['import', 'begun', 0],
       ['import', 'done', 8],
+      ['verify', 'begun', 0],
+      ['verify', 'done', 10],
       ['delete_key', 'begun', 0],
-      ['delete_key', 'done', 10],
+      ['delete_key', 'done', 12],
     ])
     expect(await check(world)).toMatchObject({ ok: true, unfinished: [] })
     const all = (await lines(world)).join()
@@ -218,10 +222,15 @@ describe('what is done with secrets', () => {
     const world = await openWorld()
     const caller = await world.newCaller()
     const { keyId } = await makeKey(world, caller)
+    const backup = await world.vault.exportBackup(caller, keyId)
     const before = await lines(world)
     world.store.appendAudit = () => Promise.reject(new Error('disk full'))
     const unavailable = { errType: 'storage_unavailable' }
     await expect(world.vault.exportBackup(caller, keyId)).rejects.toMatchObject(unavailable)
+    await expect(world.vault.verifyBackup(caller, backup)).rejects.toMatchObject(unavailable)
+    expect(await world.vault.backupCoverage(caller, { limit: 1 })).toMatchObject({
+      counts: { exported: 1, verified: 0 },
+    })
     await expect(world.vault.createUser({ name: 'x' })).rejects.toMatchObject(unavailable)
     await expect(world.vault.deleteKeyShare(caller, keyId)).rejects.toMatchObject(unavailable)
     expect(await lines(world)).toEqual(before)
@@ -266,5 +275,52 @@ describe('what is done with secrets', () => {
       action: 'import',
       outcome: 'backup_invalid',
     })
+    await expect(world.vault.verifyBackup(caller, blob)).rejects.toMatchObject({
+      errType: 'backup_invalid',
+    })
+    expect((await records(world)).at(-1)).toMatchObject({
+      action: 'verify',
+      outcome: 'backup_invalid',
+      key: '',
+    })
+  })
+})
+
+describe('an API key that brings its user back', () => {
+  const denied = { errType: 'access_denied' }
+
+  it('is recorded with the request that did it, once, and not one that may not', async () => {
+    const world = await openWorld()
+    const { apiKey, userId, apiKeyId } = await world.newCaller()
+    const { apiKey: revoked } = await world.vault.generateApiKey(userId)
+    const again = await afterTotalLoss(world)
+    await again.vault.revokeApiKey({ userId, apiKey: revoked })
+    const before = (await lines(again)).length
+    await expect(again.vault.authenticate(revoked)).rejects.toMatchObject(denied)
+    expect(await lines(again)).toHaveLength(before)
+    const requestId = 'd'.repeat(32)
+    await Promise.all([1, 2, 3].map(() => again.vault.authenticate(apiKey, requestId)))
+    await again.vault.authenticate(apiKey, 'c'.repeat(32))
+    const since = (await records(again)).slice(before)
+    const by = { action: 'recover', actor: 'user', user: userId, apiKey: apiKeyId }
+    expect(since).toMatchObject([
+      { ...by, request: requestId, outcome: 'begun' },
+      { ...by, request: requestId, outcome: 'done', of: before + 1 },
+    ])
+    expect(since).toHaveLength(2)
+  })
+
+  it('does not when that cannot be recorded, and does later', async () => {
+    const world = await openWorld()
+    const { apiKey, userId } = await world.newCaller()
+    const again = await afterTotalLoss(world)
+    const append = again.store.appendAudit.bind(again.store)
+    again.store.appendAudit = () => Promise.reject(new Error('disk full'))
+    await expect(again.vault.authenticate(apiKey)).rejects.toMatchObject({
+      errType: 'storage_unavailable',
+    })
+    expect(await again.store.run((uow) => uow.users.byId(userId))).toBeUndefined()
+    again.store.appendAudit = append
+    expect(await again.vault.authenticate(apiKey)).toMatchObject({ userId })
   })
 })

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import type { Rest, RestOutput } from '@vertex/sdk'
 import { replaceFile } from '../../new-file.js'
+import { isSealedAnew } from '../blob-header.js'
 import { type AddCommand, group } from '../command.js'
 import { eachInTurn, endWith } from '../many.js'
 import { CommandError, columns } from '../output.js'
@@ -22,7 +23,11 @@ const words = {
   rewrapped: 'rewrapped',
   would_rewrap: 'would be rewrapped',
   newest: 'already under the newest',
+  kept: 'kept by an earlier rewrap',
 } as const
+
+/** What stands behind the name of a file whose backup was replaced, and a number when that was taken. */
+const KEPT = '.before-rewrap'
 
 /** `vertex backup rewrap`: seals the backups in files anew under the newest secret. */
 export const addBackupRewrap: AddCommand = (program, action) => {
@@ -46,7 +51,7 @@ export const addBackupRewrap: AddCommand = (program, action) => {
         const lines = results.map((one) =>
           'error' in one
             ? ['FAILED', one.file, one.error.message]
-            : [words[one.status], one.file, versions(one)],
+            : [words[one.status], one.file, one.status === 'kept' ? '' : versions(one)],
         )
         running.output.result({ files: results }, columns(lines))
         endWith(outcomes, 'rewrap_failed', 'backups were not rewrapped')
@@ -56,25 +61,31 @@ export const addBackupRewrap: AddCommand = (program, action) => {
 }
 
 async function rewrapFile(rest: Rest, file: string, isDry: boolean) {
+  // A pattern that matches the files matches these as well.
+  if (/\.before-rewrap(?:-\d+)?$/.test(file)) return { status: 'kept' as const }
   const former = await readBackup(file)
   const made = await rest.rewrapKeyShare(backupIn(former))
   const { key_id, pubkey, epoch, former_secret_version, secret_version } = made
   const result = { key_id, pubkey, epoch, former_secret_version, secret_version }
   if (!made.rewrapped) return { status: 'newest' as const, ...result }
+  if (!isSealedAnew(former.key_share, made)) throw badResponse()
   if (isDry) return { status: 'would_rewrap' as const, ...result }
   const text = `${JSON.stringify({ ...former, key_share: made.key_share })}\n`
-  await replaceFile(file, text, async (written) => {
+  const check = async (written: string) => {
     // What is on the disk is what must open: the former backup goes only for one that is good.
     const verified = await rest.verifyKeyShare(backupIn(parseBackup(file, written)))
-    if (!isSame(verified, made))
-      throw new CommandError(
-        'failed',
-        'bad_response',
-        'the new backup is of another key; the file stays',
-      )
-  })
-  return { status: 'rewrapped' as const, ...result }
+    if (!isSame(verified, made)) throw badResponse()
+  }
+  const former_file = await replaceFile(file, text, check, KEPT)
+  return { status: 'rewrapped' as const, ...result, former_file }
 }
+
+const badResponse = () =>
+  new CommandError(
+    'failed',
+    'bad_response',
+    'what the server answered is no backup of the same share; the file stays',
+  )
 
 const backupIn = ({ export_type, key_share }: BackupFile) => ({ export_type, key_share })
 

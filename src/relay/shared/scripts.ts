@@ -6,8 +6,8 @@ import { script } from '../../redis/index.js'
  *
  * KEYS[1], a hash: s size, j how many joined, l how many left, n entries ever written, b of these no longer in the list,
  *   y bytes of those that are, x when the room expires, e the reason it ended with, h the replica that opened it,
- *   r the replicas in it, "-<slot>" for each that left, "!<slot>" for
- *   each that sent too much and says nothing more.
+ *   r the replicas in it, "j:<id>" the slot that a joining got, 0 for one that is not to be any more, "-<slot>" for each
+ *   that left, "!<slot>" for each that sent too much and says nothing more.
  * KEYS[2], the log. While somebody may still come it has every entry; afterwards the newest ones, for replicas that
  *   missed something.
  *
@@ -82,13 +82,23 @@ redis.call('PEXPIREAT', room, string.format('%.0f', expires + TOMB_MS))
 return 1
 `)
 
-/** ARGV: the room's 16 bytes, replica, id, label. Answers slot, size, ms to live and the whole log; or why not. */
+/**
+ * ARGV: the room's 16 bytes, replica, id, label. Answers slot, size, ms to live and the whole log; or why not. The same
+ * id gets the same slot again: whoever asked may not have heard the answer.
+ */
 export const JOIN = script(`${common}
 local reason = ended()
 if reason then return reason end
+local before = tonumber(redis.call('HMGET', room, 'j:' .. ARGV[3])[1])
+if before then
+  if before == 0 or redis.call('HEXISTS', room, '-' .. before) == 1 then return 'room_used' end
+  if f.b > 0 then return 'lost' end
+  return {before, f.s, f.x - now(), redis.call('LRANGE', log, 0, -1)}
+end
 if f.j >= f.s then return 'room_full' end
 local replica = ARGV[2]
 local slot = redis.call('HINCRBY', room, 'j', 1)
+redis.call('HSET', room, 'j:' .. ARGV[3], slot)
 f.j = slot
 local known = false
 for at = 1, #f.r, 32 do
@@ -124,10 +134,20 @@ end
 return f.n
 `)
 
-/** ARGV: the room's 16 bytes, id, slot, why: 0 by itself, 1 lost. Told to every replica, the one that asks too. */
-export const LEAVE = script(`${common}
+/**
+ * ARGV: the room's 16 bytes, id, slot or "j:" and the id of a joining, why: 0 by itself, 1 lost. Told to every replica,
+ * the one that asks too. A joining that has not been is not to be any more. Done in a Redis that is full, too: the
+ * others must not wait, and an end makes room.
+ */
+export const LEAVE = script(`#!lua flags=allow-oom${common}
 if ended() then return 0 end
-leave(ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]))
+local slot = tonumber(ARGV[3])
+if not slot then
+  redis.call('HSETNX', room, ARGV[3], 0)
+  slot = tonumber(redis.call('HMGET', room, ARGV[3])[1])
+  if slot == 0 then return 0 end
+end
+leave(ARGV[2], slot, tonumber(ARGV[4]))
 return 1
 `)
 

@@ -65,7 +65,7 @@ export class SharedRoom {
 
   /**
    * Gives a slot that was taken for it to a party of this replica.
-   * @param log the whole log, in which its joining is the last entry
+   * @param log the whole log, in which its joining is the last entry unless it was asked for twice
    */
   seat(slot: number, seat: Seat, log: readonly Entry[]): Place {
     const early = log.flatMap((entry): RoomEvent[] => {

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { Server } from 'node:http'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Server as SecureServer } from 'node:https'
 import {
   MAX_ROOM_SIZE,
@@ -37,6 +38,8 @@ const PRESENCE_MS = 6_000
 const BLINK_MS = 3_000
 /** A room in which nothing happens is looked at after this time, then less and less often. */
 const QUIET_MS = 2_000
+/** How long to wait before a slot is asked for again. */
+const RETRY_MS = 100
 const NAME_BYTES = 16
 const NUMBER_BYTES = 4
 
@@ -52,10 +55,13 @@ interface Open {
 /** A party that left while Redis could not be told. */
 interface Owed {
   readonly name: string
-  readonly slot: number
+  readonly who: Who
   readonly lost: boolean
   readonly until: number
 }
+
+/** A slot, or the joining that may have got one. */
+type Who = number | Buffer
 
 interface Entering {
   parties: number
@@ -168,17 +174,52 @@ export class SharedRooms implements Entrance, Wire {
     this.#entering.set(name, entering)
     entering.parties++
     try {
-      const args = [bytesOf(name), this.#replica, newId(), Buffer.from(label)]
-      const [slot, size, livesMs, log] = joined(await this.redis.run(JOIN, keysOf(name), args))
-      const { room } = this.#opened(name, size, livesMs)
-      const place = room.seat(slot, seat, log)
-      for (const [number, entry] of entering.heard.splice(0)) this.#take(room, number, entry)
-      return place
+      return await this.#sit(name, label, seat, entering)
     } catch (error) {
       throw asClosed(error)
     } finally {
       if (--entering.parties === 0) this.#entering.delete(name)
     }
+  }
+
+  /**
+   * Takes a slot and gives it to the party, without a step between the look at what is followed and that. Where the
+   * connection breaks before the answer, nobody knows whether the slot was taken: it is asked for again by the same id,
+   * and left as one that was lost when that does not come to an end. @throws RoomClosed, RedisUnavailable
+   */
+  async #sit(name: string, label: Uint8Array, seat: Seat, entering: Entering): Promise<Place> {
+    const id = newId()
+    const args = [bytesOf(name), this.#replica, id, Buffer.from(label)]
+    const giveUp = performance.now() + BLINK_MS
+    let mayHaveSlot = false
+    for (;;)
+      try {
+        const [slot, size, livesMs, log] = joined(await this.redis.run(JOIN, keysOf(name), args))
+        mayHaveSlot = true
+        const { room } = this.#opened(name, size, livesMs)
+        // What others here were told of since this log was read would be missing for this party: the next one has it.
+        if (log.length < room.known) throw new RedisUnavailable()
+        const place = room.seat(slot, seat, log)
+        for (const [number, entry] of entering.heard.splice(0)) this.#take(room, number, entry)
+        return place
+      } catch (error) {
+        mayHaveSlot ||= error instanceof RedisUnavailable && error.unanswered
+        if (!mayHaveSlot) throw error
+        if (!(error instanceof RedisUnavailable) || !(await this.#isBack(giveUp))) {
+          this.#leave(name, Buffer.concat([Buffer.from('j:'), id]), true)
+          throw error
+        }
+      }
+  }
+
+  /** Waits a moment, and for a connection. */
+  async #isBack(giveUp: number): Promise<boolean> {
+    while (performance.now() < giveUp) {
+      await sleep(RETRY_MS)
+      if (this.#closing) return false
+      if (this.redis.ready) return true
+    }
+    return false
   }
 
   /** Joins a room from within the process. @throws RoomClosed */
@@ -245,16 +286,14 @@ export class SharedRooms implements Entrance, Wire {
   }
 
   leave(name: string, slot: number, lost: boolean): void {
-    const until = Date.now() + this.#limits.roomLifetimeMs
-    const args = [bytesOf(name), newId(), String(slot), String(lost ? LOST : BY_ITSELF)]
-    this.redis.run(LEAVE, keysOf(name), args).catch(() => {
-      if (!this.#closing) this.#owed.push({ name, slot, lost, until })
-    })
+    this.#leave(name, slot, lost)
   }
 
   behind(room: SharedRoom): void {
     const { name } = room
-    this.redis.run(CATCH_UP, keysOf(name), [bytesOf(name), String(room.known)]).then(
+    // Others may come by themselves before the answer does.
+    const { known } = room
+    this.redis.run(CATCH_UP, keysOf(name), [bytesOf(name), String(known)]).then(
       (reply) => {
         if (!isList(reply)) {
           if (String(reply) === 'room_expired') room.expire()
@@ -262,7 +301,7 @@ export class SharedRooms implements Entrance, Wire {
           return
         }
         try {
-          let number = room.known
+          let number = known
           for (const entry of reply) this.#take(room, (number += 1), decodeEntry(entry))
         } catch (error) {
           room.lose('connection_lost')
@@ -333,10 +372,23 @@ export class SharedRooms implements Entrance, Wire {
     for (const { room } of this.#open.values()) this.behind(room)
   }
 
+  #leave(name: string, who: Who, lost: boolean, until = this.#endOfRooms()): void {
+    const whom = typeof who === 'number' ? String(who) : who
+    const args = [bytesOf(name), newId(), whom, String(lost ? LOST : BY_ITSELF)]
+    this.redis.run(LEAVE, keysOf(name), args).catch(() => {
+      if (!this.#closing) this.#owed.push({ name, who, lost, until })
+    })
+  }
+
   #leaveOwed(): void {
     const now = Date.now()
-    for (const { name, slot, lost, until } of this.#owed.splice(0))
-      if (until > now) this.leave(name, slot, lost)
+    for (const { name, who, lost, until } of this.#owed.splice(0))
+      if (until > now) this.#leave(name, who, lost, until)
+  }
+
+  /** When every room that is open now has expired. */
+  #endOfRooms(): number {
+    return Date.now() + this.#limits.roomLifetimeMs
   }
 
   async #sayPresent(): Promise<void> {
@@ -416,8 +468,10 @@ const isList = (reply: Reply): reply is readonly Reply[] => Array.isArray(reply)
 
 const refusals: readonly string[] = ['room_unknown', 'room_used', 'room_expired', 'room_full']
 
+type Joined = [slot: number, size: number, livesMs: number, log: Entry[]]
+
 /** What JOIN answered. @throws RoomClosed */
-function joined(reply: Reply): [slot: number, size: number, livesMs: number, log: Entry[]] {
+function joined(reply: Reply): Joined {
   if (!isList(reply)) {
     const reason = String(reply)
     throw refusals.includes(reason) ? new RoomClosed(reason as RoomCloseReason) : foreign()

@@ -43,6 +43,8 @@ export interface Secrets {
   readonly storageKey: Uint8Array
   /** Newest first. */
   readonly backup: readonly { readonly bytes: Uint8Array; readonly version: string }[]
+  /** Versions that a key vault says are there and disabled. */
+  readonly disabled?: readonly string[]
   /** Whether a server that runs may find other ones later, as in a key vault. */
   readonly change?: boolean
 }
@@ -145,10 +147,12 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
         versions: [
           { fingerprint: bytesToHex(storageKey.fingerprint), name: 'storage', version: '' },
         ],
+        disabled: [],
       },
       backup: {
         setting: 'VERTEX_BACKUP_SECRET_FILE',
         versions: loaded.all().map(({ id, name, version }) => ({ fingerprint: id, name, version })),
+        disabled: loaded.disabled,
       },
     },
     vaultName,
@@ -225,7 +229,7 @@ function source(secrets: Secrets): SecretSource {
     load: () =>
       Promise.resolve({
         enabled: secrets.backup.map(({ bytes, version }) => ({ bytes, name: 'backup', version })),
-        disabled: [],
+        disabled: (secrets.disabled ?? []).map((version) => ({ name: 'backup', version })),
       }),
   }
 }
