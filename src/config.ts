@@ -62,6 +62,8 @@ export interface Config {
   /** Whether the systems of the key directory are on the same listener. */
   readonly directory: boolean
   readonly keyPackages: KeyPackageSettings
+  /** Under which name the directory's log is published, without the generation; undefined for one of the vault's. */
+  readonly logOrigin: string | undefined
   readonly logLevel: LogLevel
   /** Where the metrics are asked for; off if undefined. */
   readonly metrics: { readonly host: string; readonly port: number } | undefined
@@ -258,6 +260,12 @@ export const settings = {
   VERTEX_KEYPACKAGE_MAX_PER_IDENTITY: count(1_000_000).default(5),
   VERTEX_KEYPACKAGE_RETENTION_DAYS: count(36_500).default(30),
   VERTEX_KEYPACKAGE_PRUNE_INTERVAL: seconds(1, 604_800).default(3600),
+  VERTEX_LOG_ORIGIN: text
+    .regex(
+      /^(?=.{1,160}$)[a-z0-9][a-z0-9.-]*(?::[0-9]{1,5})?(?:\/[A-Za-z0-9._~-]+)*$/,
+      'must be the address of the log without https://, such as vertex.example.com/log',
+    )
+    .optional(),
   VERTEX_METRICS_PORT: port.optional(),
   VERTEX_METRICS_HOST: hostName.optional(),
   VERTEX_AUDIT_SIGN: z
@@ -459,6 +467,7 @@ function combine(s: Settings, clientId: string | undefined, problems: string[]):
     },
     directory: s.VERTEX_DIRECTORY === 'on',
     keyPackages: keyPackagesOf(s),
+    logOrigin: s.VERTEX_LOG_ORIGIN,
     logLevel: s.VERTEX_LOG_LEVEL,
     metrics: metricsOf(s, problems),
     audit: {

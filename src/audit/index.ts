@@ -1,7 +1,7 @@
 export { anchorBlob } from './anchor-blob.js'
 export { anchorFile } from './anchor-file.js'
 export { Anchoring, AnchorRefused, type AnchorPlace } from './anchoring.js'
-export { anchorOf, EMPTY, seal, type Entry, type Head } from './chain.js'
+export { anchorOf, EMPTY, seal, sealProblem, type Entry, type Head } from './chain.js'
 export { hashValue, type AuditKeys } from './keys.js'
 export { formatAnchor, formatLine, parseAnchor, parseLine, type Anchor } from './line.js'
 export { linesOf, readAnchors } from './lines.js'

@@ -7,6 +7,7 @@ import { addBackupCensus } from './commands/backup-census.js'
 import { addBackupRewrap } from './commands/backup-rewrap.js'
 import { addDirectory } from './commands/directory.js'
 import { addDrill } from './commands/drill.js'
+import { addLogKey, addLogVerify, addLogWitness } from './commands/log.js'
 import { addRestore } from './commands/restore.js'
 import { addServe } from './commands/serve.js'
 import { CommandError, exits, Output } from './output.js'
@@ -21,6 +22,9 @@ const commands: readonly AddCommand[] = [
   addRestore,
   addAuditVerify,
   addAuditExport,
+  addLogKey,
+  addLogVerify,
+  addLogWitness,
   addDirectory,
 ]
 

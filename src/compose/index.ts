@@ -8,6 +8,16 @@ export {
   type DirectoryServerSettings,
   type SystemName,
 } from './directory.js'
+export {
+  logKey,
+  LogUnreachable,
+  LogUsage,
+  verifyLogAt,
+  verifyLogHere,
+  witnessLog,
+  type BadLog,
+  type LogReport,
+} from './log-check.js'
 export { createLogger, sealLogger, type ListeningRecord } from './logging.js'
 export type { Note } from './notes.js'
 export { isForOperator, isUnavailable } from './refusal.js'

@@ -57,6 +57,7 @@ const fields: Readonly<
   metrics: true,
   mode: true,
   newest: true,
+  origin: true,
   peer: true,
   place: true,
   port: true,
@@ -72,6 +73,7 @@ const fields: Readonly<
   to: true,
   url: true,
   user_id: true,
+  verifier_key: true,
   version: true,
   versions: true,
 }

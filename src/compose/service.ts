@@ -22,6 +22,7 @@ import {
 import { composeAnchoring, openAudit } from './audit.js'
 import { composeBackup } from './backup.js'
 import { composeDirectory, directoryTables } from './directory.js'
+import { composeLog } from './log.js'
 import { admitBy, composeRates } from './rates.js'
 import { composeRelay } from './relay.js'
 import { clock } from './clock.js'
@@ -131,6 +132,9 @@ export async function compose(config: Config, logger: Logger, engine: Engine): P
     })
     // Once the vault's name is known to be the one of this database: the codes are made with it.
     await openAudit(audit, log)
+    const directoryLog = config.directory
+      ? await composeLog(config, store, storageKey.key, { clock, log, mayWrite: answers })
+      : undefined
     metrics?.read({
       vault: () => vault.usage(),
       database: () => store.pending,
@@ -159,7 +163,10 @@ export async function compose(config: Config, logger: Logger, engine: Engine): P
       drain,
       answers,
       version,
-      systems: directory ? directory.systems : [],
+      systems: [
+        ...(directory ? directory.systems : []),
+        ...(directoryLog ? [directoryLog.system] : []),
+      ],
       admitToSystems: admitBy(rates),
       measure: metrics && ((request) => metrics.request(request)),
     })
@@ -178,6 +185,7 @@ export async function compose(config: Config, logger: Logger, engine: Engine): P
       await closed
       await anchoring.end()
       if (directory) await directory.jobs.end()
+      await directoryLog?.end()
       if (scraped?.listening === true) await closeServer(scraped, 0)
       await store.close()
       await replicas?.end()
@@ -196,6 +204,7 @@ export async function compose(config: Config, logger: Logger, engine: Engine): P
         if (directory) await directory.jobs.begin()
         const port = await listen(server, config.host, config.port)
         anchoring.begin(config.audit.anchorEveryMs)
+        directoryLog?.begin()
         const url = `${tls === undefined ? 'http' : 'https'}://${inUrl(config.host)}:${port}`
         if (scraped === undefined || config.metrics === undefined) return { url, port }
         const { host } = config.metrics

@@ -42,6 +42,8 @@ const events: Readonly<Record<VaultEvent['event'] | SealEvent['event'], true>> =
   key_locked: true,
   key_vault_trouble: true,
   newest_secret_disabled: true,
+  log_opened: true,
+  log_refused: true,
   recovered: true,
   run_aborted: true,
   secret_file_open_to_others: true,

@@ -25,6 +25,7 @@ export const labels = {
   rows: 'rows',
   auditChain: 'audit-chain',
   auditValues: 'audit-values',
+  directoryLog: 'directory-log',
 } as const
 
 /** Bytes of the id by which an API key names the secret its tag was made with. */
@@ -100,6 +101,7 @@ export class StorageKey {
   readonly fingerprint: Uint8Array
   readonly #rows: Uint8Array
   readonly #audit: { readonly chain: Uint8Array; readonly values: Uint8Array }
+  readonly #directoryLog: Uint8Array
   readonly #tagKey: TagKey
   readonly #jwtSeed: Uint8Array
 
@@ -113,6 +115,7 @@ export class StorageKey {
       chain: derive(STORAGE_ROOT, bytes, labels.auditChain, vaultName),
       values: derive(STORAGE_ROOT, bytes, labels.auditValues, vaultName),
     }
+    this.#directoryLog = derive(STORAGE_ROOT, bytes, labels.directoryLog, vaultName)
     this.#tagKey = tagKey(
       this.fingerprint,
       derive(STORAGE_ROOT, bytes, labels.apiKeyTag, vaultName),
@@ -133,6 +136,14 @@ export class StorageKey {
   /** The keys of the audit log. docs/spec/audit-log.md */
   auditKeys(): { readonly chain: Uint8Array; readonly values: Uint8Array } {
     return this.#audit
+  }
+
+  /**
+   * The seed of the Ed25519 key of the directory's log in one generation of the database: a database that was put back
+   * has forgotten what it signed, and must not sign under the same name again. docs/spec/directory-log.md, section 5
+   */
+  logSeed(generation: string): Uint8Array {
+    return hkdf(sha256, this.#directoryLog, undefined, utf8ToBytes(`generation ${generation}`), 32)
   }
 
   /** Tags API keys in plaintext mode, where there is no backup secret: they do not survive the storage key's loss. */

@@ -67,6 +67,10 @@ export type VaultEvent =
   | { readonly event: 'audit_unwritten'; readonly action: string }
   /** The audit log refuses new records, because its last one is damaged. */
   | { readonly event: 'audit_refused' }
+  /** The directory's log, and what its checkpoints are verified with. */
+  | { readonly event: 'log_opened'; readonly origin: string; readonly verifier_key: string }
+  /** The directory's log is not as this server left it, and is not continued. */
+  | { readonly event: 'log_refused'; readonly reason: string }
   | { readonly event: 'database_restored'; readonly generation: string }
   /** The version that this database was last used with is disabled; `newest` seals from now on. */
   | {

@@ -23,6 +23,7 @@ describe('the key hierarchy', () => {
       storageTagKey: hex(new StorageKey(bytes, 'prod').tagKey().key),
       auditChain: hex(new StorageKey(bytes, 'prod').auditKeys().chain),
       auditValues: hex(new StorageKey(bytes, 'prod').auditKeys().values),
+      logSeed: hex(new StorageKey(bytes, 'prod').logSeed('0'.repeat(32))),
     }).toMatchSnapshot()
   })
 
@@ -49,6 +50,10 @@ describe('the key hierarchy', () => {
     const audit = storage.auditKeys()
     expect(hex(audit.chain)).toBe(derived('vertex/v1/storage-key', 'audit-chain', 'prod'))
     expect(hex(audit.values)).toBe(derived('vertex/v1/storage-key', 'audit-values', 'prod'))
+    const logRoot = Buffer.from(derived('vertex/v1/storage-key', 'directory-log', 'prod'), 'hex')
+    const logSeed = hkdfSync('sha256', logRoot, '', 'generation ab', 32)
+    expect(hex(storage.logSeed('ab'))).toBe(Buffer.from(logSeed).toString('hex'))
+    expect(hex(storage.logSeed('ac'))).not.toBe(hex(storage.logSeed('ab')))
   })
 
   it('gives every purpose, every environment and every kind of root another key', () => {

@@ -130,6 +130,14 @@ export class Edge {
     return below ?? emptyRoot()
   }
 
+  /** The tiles that are not full, but for those that are empty. */
+  parts(): (TilePlace & { readonly hashes: readonly Hash[] })[] {
+    return edgeTiles(this.#size).flatMap(({ level, n }) => {
+      const hashes = this.#levels[level] ?? []
+      return hashes.length === 0 ? [] : [{ level, n, hashes }]
+    })
+  }
+
   /** Takes in the next leaves. Answers every tile that changed, as it is now; each once. */
   append(leaves: readonly Hash[]): (TileRef & { readonly hashes: readonly Hash[] })[] {
     const changed = new Map<string, TileRef & { hashes: readonly Hash[] }>()

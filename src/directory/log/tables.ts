@@ -61,6 +61,7 @@ export const logTables = (engine: Engine): EntitySchema[] => [
       { name: 'uq_log_leaves_idx', columns: ['idx'] },
       { name: 'uq_log_leaves_source', columns: ['kind', 'source'] },
     ],
+    indices: [{ name: 'ix_log_leaves_waiting', columns: ['id'], where: '"idx" IS NULL' }],
   }),
   table<TileRow>(TILES, {
     columns: {

@@ -35,6 +35,7 @@ const tables = (engine: Engine): readonly string[] => [
     CONSTRAINT "uq_log_leaves_idx" UNIQUE ("idx"),
     CONSTRAINT "uq_log_leaves_source" UNIQUE ("kind", "source")
   )`,
+  `CREATE INDEX "ix_log_leaves_waiting" ON "log_leaves" ("id") WHERE "idx" IS NULL`,
   `CREATE TABLE "log_tiles" (
     "level" integer NOT NULL,
     "n" bigint NOT NULL,
