@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest'
+import { alice, next, primary, textOf } from '../../directory/test/sigchain/make.js'
 import { createLogger } from '../../src/compose/index.js'
 import type { Asked, System } from '../../src/directory/system.js'
 import { createDirectoryApp } from '../../src/http/directory-app.js'
@@ -138,6 +139,19 @@ describe('the directory of a server', () => {
     const off = await startVertex({ VERTEX_DIRECTORY: 'off' })
     closing.push(off.stop)
     expect((await fetch(`${off.url}/v1/healthz`)).status).toBe(404)
+  })
+
+  it('keeps chains on the listener of the vault, and its metrics know the routes', async () => {
+    const vertex = await startVertex({ VERTEX_METRICS_PORT: '0' })
+    closing.push(vertex.stop)
+    const { bytes } = next(alice, undefined)
+    const chain = `${vertex.url}/v1/sigchains/${primary(alice).text.replace(':', '/')}`
+    const sent = { method: 'POST', body: bytes as Uint8Array<ArrayBuffer> }
+    expect((await fetch(`${chain}/events`, sent)).status).toBe(201)
+    expect(await (await fetch(`${chain}/head`)).text()).toBe(textOf(bytes))
+    const metrics = await (await fetch(vertex.metricsUrl!)).text()
+    expect(metrics).toContain('route="/v1/sigchains/:scheme/:id/events",status="201"')
+    expect(vertex.log.join('')).not.toContain(primary(alice).id)
   })
 
   it('counts the requests of an address', async () => {
