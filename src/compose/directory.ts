@@ -113,27 +113,22 @@ export async function serveSystem(
   const store = await openUnsealed(database, directoryTables)
   const { systems, jobs } = composeDirectory(store, database, { keyPackages }, logger, [name])
   try {
+    await jobs.prepare()
     const life = { stopping: false }
     const [system] = systems
     const app = createDirectoryApp(system!, { logger, draining: () => life.stopping })
     const server = createServer(app)
     const bound = await listen(server, host, port)
-    const stop = async () => {
-      life.stopping = true
-      await closeServer(server, CUT_OFF_MS)
-      await jobs.end()
-      await store.close()
-    }
-    try {
-      await jobs.begin()
-    } catch (error) {
-      await closeServer(server, 0)
-      throw error
-    }
+    jobs.begin()
     return {
       url: `http://${host.includes(':') ? `[${host}]` : host}:${bound}`,
       port: bound,
-      stop,
+      stop: async () => {
+        life.stopping = true
+        await closeServer(server, CUT_OFF_MS)
+        await jobs.end()
+        await store.close()
+      },
     }
   } catch (error) {
     await jobs.end()

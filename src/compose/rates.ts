@@ -7,9 +7,10 @@ import type { RateLimit, Rates } from '../vault/index.js'
 /** Counts whoever asks the directory by its address, for it has nothing else to be known by. */
 export function admitBy(rates: Rates): AdmitToSystems {
   return async (source, writes) => {
-    const counted: RateLimit[] = writes ? ['directory', 'directoryWrites'] : ['directory']
-    for (const limit of counted) {
-      const { allowed, ms } = await rates.count(limit, source)
+    const counted: [RateLimit, number][] = [['directory', 1]]
+    if (writes > 0) counted.push(['directoryWrites', writes])
+    for (const [limit, points] of counted) {
+      const { allowed, ms } = await rates.count(limit, source, points)
       if (!allowed) return Math.max(1, Math.ceil(ms / 1000))
     }
     return 0

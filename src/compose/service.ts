@@ -151,6 +151,7 @@ export async function compose(config: Config, logger: Logger, engine: Engine): P
     describeDatabase(config, note)
 
     const directory = config.directory && composeDirectory(store, database, config, logger)
+    if (directory) await directory.jobs.prepare()
     const drain = new Drain()
     const app = createApp({
       vault,
@@ -201,8 +202,8 @@ export async function compose(config: Config, logger: Logger, engine: Engine): P
         await lease?.begin()
         relay.redis?.onReady(() => replicas?.begin())
         await relay.begin()
-        if (directory) await directory.jobs.begin()
         const port = await listen(server, config.host, config.port)
+        if (directory) directory.jobs.begin()
         anchoring.begin(config.audit.anchorEveryMs)
         directoryLog?.begin()
         const url = `${tls === undefined ? 'http' : 'https'}://${inUrl(config.host)}:${port}`

@@ -10,10 +10,13 @@ import type { Trace } from './trace.js'
 
 /**
  * Counts one more request of a source.
- * @param writes whether it is one that may leave something behind
+ * @param writes how much it may leave behind, in parts of {@link PART} bytes; 0 for what only reads
  * @returns seconds to wait where it is too much; 0 where it may be answered
  */
-export type AdmitToSystems = (source: string, writes: boolean) => number | Promise<number>
+export type AdmitToSystems = (source: string, writes: number) => number | Promise<number>
+
+/** What one write counts for. A larger one counts for several, so that what can be left behind is bounded. */
+const PART = 64 * 1024
 
 export interface SystemsOptions {
   readonly systems: readonly System[]
@@ -35,16 +38,23 @@ export function mountSystems(
   { systems, admitToSystems, logger }: SystemsOptions,
   traceOf: TraceOf,
 ): (error: unknown, req: Request, res: Response) => boolean {
+  const bodies = new Bodies()
   for (const system of systems) {
     for (const route of system.routes)
       app[route.method](route.path, async (req: Request, res: Response) => {
         const trace = traceOf(req)
         trace.route = route.path
-        await admit(admitToSystems, req, route.takesBody)
-        const answer = await route.handle(await askedOf(system, route, req))
-        send(res, trace, system, answer, (error) =>
-          logUnexpected(logger, trace.requestId, trace.route, error),
-        )
+        const most = route.takesBody ? sizeOf(req, system.maxBodyBytes) : 0
+        await admit(admitToSystems, req, route.takesBody ? Math.max(1, Math.ceil(most / PART)) : 0)
+        const giveBack = bodies.take(most)
+        try {
+          const answer = await route.handle(await askedOf(system, route, req))
+          send(res, trace, system, answer, (error) =>
+            logUnexpected(logger, trace.requestId, trace.route, error),
+          )
+        } finally {
+          giveBack()
+        }
       })
     for (const path of new Set(system.routes.map((route) => route.path)))
       app.all(path, (req, res) => {
@@ -71,10 +81,35 @@ export function mountSystems(
   }
 }
 
+/** So much memory all bodies may take that are under way at one time. */
+const MOST_UNDER_WAY = 64 * 1024 * 1024
+
+/**
+ * Here nobody has shown a key before a body is read, and a body may be large: what keeps the memory of everybody else
+ * free is a sum for all.
+ */
+class Bodies {
+  #underWay = 0
+
+  /** @returns what ends it @throws HttpProblem `too_busy` */
+  take(bytes: number): () => void {
+    if (this.#underWay + bytes > MOST_UNDER_WAY)
+      throw new HttpProblem('too_busy', 'too much is being sent at this time', {
+        closeConnection: true,
+      })
+    this.#underWay += bytes
+    return () => (this.#underWay -= bytes)
+  }
+}
+
+/** What a body can have at most: what it says it has, or what is taken. */
+const sizeOf = (req: Request, most: number) =>
+  Math.min(Number(req.headers['content-length'] ?? most), most)
+
 const isBelow = (path: string, above: string) => path === above || path.startsWith(`${above}/`)
 
 /** @throws HttpProblem `rate_limited` */
-async function admit(admitToSystems: AdmitToSystems, req: Request, writes: boolean): Promise<void> {
+async function admit(admitToSystems: AdmitToSystems, req: Request, writes: number): Promise<void> {
   const wait = await admitToSystems(req.ip ?? 'unknown', writes)
   if (wait > 0)
     throw new HttpProblem('rate_limited', `too many requests; wait ${wait} s`, { retryAfter: wait })

@@ -24,8 +24,10 @@ export type JobLog = (event: JobEvent) => void
 
 /** Does jobs at their times, and each of them once now. */
 export interface Jobs {
-  /** @throws StoreRefused, StorageUnavailable */
-  begin(): Promise<void>
+  /** Makes what they need in the database, which other processes may be using. @throws StoreRefused, StorageUnavailable */
+  prepare(): Promise<void>
+  /** Once prepared. */
+  begin(): void
   /** Begins nothing more and waits for what is under way. Idempotent. */
   end(): Promise<void>
 }
@@ -44,16 +46,19 @@ export function localJobs(jobs: readonly Job[], log: JobLog): Jobs {
     }
   }
   return {
+    prepare: () => Promise.resolve(),
     begin() {
       loops.push(...jobs.map(loop))
-      return Promise.resolve()
     },
-    async end() {
+    end() {
       ended.abort()
-      await Promise.all(loops)
+      return atMost(END_MS, Promise.all(loops))
     },
   }
 }
+
+/** So long an end waits for work under way. What it has not done it does after the next start. */
+const END_MS = 3_000
 
 /** Where pg-boss has its tables. */
 const SCHEMA = 'vertex_jobs'
@@ -96,8 +101,14 @@ export function postgresJobs(
   const loop = async (job: Job, queue: PgBoss) => {
     const { name, everyMs } = job
     const lookMs = Math.min(everyMs, LOOK_MS)
+    let starting = true
     while (!ended.signal.aborted) {
       try {
+        if (starting) {
+          const once = { singletonKey: 'start', singletonSeconds: START_S }
+          await queue.send(name, {}, { ...once, ...sending })
+          starting = false
+        }
         // In each stretch of time, by the clock of the database, only the first becomes a row.
         await queue.send(name, {}, { singletonSeconds: Math.ceil(everyMs / 1000), ...sending })
         const due = (await queue.fetch(name, { batchSize: 100 })).map(({ id }) => id)
@@ -113,40 +124,52 @@ export function postgresJobs(
       await pause(lookMs, ended.signal)
     }
   }
+  const makeQueue = (Boss: typeof PgBoss) => {
+    const queue = new Boss({
+      schema: SCHEMA,
+      db: { executeSql: (sql, values) => execute(pool, sql, values) },
+      schedule: false,
+      // A row that is archived while its stretch of time goes on could be made again.
+      archiveCompletedAfterSeconds: Math.max(
+        REMEMBERED_S,
+        ...jobs.map(({ everyMs }) => everyMs / 500),
+      ),
+      deleteAfterSeconds: FORGOTTEN_AFTER_S,
+    })
+    queue.on('error', (error: unknown) => {
+      log({ event: 'job_failed', action: 'queue', error: codeOf(error) ?? 'unavailable' })
+    })
+    return queue
+  }
+  /** One that failed to start cannot start again: each attempt has its own. */
+  const start = async (Boss: typeof PgBoss) => {
+    const queue = makeQueue(Boss)
+    try {
+      await queue.start()
+      for (const { name } of jobs)
+        if ((await queue.getQueue(name)) === null) await queue.createQueue(name)
+      return queue
+    } catch (thrown) {
+      await queue.stop({ graceful: false }).catch(() => undefined)
+      throw thrown
+    }
+  }
   return {
-    async begin() {
+    async prepare() {
       const { default: Boss } = await import('pg-boss')
-      const queue = new Boss({
-        schema: SCHEMA,
-        db: { executeSql: (sql, values) => execute(pool, sql, values) },
-        schedule: false,
-        // A row that is archived while its stretch of time goes on could be made again.
-        archiveCompletedAfterSeconds: Math.max(
-          REMEMBERED_S,
-          ...jobs.map(({ everyMs }) => everyMs / 500),
-        ),
-        deleteAfterSeconds: FORGOTTEN_AFTER_S,
-      })
-      queue.on('error', (error: unknown) => {
-        log({ event: 'job_failed', action: 'queue', error: codeOf(error) ?? 'unavailable' })
-      })
-      boss = queue
-      await patiently(async () => {
-        await queue.start()
-        for (const { name } of jobs) {
-          if ((await queue.getQueue(name)) === null) await queue.createQueue(name)
-          const start = { singletonKey: 'start', singletonSeconds: START_S }
-          await queue.send(name, {}, { ...start, ...sending })
-        }
-      })
+      boss = await patiently(() => start(Boss))
+    },
+    begin() {
+      const queue = boss
+      if (queue === undefined) throw new Error('jobs that were not prepared')
       loops.push(...jobs.map((job) => loop(job, queue)))
     },
     async end() {
       ended.abort()
-      await Promise.all(loops)
+      await atMost(END_MS, Promise.all(loops))
       await boss?.stop({ graceful: false })
       boss = undefined
-      await pool.end()
+      await atMost(END_MS, pool.end())
     },
   }
 }
@@ -170,11 +193,10 @@ async function execute(pool: pg.Pool, sql: string, values: unknown[] | undefined
  * Replicas that start together on a new database make the same tables, and may then stand in each other's way until
  * Postgres ends one of them.
  */
-async function patiently(prepare: () => Promise<void>): Promise<void> {
+async function patiently<T>(prepare: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++)
     try {
-      await prepare()
-      return
+      return await prepare()
     } catch (thrown) {
       if (codeOf(thrown) === '42501')
         throw new StoreRefused(
@@ -204,6 +226,11 @@ async function run({ name, work }: Job, log: JobLog): Promise<boolean> {
     log({ event: 'job_failed', action: name, error })
     return false
   }
+}
+
+async function atMost(ms: number, work: Promise<unknown>): Promise<void> {
+  const done = new AbortController()
+  await Promise.race([work.finally(() => done.abort()), pause(ms, done.signal)])
 }
 
 /** Ends early when the signal comes. */

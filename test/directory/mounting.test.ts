@@ -1,4 +1,5 @@
-import { afterEach, describe, expect, it } from 'vitest'
+import { request } from 'node:http'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import { alice, next, primary, textOf } from '../../directory/test/sigchain/make.js'
 import { createLogger } from '../../src/compose/index.js'
 import type { Asked, System } from '../../src/directory/system.js'
@@ -54,7 +55,7 @@ async function served(system: System) {
     const response = await fetch(`http://127.0.0.1:${port}${path}`, init)
     return { status: response.status, headers: response.headers, text: await response.text() }
   }
-  return { ask, log }
+  return { ask, log, port }
 }
 
 describe('a system of the directory', () => {
@@ -122,6 +123,21 @@ describe('a system of the directory', () => {
     expect(other.headers.get('allow')).toBe('GET, HEAD, POST, OPTIONS')
   })
 
+  it('takes no more bodies at one time than there is memory for', async () => {
+    const most = 40 * 1024 * 1024
+    const { ask, port } = await served(odd(({ body }) => body.length, { maxBodyBytes: most }))
+    // One that never said how long it will be, and does not come to its end.
+    const slow = request({ host: '127.0.0.1', port, method: 'POST', path: '/odd/a' })
+    slow.on('error', () => undefined)
+    slow.write('x')
+    const small = () => ask('/odd/a', { method: 'POST', body: 'x' })
+    const large = () => ask('/odd/a', { method: 'POST', body: 'x'.repeat(most) })
+    await vi.waitFor(async () => expect((await large()).status).toBe(503), 10_000)
+    expect((await small()).status).toBe(200)
+    slow.destroy()
+    await vi.waitFor(async () => expect((await large()).status).toBe(200), 10_000)
+  })
+
   it('logs the pattern of a route and nothing of the path or the body', async () => {
     const { ask, log } = await served(odd(() => 1))
     await ask('/odd/personal?personal=1', { method: 'POST', body: 'personal' })
@@ -170,5 +186,12 @@ describe('the directory of a server', () => {
     const writes = () => fetch(`${other.url}/v1/sigchains/rsa/x/events`, write)
     expect([(await writes()).status, (await writes()).status]).toEqual([400, 429])
     expect((await fetch(`${other.url}/v1/healthz`)).status).toBe(200)
+    // A large one counts for as many as it could have been.
+    const large = await startVertex({ VERTEX_RATE_DIRECTORY_WRITES: '3' })
+    closing.push(large.stop)
+    const packed = (bytes: number) =>
+      fetch(`${large.url}/v0/keypackage`, { method: 'POST', body: 'x'.repeat(bytes) })
+    const counted = [await packed(64 * 1024 + 1), await packed(64 * 1024 + 1), await packed(1)]
+    expect(counted.map(({ status }) => status)).toEqual([415, 429, 415])
   })
 })

@@ -1,13 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { afterAll, describe, expect, it } from 'vitest'
-import {
-  localJobs,
-  postgresJobs,
-  type Job,
-  type JobEvent,
-  type Jobs,
-} from '../../src/store/jobs.js'
+import { localJobs, postgresJobs, type Job, type JobEvent } from '../../src/store/jobs.js'
 import { missingPostgres, startPostgres, type TestPostgres } from '../support/postgres.js'
 
 /** A job that says when it was done, and by whom. */
@@ -32,7 +26,7 @@ describe('jobs of one process', () => {
   it('are done at the start, and again and again', async () => {
     const done: string[] = []
     const jobs = localJobs([counted(done, 'a', 10)], quiet)
-    await jobs.begin()
+    jobs.begin()
     await until(() => done.length >= 3)
     await jobs.end()
     const then = done.length
@@ -49,7 +43,7 @@ describe('jobs of one process', () => {
       work: () => (times++ === 0 ? Promise.reject(new TypeError('secret')) : Promise.resolve()),
     }
     const jobs = localJobs([job], (event) => events.push(event))
-    await jobs.begin()
+    jobs.begin()
     await until(() => times > 1)
     await jobs.end()
     expect(events[0]).toEqual({ event: 'job_failed', action: 'sweep', error: 'TypeError' })
@@ -68,7 +62,7 @@ describe('jobs of one process', () => {
       },
     }
     const jobs = localJobs([slow], quiet)
-    await jobs.begin()
+    jobs.begin()
     await jobs.end()
     expect(done).toEqual(['begun', 'ended'])
   })
@@ -82,8 +76,6 @@ describe.skipIf(missing !== undefined)(`jobs of replicas on one Postgres ${missi
     await Promise.all(databases.map((pool) => pool.end()))
     await server?.stop()
   })
-  const begun: Jobs[] = []
-
   async function database() {
     server ??= await startPostgres()
     const url = await server.createDatabase()
@@ -96,8 +88,8 @@ describe.skipIf(missing !== undefined)(`jobs of replicas on one Postgres ${missi
 
   async function replica(url: string, job: Job, log: (event: JobEvent) => void = quiet) {
     const jobs = postgresJobs({ kind: 'postgres', url }, [job], log)
-    begun.push(jobs)
-    await jobs.begin()
+    await jobs.prepare()
+    jobs.begin()
     return jobs
   }
 
@@ -182,7 +174,7 @@ describe.skipIf(missing !== undefined)(`jobs of replicas on one Postgres ${missi
     const lesser = new URL(url)
     lesser.username = 'lesser'
     const jobs = postgresJobs({ kind: 'postgres', url: lesser.href }, [], quiet)
-    await expect(jobs.begin()).rejects.toMatchObject({
+    await expect(jobs.prepare()).rejects.toMatchObject({
       name: 'StoreRefused',
       message: expect.stringContaining('GRANT CREATE ON DATABASE') as string,
     })

@@ -16,20 +16,32 @@ export function decodeBase64(text: string): Uint8Array | undefined {
   if (text.length % 4 !== 0) return undefined
   const padding = paddingOf(text)
   const bytes = new Uint8Array((text.length / 4) * 3 - padding)
-  const digits = text.length - padding
+  const whole = text.length - (padding > 0 ? 4 : 0)
   let at = 0
-  for (let i = 0; i < digits; i += 4) {
-    let four = 0
-    for (let j = i; j < i + 4; j++) {
-      const value = j < digits ? (valueOf[text.charCodeAt(j)] ?? NONE) : 0
-      if (value === NONE) return undefined
-      four = four * 64 + value
-    }
-    const left = bytes.length - at
-    if (left < 3 && four % 2 ** (24 - 8 * left) !== 0) return undefined
-    for (let shift = 16; shift >= 0 && at < bytes.length; shift -= 8) bytes[at++] = four >>> shift
+  for (let i = 0; i < whole; i += 4) {
+    const four = fourOf(text, i)
+    if (four < 0) return undefined
+    bytes[at++] = four >>> 16
+    bytes[at++] = four >>> 8
+    bytes[at++] = four
+  }
+  if (padding > 0) {
+    // The zero digits in place of the padding: what they and the bits before them hold must be nothing.
+    const last = fourOf(text.slice(whole, text.length - padding) + 'AA'.slice(2 - padding), 0)
+    if (last < 0 || last % 2 ** (8 * padding) !== 0) return undefined
+    bytes[at++] = last >>> 16
+    if (padding === 1) bytes[at++] = last >>> 8
   }
   return bytes
+}
+
+/** 24 bits of the four digits from `i` on; negative for what are none. */
+function fourOf(text: string, i: number): number {
+  const [a, b] = [text.charCodeAt(i), text.charCodeAt(i + 1)]
+  const [c, d] = [text.charCodeAt(i + 2), text.charCodeAt(i + 3)]
+  if ((a | b | c | d) > 127) return -1
+  const [va, vb, vc, vd] = [valueOf[a]!, valueOf[b]!, valueOf[c]!, valueOf[d]!]
+  return ((va | vb | vc | vd) & NONE) === 0 ? (va << 18) | (vb << 12) | (vc << 6) | vd : -1
 }
 
 function paddingOf(text: string): number {

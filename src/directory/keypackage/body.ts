@@ -39,13 +39,15 @@ export function readFields(
   if (!isJson(contentType ?? ''))
     throw new BodyRefused(415, 'Expected request with `Content-Type: application/json`')
   const text = decode(body)
+  const { tooMany, twice } = inspect(text)
+  if (tooMany) throw broken()
   const object = parse(text)
   if (typeof object !== 'object' || object === null || Array.isArray(object))
     throw notThat('invalid type, expected a JSON object')
   const has = (name: string) => Object.hasOwn(object, name)
   const wanted = names.map((each) => each.find(has) ?? each[0])
-  const twice = firstTwice(text, wanted)
-  if (twice !== undefined) throw notThat(`duplicate field \`${twice}\``)
+  const double = wanted.find((name) => twice.has(name))
+  if (double !== undefined) throw notThat(`duplicate field \`${double}\``)
   const members = object as Readonly<Record<string, unknown>>
   // What is there is looked at before what is missing.
   for (const name of wanted.filter(has))
@@ -84,36 +86,62 @@ function parse(text: string): unknown {
 
 const broken = () => new BodyRefused(400, 'Failed to parse the request body as JSON')
 
-/** The first of these names that stands twice in an object, where JSON.parse would take the last without a word. */
-function firstTwice(text: string, names: readonly string[]): string | undefined {
+/**
+ * So many braces, brackets, commas and colons a body may have. Ours have seven; two megabytes of them would keep
+ * JSON.parse busy for long, and everybody else waiting.
+ */
+const MOST_SIGNS = 1_000
+
+/**
+ * One pass over a text that may not be JSON: whether it has more parts than any body of ours, and, if it is an object,
+ * which of its own members stand twice, where JSON.parse would take the last without a word.
+ */
+function inspect(text: string): { readonly tooMany: boolean; readonly twice: ReadonlySet<string> } {
   const seen = new Set<string>()
-  // The text is known to be JSON, and an object: what is in quotes after its brace or a comma of its own is a name.
+  const twice = new Set<string>()
   let depth = 0
+  let signs = 0
+  // What is in quotes after the first brace, or after a comma of its own, is a name.
   let nameNext = false
   for (let i = 0; i < text.length; i++) {
-    const sign = text[i]
+    const sign = text[i]!
     if (sign === '"') {
       const end = endOfString(text, i)
+      // Not JSON, as JSON.parse will find.
+      if (end === -1) break
       if (nameNext) {
-        const name = JSON.parse(text.slice(i, end + 1)) as string
-        if (seen.has(name)) return name
-        if (names.includes(name)) seen.add(name)
+        const name = nameOf(text.slice(i, end + 1))
+        ;(seen.has(name) ? twice : seen).add(name)
         nameNext = false
       }
       i = end
-    } else if (sign === '{' || sign === '[') nameNext = ++depth === 1
-    else if (sign === '}' || sign === ']') depth--
-    else if (sign === ',') nameNext = depth === 1
+    } else if ('{[}],:'.includes(sign)) {
+      if (++signs > MOST_SIGNS) return { tooMany: true, twice }
+      if (sign === '{' || sign === '[') nameNext = ++depth === 1
+      else if (sign === '}' || sign === ']') depth--
+      else if (sign === ',') nameNext = depth === 1
+    }
   }
-  return undefined
+  return { tooMany: false, twice }
 }
 
-/** Where the string that begins at `start` has its second quote. */
+/** What a name in quotes says; nothing where it is not JSON. */
+function nameOf(quoted: string): string {
+  if (!quoted.includes('\\')) return quoted.slice(1, -1)
+  try {
+    return JSON.parse(quoted) as string
+  } catch {
+    return ''
+  }
+}
+
+/** Where the string that begins at `start` has its second quote; -1 where it has none. */
 function endOfString(text: string, start: number): number {
   let end = start
   let escaped: boolean
   do {
     end = text.indexOf('"', end + 1)
+    if (end === -1) return -1
     let before = end - 1
     while (text[before] === '\\') before--
     escaped = (end - before) % 2 === 0
@@ -123,6 +151,12 @@ function endOfString(text: string, start: number): number {
 
 /** The place of the last brace. */
 function endOf(text: string): string {
-  const lines = text.trimEnd().split('\n')
-  return `line ${lines.length} column ${Buffer.byteLength(lines.at(-1)!)}`
+  const whole = text.trimEnd()
+  let line = 1
+  let start = 0
+  for (let at = whole.indexOf('\n'); at !== -1; at = whole.indexOf('\n', at + 1)) {
+    line++
+    start = at + 1
+  }
+  return `line ${line} column ${Buffer.byteLength(whole.slice(start))}`
 }

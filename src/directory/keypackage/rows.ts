@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { In, LessThan, type EntityManager, type EntitySchema } from 'typeorm'
+import { In, LessThan, type EntitySchema } from 'typeorm'
 import type { AccountBundle, Bundle } from '@vertex/directory/keypackage'
 import {
   bytesType,
@@ -149,19 +149,30 @@ export class Bundles {
   async prune({ retentionMs, maxPerIdentity }: Retention): Promise<void> {
     const before = this.now() - retentionMs
     const old = `SELECT id FROM ${KEY_PACKAGES} WHERE received_at < $1`
-    const tooMany = `SELECT id FROM (
-        SELECT id, row_number() OVER (PARTITION BY device_id ORDER BY id DESC) AS place
-        FROM ${KEY_PACKAGES}
-      ) AS ranked WHERE place > $1`
-    const deletePackages = async (manager: EntityManager, ids: readonly Row[]) => {
-      await manager.delete<KeyPackageRow>(KEY_PACKAGES, { id: In(ids.map(({ id }) => Number(id))) })
-    }
-    await this.#inSteps(old, before, (unit, ids) => unit.verb((m) => deletePackages(m, ids)))
-    await this.#inSteps(tooMany, maxPerIdentity, (unit, ids) =>
-      unit.verb((m) => deletePackages(m, ids)),
-    )
+    await this.#inSteps(old, [before], deletePackages)
+    await this.#pruneDevices(maxPerIdentity)
     const oldAccounts = `SELECT account_id AS id FROM ${ACCOUNTS} WHERE updated_at < $1`
-    await this.#inSteps(oldAccounts, before, (unit, ids) => eraseAccounts(unit, ids, before))
+    await this.#inSteps(oldAccounts, [before], (unit, ids) => eraseAccounts(unit, ids, before))
+  }
+
+  /** Once through the devices in the order of their index, so that many rows of few, or of many, take no longer. */
+  async #pruneDevices(most: number): Promise<void> {
+    const tooMany = `SELECT device_id AS id FROM ${KEY_PACKAGES} WHERE device_id > $1
+      GROUP BY device_id HAVING count(*) > $2 ORDER BY device_id LIMIT ${STEP}`
+    let last = ''
+    let devices: readonly Row[]
+    do {
+      devices = await this.store.select(tooMany, [last, most])
+      for (const { id } of devices) {
+        last = String(id)
+        const [oldest] = await this.store.select(
+          `SELECT id FROM ${KEY_PACKAGES} WHERE device_id = $1 ORDER BY id DESC LIMIT 1 OFFSET $2`,
+          [last, most - 1],
+        )
+        const older = `SELECT id FROM ${KEY_PACKAGES} WHERE device_id = $1 AND id < $2`
+        await this.#inSteps(older, [last, Number(oldest?.['id'] ?? 0)], deletePackages)
+      }
+    } while (devices.length === STEP)
   }
 
   /**
@@ -170,12 +181,12 @@ export class Bundles {
    */
   async #inSteps(
     find: string,
-    value: number,
+    values: readonly (string | number)[],
     erase: (unit: Unit, found: readonly Row[]) => Promise<void>,
   ): Promise<void> {
     let found: readonly Row[]
     do {
-      found = await this.store.select(`${find} LIMIT ${STEP}`, [value])
+      found = await this.store.select(`${find} LIMIT ${STEP}`, values)
       if (found.length > 0) await this.store.inUnit((unit) => erase(unit, found))
     } while (found.length === STEP)
   }
@@ -186,6 +197,11 @@ export class Bundles {
 }
 
 type Row = Readonly<Record<string, unknown>>
+
+async function deletePackages(unit: Unit, found: readonly Row[]): Promise<void> {
+  const id = In(found.map((row) => Number(row['id'])))
+  await unit.verb((manager) => manager.delete<KeyPackageRow>(KEY_PACKAGES, { id }))
+}
 
 /** Of these accounts those that are still old; their entries in the log lead to nobody any more. */
 async function eraseAccounts(unit: Unit, found: readonly Row[], before: number): Promise<void> {
