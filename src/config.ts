@@ -64,6 +64,8 @@ export interface Config {
   readonly keyPackages: KeyPackageSettings
   /** Under which name the directory's log is published, without the generation; undefined for one of the vault's. */
   readonly logOrigin: string | undefined
+  /** Where this server says on its sigchain that it can be reached. */
+  readonly publicHost: string | undefined
   readonly logLevel: LogLevel
   /** Where the metrics are asked for; off if undefined. */
   readonly metrics: { readonly host: string; readonly port: number } | undefined
@@ -256,6 +258,13 @@ export const settings = {
   VERTEX_RATE_IMPORTS: times(1).default(10_000),
   VERTEX_RATE_DIRECTORY: times(1).default(6_000),
   VERTEX_RATE_DIRECTORY_WRITES: times(1).default(120),
+  VERTEX_PUBLIC_HOST: text
+    .toLowerCase()
+    .refine(
+      (value) => hostAndPort(value) !== undefined || hostAndPort(`${value}:443`) !== undefined,
+      'must be a host, or host:port',
+    )
+    .optional(),
   VERTEX_DIRECTORY: z.enum(['on', 'off'], 'must be on or off').default('on'),
   VERTEX_KEYPACKAGE_MAX_PER_IDENTITY: count(1_000_000).default(5),
   VERTEX_KEYPACKAGE_RETENTION_DAYS: count(36_500).default(30),
@@ -468,6 +477,7 @@ function combine(s: Settings, clientId: string | undefined, problems: string[]):
     directory: s.VERTEX_DIRECTORY === 'on',
     keyPackages: keyPackagesOf(s),
     logOrigin: s.VERTEX_LOG_ORIGIN,
+    publicHost: s.VERTEX_PUBLIC_HOST,
     logLevel: s.VERTEX_LOG_LEVEL,
     metrics: metricsOf(s, problems),
     audit: {

@@ -21,7 +21,7 @@ const places: readonly Place[] = [
   },
   {
     files: 'directory/src',
-    mayImport: ['@noble', '@scure/base', 'canonicalize'],
+    mayImport: ['@noble', '@scure/base', '@hpke/core', 'canonicalize'],
   },
   { files: 'src/vault', mayImport: ['@vertex/mpc', 'node:crypto'] },
   {
@@ -42,6 +42,7 @@ const places: readonly Place[] = [
       'src/vault',
       'src/new-file.ts',
       '@vertex/mpc',
+      '@vertex/directory/sealed',
       '@noble',
       '@azure/identity',
       '@azure/keyvault-secrets',
@@ -114,11 +115,11 @@ const places: readonly Place[] = [
   {
     files: 'sdk/src',
     except: ['sdk/src/index.node.ts', 'sdk/src/node.ts', 'sdk/src/node'],
-    mayImport: ['@vertex/mpc', '@noble'],
+    mayImport: ['@vertex/mpc', '@vertex/directory', '@noble'],
   },
   {
     files: 'sdk/src/index.node.ts',
-    mayImport: ['sdk/src', '@vertex/mpc', '@noble', 'ws', 'node:'],
+    mayImport: ['sdk/src', '@vertex/mpc', '@vertex/directory', '@noble', 'ws', 'node:'],
   },
   { files: 'sdk/src/node.ts', mayImport: ['sdk/src', '@vertex/mpc', '@noble', 'ws', 'node:'] },
 ]

@@ -21,6 +21,8 @@ export type LocalErrType =
   | 'store_corrupt'
   | 'store_locked'
   | 'wrong_passphrase'
+  | 'party_not_found'
+  | 'chain_invalid'
 
 export type ErrType = WireErrType | LocalErrType
 

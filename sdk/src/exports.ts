@@ -8,6 +8,17 @@ export {
   type VertexAccess,
 } from './ecdsa.js'
 export { EcdsaKey, type AtVertex } from './key.js'
+export {
+  createRecipientKey,
+  Directory,
+  openSealedBackup,
+  primaryOfIdentity,
+  type LookupOptions,
+  type Party,
+  type PublishOptions,
+  type SealedBackup,
+} from './directory.js'
+export type { Head, Signer } from '@vertex/directory/sigchain'
 export type { Backup } from './record.js'
 export type { VerifiedBackup } from './backups.js'
 export { verifyDrillReport, type DrilledBackup, type DrillReport } from './drill.js'

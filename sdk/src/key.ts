@@ -2,11 +2,13 @@ import { derivePublicKey as derive, hexToBytes } from '@vertex/mpc'
 import { backUp, verify, type VerifiedBackup } from './backups.js'
 import type { Context } from './context.js'
 import { withDeadline } from './deadline.js'
+import type { Party, SealedBackup } from './directory.js'
 import { backupToUse, drill, type DrilledBackup } from './drill.js'
 import { RequestError, VertexError } from './errors.js'
 import { vertexAt, type LiveKey } from './live-key.js'
 import type { Backup, KeyRecord } from './record.js'
 import { proveIdentity } from './recovery.js'
+import { exportSealed } from './sealed-export.js'
 import {
   checkPath,
   joinSign,
@@ -136,6 +138,19 @@ export class EcdsaKey {
     )
     await this.#refresh()
     return backup
+  }
+
+  /**
+   * Takes a backup of the server's share that only a party of the directory can open. `vertex.directory.sealBackupTo`
+   * looks the party up and calls this. Nothing of it is stored.
+   * @param party whose sigchain was checked
+   * @throws IdentityError, BackupError when the Vertex gives another one than was asked for
+   */
+  async exportSealed(party: Party, options: AtVertex = {}): Promise<SealedBackup> {
+    const { at, client } = this.#vertex(options.vertex)
+    return withDeadline(this.#context.deadlineMs, options.signal, ({ signal }) =>
+      exportSealed(client, this.#live, at, party, signal),
+    )
   }
 
   /**

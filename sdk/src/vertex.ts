@@ -1,5 +1,6 @@
 import type { Suite } from '@vertex/mpc'
 import type { Context, Recovery } from './context.js'
+import { Directory } from './directory.js'
 import { Ecdsa, type VertexAccess } from './ecdsa.js'
 import { RequestError } from './errors.js'
 import { Events, type Listener, type VertexEvents } from './events.js'
@@ -41,6 +42,8 @@ const DEADLINE_MS = 30_000
 /** A client of one Vertex, and the other party of its keys. */
 export class VertexBase {
   readonly ecdsa: Ecdsa
+  /** Who parties are, as the directory of this Vertex shows it. */
+  readonly directory: Directory
   /** The REST API as it is on the wire; see {@link Rest}. */
   readonly rest: Rest
   readonly #main: VertexClient
@@ -75,6 +78,7 @@ export class VertexBase {
       main: this.#main,
     }
     this.ecdsa = new Ecdsa(context, clientOf)
+    this.directory = new Directory(this.#main.http, deadlineMs)
     this.rest = this.#main.rest
   }
 

@@ -8,6 +8,7 @@ import {
   secretSource,
   vaultIdentity,
   type BackupSecret,
+  type PartySecrets,
   type SealLog,
   type StorageKey,
 } from '../seal/index.js'
@@ -20,6 +21,8 @@ interface BackupParts {
   readonly apiKeys: VaultParts['apiKeys']
   readonly identityPem: () => string
   readonly loaded: VaultParts['secrets']['backup']
+  /** Who this vault is in the directory, and before that was; the newest first. As of the start. */
+  readonly parties: readonly [PartySecrets, ...PartySecrets[]]
   readonly secrets?: BackupSecrets
 }
 
@@ -49,6 +52,7 @@ export async function composeBackup(
       apiKeys: apiKeys(() => [storage.key.tagKey()]),
       identityPem: () => storage.key.identityPem(),
       loaded: undefined,
+      parties: [storage.key.party()],
     }
   }
   const secrets = await BackupSecrets.load(secretSource(config.backup.source, log), {
@@ -83,6 +87,13 @@ export async function composeBackup(
     apiKeys: apiKeys(() => secrets.all().map((secret) => secret.tagKey())),
     identityPem: () => newestOf(secrets).identityPem(),
     loaded: { setting: config.backup.source.setting, versions, disabled: secrets.disabled },
+    parties: [
+      newestOf(secrets).party(),
+      ...secrets
+        .all()
+        .slice(1)
+        .map((one) => one.party()),
+    ],
     secrets,
   }
 }

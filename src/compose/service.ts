@@ -24,6 +24,7 @@ import { composeBackup } from './backup.js'
 import { composeDirectory, directoryTables } from './directory.js'
 import { composeLog } from './log.js'
 import { admitBy, composeRates } from './rates.js'
+import { composeParty } from './party.js'
 import { composeRelay } from './relay.js'
 import { clock } from './clock.js'
 import { databaseOf, describeDatabase } from './database.js'
@@ -110,6 +111,7 @@ export async function compose(config: Config, logger: Logger, engine: Engine): P
     const anchoring = await composeAnchoring(config, audit, storageKey.key, clock, log)
     const adminToken = await composeAdminToken(config, note)
     const rates = composeRates(config, relay.redis)
+    const party = composeParty(config, suite, store, backup.parties, note)
     const vault = await openVault({
       store: mine,
       rooms: relay.port,
@@ -118,6 +120,7 @@ export async function compose(config: Config, logger: Logger, engine: Engine): P
       engine: metrics === undefined ? engine : measuredEngine(engine, metrics),
       apiKeys: backup.apiKeys,
       backup: backup.port,
+      directory: party.directory,
       secrets: { storage: storageKey.loaded, backup: backup.loaded },
       vaultName: config.vaultName,
       identityPem: backup.identityPem,
@@ -200,6 +203,7 @@ export async function compose(config: Config, logger: Logger, engine: Engine): P
       listen: async () => {
         listening = true
         await lease?.begin()
+        await party.publish()
         relay.redis?.onReady(() => replicas?.begin())
         await relay.begin()
         const port = await listen(server, config.host, config.port)

@@ -211,6 +211,7 @@ export function vaultRoutes(vault: Vault, relayAllow: readonly string[]): Route[
         numParties: body.num_parties,
         threshold: body.threshold,
         othersKeygenIds: body.others_keygen_ids,
+        othersIdentities: body.others_identities,
         relayAddress: relay(body.relay_address),
       }
       const made = await vault.keygen(caller, request, identity)
@@ -291,10 +292,22 @@ export function vaultRoutes(vault: Vault, relayAllow: readonly string[]): Route[
     user(
       'get',
       '/ecdsa/backup/export-key-share/:key_id',
-      { params: keyIdParam },
-      async ({ params, identity }, caller) => {
-        const { exportType, keyShare } = await vault.exportBackup(caller, params.key_id, identity)
-        return { json: { export_type: exportType, key_share: keyShare } }
+      { params: keyIdParam, query: schemas.exportTo },
+      async ({ params, query, identity }, caller) => {
+        const { key_id } = params
+        if (query.recipient === undefined) {
+          const { exportType, keyShare } = await vault.exportBackup(caller, key_id, identity)
+          return { json: { export_type: exportType, key_share: keyShare } }
+        }
+        const made = await vault.exportBackupTo(caller, key_id, query.recipient, identity)
+        const { primary, key, exportedAt } = made.recipient
+        return {
+          json: {
+            export_type: made.exportType,
+            key_share: made.keyShare,
+            recipient: { primary, key, exported_at: exportedAt },
+          },
+        }
       },
     ),
 
@@ -436,6 +449,14 @@ export function vaultRoutes(vault: Vault, relayAllow: readonly string[]): Route[
         return { json: {} }
       },
     ),
+
+    open('get', '/cluster/persistent-keygen-id', () =>
+      Promise.resolve({ json: { keygen_id: vault.party().persistentKeygenId } }),
+    ),
+    open('get', '/directory/identity', () => {
+      const { primary, persistentKeygenId, host } = vault.party()
+      return Promise.resolve({ json: { primary, keygen_id: persistentKeygenId, host } })
+    }),
 
     open('get', '/identity-pubkey', () =>
       Promise.resolve({ text: vault.identityPem(), type: 'text/plain; charset=utf-8' }),

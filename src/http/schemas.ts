@@ -68,6 +68,9 @@ const party = z
   .min(1, 'must be at least 1')
   .max(65535, 'must be at most 65535')
 
+/** Of a party in the directory; the vault reads it. */
+const primary = z.string().regex(/^[!-~]{1,128}$/, 'must be a primary')
+
 export const nothing = z.strictObject({})
 export const keyIdParam = z.strictObject({ key_id: uuid })
 export const identityHeaders = z.strictObject({
@@ -90,8 +93,11 @@ export const keygen = z.strictObject({
   num_parties: party,
   threshold: party,
   others_keygen_ids: z.array(keygenId).max(64, 'must have at most 64 entries'),
+  others_identities: z.array(primary.nullable()).max(64, 'must have at most 64 entries').optional(),
   relay_address: relayAddress.optional(),
 })
+
+export const exportTo = z.strictObject({ recipient: primary.optional() })
 
 export const sign = z.strictObject({
   key_id: uuid,

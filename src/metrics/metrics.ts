@@ -35,6 +35,7 @@ const events: Readonly<Record<VaultEvent['event'] | SealEvent['event'], true>> =
   backup_imported: true,
   backup_refused: true,
   backup_rewrapped: true,
+  backup_sealed: true,
   database_restored: true,
   key_created: true,
   key_deleted: true,

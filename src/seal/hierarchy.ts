@@ -22,6 +22,8 @@ export const labels = {
   vaultIdentity: 'vault-identity',
   apiKeyTag: 'api-key-tag',
   jwtIdentity: 'jwt-identity',
+  party: 'party',
+  persistentKeygen: 'persistent-keygen',
   rows: 'rows',
   auditChain: 'audit-chain',
   auditValues: 'audit-values',
@@ -38,6 +40,14 @@ export interface TagKey {
   readonly key: Uint8Array
 }
 
+/** The secrets of the identity under which others know a Vertex. docs/spec/identities.md, section 4 */
+export interface PartySecrets {
+  /** Seed of its Ed25519 primary. */
+  readonly seed: Uint8Array
+  /** X25519 secret of its persistent keygen_id. */
+  readonly keygenSecret: Uint8Array
+}
+
 /** What follows from one version of the backup secret. Prints without its keys. */
 export class BackupSecret {
   /** 32 bytes that name the secret's bytes, wherever they are kept; tells nothing about them. */
@@ -49,6 +59,7 @@ export class BackupSecret {
   readonly #identitySeed: Uint8Array
   readonly #tagKey: TagKey
   readonly #jwtSeed: Uint8Array
+  readonly #party: PartySecrets
 
   /** @param bytes 32; they are not kept */
   constructor(
@@ -64,6 +75,7 @@ export class BackupSecret {
     this.#identitySeed = derive(BACKUP_ROOT, bytes, labels.vaultIdentity, vaultName)
     this.#tagKey = tagKey(this.fingerprint, derive(BACKUP_ROOT, bytes, labels.apiKeyTag, vaultName))
     this.#jwtSeed = derive(BACKUP_ROOT, bytes, labels.jwtIdentity, vaultName, JWT_SEED_BYTES)
+    this.#party = partySecrets(BACKUP_ROOT, bytes, vaultName)
     this.identityPublicKey = vaultIdentityPublicKey(this.#identitySeed)
   }
 
@@ -90,6 +102,11 @@ export class BackupSecret {
     return this.#tagKey
   }
 
+  /** Who this vault is in the directory, while this version is its newest. */
+  party(): PartySecrets {
+    return this.#party
+  }
+
   /** The public half of the ES256 identity, as PEM. */
   identityPem(): string {
     return es256Pem(this.#jwtSeed)
@@ -104,6 +121,7 @@ export class StorageKey {
   readonly #directoryLog: Uint8Array
   readonly #tagKey: TagKey
   readonly #jwtSeed: Uint8Array
+  readonly #party: PartySecrets
 
   /** @param bytes 32; they are not kept */
   constructor(bytes: Uint8Array, vaultName: string) {
@@ -121,6 +139,7 @@ export class StorageKey {
       derive(STORAGE_ROOT, bytes, labels.apiKeyTag, vaultName),
     )
     this.#jwtSeed = derive(STORAGE_ROOT, bytes, labels.jwtIdentity, vaultName, JWT_SEED_BYTES)
+    this.#party = partySecrets(STORAGE_ROOT, bytes, vaultName)
   }
 
   /** Lower-case hex of the fingerprint. */
@@ -151,6 +170,11 @@ export class StorageKey {
     return this.#tagKey
   }
 
+  /** Who this vault is in the directory in plaintext mode. */
+  party(): PartySecrets {
+    return this.#party
+  }
+
   /** The ES256 identity in plaintext mode, as PEM. */
   identityPem(): string {
     return es256Pem(this.#jwtSeed)
@@ -176,6 +200,13 @@ function derive(
   const name = utf8ToBytes(vaultName)
   const info = concatBytes(utf8ToBytes(label), u8(0), u8(name.length), name)
   return hkdf(sha256, secret, utf8ToBytes(root), info, length)
+}
+
+function partySecrets(root: string, secret: Uint8Array, vaultName: string): PartySecrets {
+  return {
+    seed: derive(root, secret, labels.party, vaultName),
+    keygenSecret: derive(root, secret, labels.persistentKeygen, vaultName),
+  }
 }
 
 function tagKey(fingerprint: Uint8Array, key: Uint8Array): TagKey {

@@ -8,7 +8,13 @@ export {
 } from './backup-envelope.js'
 export { BackupSecrets, type BackupSecretsOptions, type SecretRecorder } from './backup-secrets.js'
 export { SecretSettingError, SecretsUnavailable, type BackupFault } from './errors.js'
-export { BackupSecret, secretFingerprint, StorageKey, type TagKey } from './hierarchy.js'
+export {
+  BackupSecret,
+  secretFingerprint,
+  StorageKey,
+  type PartySecrets,
+  type TagKey,
+} from './hierarchy.js'
 export {
   loadNewest,
   secretSource,
@@ -19,6 +25,7 @@ export {
 } from './key-source.js'
 export type { SealEvent, SealLog } from './log.js'
 export { managedIdentity, type TokenFor } from './managed-identity.js'
+export { recipientSeal } from './recipient-seal.js'
 export { rowSeal } from './row-seal.js'
 export { parseSecret, SECRET_BYTES } from './secret.js'
 export { createSecretFile, secretFile } from './secret-file.js'

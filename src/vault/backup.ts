@@ -1,10 +1,20 @@
 import { bytesToHex, decodeKeyShare, equalBytes, wipe, type Suite } from '@vertex/mpc'
 import { VaultError } from './errors.js'
-import type { Backup, BackupSummary, Caller, IdentityContext } from './facade.js'
-import { newShareId, newUuid } from './ids.js'
+import type { Backup, BackupSummary, Caller, IdentityContext, RecipientBackup } from './facade.js'
+import { badRequest, newShareId, newUuid } from './ids.js'
 import type { Keys } from './key.js'
 import type { VaultLog } from './log.js'
-import type { BackupNote, BackupSeal, Clock, KeyRecord, OpenedBackup, UnitOfWork } from './ports.js'
+import type { Identities } from './parties.js'
+import type {
+  BackupNote,
+  BackupSeal,
+  Clock,
+  KeyRecord,
+  OpenedBackup,
+  RecipientSeal,
+  SealedBackup,
+  UnitOfWork,
+} from './ports.js'
 import { take, type Rates } from './rates.js'
 import type { Mark, Trail } from './trail.js'
 import type { Units } from './units.js'
@@ -20,9 +30,63 @@ export class Backups {
     private readonly clock: Clock,
     private readonly log: VaultLog,
     private readonly trail: Trail,
+    private readonly identities: Identities,
+    private readonly recipients: RecipientSeal,
   ) {}
 
   async export(caller: Caller, wanted: string, context: IdentityContext = {}): Promise<Backup> {
+    const key = await this.#toExport(caller, wanted, context)
+    const { userId } = caller
+    const { keyId } = key.handle
+    const { publicKey, shareId } = key.share
+    return this.trail.around(
+      { action: 'export', caller, publicKey, values: { key_id: keyId } },
+      async () => {
+        const exportedAt = this.clock.now()
+        const { text, secret, digest } = await this.#seal(caller, key, context, exportedAt)
+        await this.units.run((uow) =>
+          uow.backups.exported({ userId, shareId, digest, exportedAt, secret }),
+        )
+        this.log({ event: 'backup_exported', user_id: userId, key_id: keyId })
+        return { exportType: this.seal.mode, keyShare: text }
+      },
+    )
+  }
+
+  /**
+   * What an export gives, sealed to a recipient once more. The coverage does not learn of it: only the recipient could
+   * tell whether it opens. docs/spec/sealed-backup.md
+   */
+  async exportTo(
+    caller: Caller,
+    wanted: string,
+    primary: string,
+    context: IdentityContext = {},
+  ): Promise<RecipientBackup> {
+    const key = await this.#toExport(caller, wanted, context)
+    const recipientKey = await this.identities.recipientKey(primary)
+    const { keyId } = key.handle
+    const { publicKey } = key.share
+    const to = bytesToHex(recipientKey)
+    const values = { key_id: keyId, recipient: primary, recipient_key: to }
+    return this.trail.around({ action: 'export', caller, publicKey, values }, async () => {
+      const exportedAt = this.clock.now()
+      const { text } = await this.#seal(caller, key, context, exportedAt)
+      const keyShare = await this.recipients.seal(text, {
+        recipient: primary,
+        recipientKey,
+        exportedAt,
+      })
+      if (keyShare === undefined)
+        throw badRequest('recipient: nothing can be sealed to the recipient key of this party')
+      this.log({ event: 'backup_sealed', user_id: caller.userId, key_id: keyId })
+      const recipient = { primary, key: to, exportedAt: new Date(exportedAt) }
+      return { exportType: this.seal.mode, keyShare, recipient }
+    })
+  }
+
+  /** The key whose share may leave. */
+  async #toExport(caller: Caller, wanted: string, context: IdentityContext): Promise<KeyRecord> {
     await take(this.rates, 'exports', caller.userId)
     const key = await this.keys.findReady(caller, wanted, context)
     await take(this.rates, 'keyExports', key.share.shareId)
@@ -31,28 +95,20 @@ export class Backups {
         'export_mode_refused',
         'this share came here encrypted and never leaves in the clear',
       )
-    const { keyId } = key.handle
-    const { publicKey } = key.share
-    return this.trail.around(
-      { action: 'export', caller, publicKey, values: { key_id: keyId } },
-      () => this.#seal(caller, key, context),
-    )
+    return key
   }
 
-  async #seal(caller: Caller, key: KeyRecord, context: IdentityContext): Promise<Backup> {
+  async #seal(
+    caller: Caller,
+    key: KeyRecord,
+    context: IdentityContext,
+    createdAt: number,
+  ): Promise<SealedBackup> {
     const { userId } = caller
     const { keyId } = key.handle
     const record = await this.keys.openRecord(key, caller, context)
     try {
-      const exportedAt = this.clock.now()
-      const made = await this.seal.seal({ userId, keyId, createdAt: exportedAt }, record)
-      const { text: keyShare, secret, digest } = made
-      const { shareId } = key.share
-      await this.units.run((uow) =>
-        uow.backups.exported({ userId, shareId, digest, exportedAt, secret }),
-      )
-      this.log({ event: 'backup_exported', user_id: userId, key_id: keyId })
-      return { exportType: this.seal.mode, keyShare }
+      return await this.seal.seal({ userId, keyId, createdAt }, record)
     } finally {
       wipe(record)
     }

@@ -1,4 +1,5 @@
 import type { VaultError } from './errors.js'
+import type { OwnParty } from './ports.js'
 
 /** How backups leave this server: chosen by the operator at start, never by a request. */
 export type BackupMode = 'encrypted' | 'plaintext'
@@ -52,6 +53,8 @@ export interface KeygenRequest {
   readonly threshold: number
   /** The keygen_ids of all other parties, 33 bytes each as hex. */
   readonly othersKeygenIds: readonly string[]
+  /** The primary that is expected behind each of them, or null. docs/spec/identities.md, section 3 */
+  readonly othersIdentities?: readonly (string | null)[] | undefined
   readonly relayAddress?: string | undefined
 }
 
@@ -101,6 +104,16 @@ export interface KeyInfo {
 export interface Backup {
   readonly exportType: BackupMode
   readonly keyShare: string
+}
+
+/** A backup that only its recipient can open; `exportType` is that of the backup in it. */
+export interface RecipientBackup extends Backup {
+  readonly recipient: {
+    readonly primary: string
+    /** The X25519 public key that it is sealed to, hex. */
+    readonly key: string
+    readonly exportedAt: Date
+  }
 }
 
 export interface BackupSummary {
@@ -308,6 +321,16 @@ export interface Vault {
    * `backup_key_unavailable`, `rate_limited`
    */
   exportBackup(caller: Caller, keyId: string, context?: IdentityContext): Promise<Backup>
+  /**
+   * As exportBackup, sealed to the newest live recipient key of a party, so that it opens only there.
+   * @throws VaultError as exportBackup; `bad_request_params` for a party without such a key
+   */
+  exportBackupTo(
+    caller: Caller,
+    keyId: string,
+    recipient: string,
+    context?: IdentityContext,
+  ): Promise<RecipientBackup>
   /** @throws VaultError `backup_invalid`, `export_mode_refused`, `share_tombstoned`, `backup_key_unavailable` */
   importBackup(caller: Caller, backup: Backup): Promise<{ keyId: string }>
   /** All the checks of an import; changes nothing but the coverage. Throws as importBackup does. */
@@ -326,6 +349,8 @@ export interface Vault {
   /** Which keys have a backup, of this caller or, without one, of everyone. @throws VaultError `bad_request_params` */
   backupCoverage(caller: Caller | undefined, request: CoverageRequest): Promise<Coverage>
 
+  /** Who this Vertex is in the directory. */
+  party(): OwnParty
   /** The public half of the key with which this server signs JWTs (ES256), as PEM. */
   identityPem(): string
   readiness(): Promise<Readiness>

@@ -31,6 +31,7 @@ export type {
   KeyInfo,
   Provenance,
   Readiness,
+  RecipientBackup,
   RewrappedBackup,
   SignatureHex,
   SignRequest,

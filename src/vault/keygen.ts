@@ -15,6 +15,7 @@ import { badRequest, newShareId, parseHex } from './ids.js'
 import type { Keys } from './key.js'
 import type { VaultLog } from './log.js'
 import type { NotExists } from './not-exists.js'
+import type { Identities } from './parties.js'
 import type { Clock, PendingKey } from './ports.js'
 import type { Place, RoomAccess } from './rooms.js'
 import { asRunError } from './run-errors.js'
@@ -39,6 +40,7 @@ export class Keygen {
     private readonly clock: Clock,
     private readonly log: VaultLog,
     private readonly trail: Trail,
+    private readonly identities: Identities,
   ) {}
 
   async keygen(
@@ -53,6 +55,12 @@ export class Keygen {
     if (found.state === 'ready') throw alreadyDone()
     if (others.some((id) => equalBytes(id, found.pending.keygenId)))
       throw badRequest("others_keygen_ids contains this vault's own keygen_id")
+    const expected = request.othersIdentities
+    if (expected !== undefined)
+      await this.identities.assertKeygenIds(
+        others.map((id) => bytesToHex(id)),
+        expected,
+      )
     const { keyId } = found.pending
     const making = async (run: Run) => {
       const pending = await this.units.run((uow) => uow.pendingKeys.find(caller.userId, keyId))
@@ -64,7 +72,8 @@ export class Keygen {
         this.setups.release(run)
       }
     }
-    const deed: Deed = { action: 'keygen', caller, values: { key_id: keyId } }
+    const values = { key_id: keyId, ...numbered(expected) }
+    const deed: Deed = { action: 'keygen', caller, values }
     const key = await this.trail.around(deed, async (mark) => {
       const made = await this.runs.within(caller.userId, keygenSubject(keyId), making)
       mark.publicKey = made.publicKey
@@ -163,6 +172,12 @@ export class Keygen {
     })
   }
 }
+
+/** For the audit log: whom a key was made with, as far as that was asked for. */
+const numbered = (identities: KeygenRequest['othersIdentities'] = []): Record<string, string> =>
+  Object.fromEntries(
+    identities.flatMap((primary, i) => (primary === null ? [] : [[`identity_${i + 1}`, primary]])),
+  )
 
 const alreadyDone = () =>
   new VaultError('already_performed_keygen', 'keygen was done already with this key_id')

@@ -19,6 +19,8 @@ export type VaultEvent =
         | 'key_deleted'
         | 'backup_exported'
         | 'backup_drilled'
+        /** Exported to a recipient. */
+        | 'backup_sealed'
         | 'backup_rewrapped'
       readonly user_id: string
       readonly key_id: string

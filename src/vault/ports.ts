@@ -629,6 +629,46 @@ export interface ApiKeyPort {
   verifyTag(text: string): boolean
 }
 
+// ---------------------------------------------------------------------------------------------------- directory
+
+/** What speaks for a party, the subject added last at the end; or why nobody can tell. */
+export type PartySubjects =
+  | { readonly live: readonly string[]; readonly problem?: undefined }
+  | { readonly problem: 'no_primary' | 'no_chain' | 'too_long' | 'broken' }
+
+/** The signed histories of parties, as far as this server's directory has them. docs/spec/identities.md */
+export interface PartyPort {
+  /** Checks the whole history of a primary. @throws StorageUnavailable */
+  subjectsOf(primary: string): Promise<PartySubjects>
+}
+
+/** Seals backups to one recipient. docs/spec/sealed-backup.md */
+export interface RecipientSeal {
+  /**
+   * @param backup as it would travel unsealed
+   * @param to the recipient's primary and X25519 public key, and the time of the export
+   * @returns undefined for a public key to which nothing can be sealed
+   */
+  seal(
+    backup: string,
+    to: {
+      readonly recipient: string
+      readonly recipientKey: Uint8Array
+      readonly exportedAt: number
+    },
+  ): Promise<string | undefined>
+}
+
+/** Who this Vertex is in the directory, for others to know it by. */
+export interface OwnParty {
+  /** `ed25519:` and the hex digits of its public key. */
+  readonly primary: string
+  /** 33 bytes, hex. */
+  readonly persistentKeygenId: string
+  /** Where it says it can be reached. */
+  readonly host: string | null
+}
+
 // ---------------------------------------------------------------------------------------------------- relay
 
 /** Rooms, in this process or behind another address. */

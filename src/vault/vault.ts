@@ -10,11 +10,15 @@ import { Keys } from './key.js'
 import { Keygen } from './keygen.js'
 import type { VaultLog } from './log.js'
 import { NotExists } from './not-exists.js'
+import { Identities } from './parties.js'
 import type {
   ApiKeyPort,
   AuditLog,
   BackupSeal,
   Clock,
+  OwnParty,
+  PartyPort,
+  RecipientSeal,
   RoomPort,
   VaultIdentityPort,
   VaultStore,
@@ -44,6 +48,12 @@ export interface VaultParts {
     readonly identity: VaultIdentityPort | undefined
     /** Whether backups could be made now; for readiness. */
     ready(): Promise<boolean>
+  }
+  /** Other parties, as the directory knows them; this one, as they know it; and how backups are sealed to them. */
+  readonly directory: {
+    readonly parties: PartyPort
+    readonly own: OwnParty
+    readonly recipients: RecipientSeal
   }
   readonly secrets: { readonly storage: LoadedSecrets; readonly backup: LoadedSecrets | undefined }
   /** VERTEX_VAULT_NAME. */
@@ -97,6 +107,7 @@ export async function openVault(parts: VaultParts): Promise<Vault> {
     trail,
   )
   const users = new Users(units, apiKeys, authentication, clock, log)
+  const identities = new Identities(parts.directory.parties)
   const creating = new Create(units, suite, notExists, rates, clock, log)
   const keygen = new Keygen(
     units,
@@ -109,6 +120,7 @@ export async function openVault(parts: VaultParts): Promise<Vault> {
     clock,
     log,
     trail,
+    identities,
   )
   const signing = new Signing(
     units,
@@ -123,7 +135,18 @@ export async function openVault(parts: VaultParts): Promise<Vault> {
     log,
     trail,
   )
-  const backups = new Backups(units, keys, suite, backup.seal, rates, clock, log, trail)
+  const backups = new Backups(
+    units,
+    keys,
+    suite,
+    backup.seal,
+    rates,
+    clock,
+    log,
+    trail,
+    identities,
+    parts.directory.recipients,
+  )
 
   const rewraps = new Rewraps(units, backups, backup.seal, rates, clock, log, trail)
   const drills = new Drills(
@@ -209,11 +232,14 @@ export async function openVault(parts: VaultParts): Promise<Vault> {
     listKeys: (caller) => keys.list(caller),
     getKey: (caller, keyId, context) => keys.info(caller, keyId, context),
     exportBackup: (caller, keyId, context) => backups.export(caller, keyId, context),
+    exportBackupTo: (caller, keyId, recipient, context) =>
+      backups.exportTo(caller, keyId, recipient, context),
     importBackup: (caller, backup) => backups.import(caller, backup),
     verifyBackup: (caller, backup) => backups.verify(caller, backup),
     rewrapBackup: (caller, old) => rewraps.rewrap(caller, old),
     drillBackup: (caller, request, context) => drills.drill(caller, request, context),
     backupCoverage: (caller, request) => backupCoverage(units, caller, request),
+    party: () => parts.directory.own,
     identityPem: () => parts.identityPem(),
     readiness,
     usage: () => runs.usage,

@@ -73,7 +73,7 @@ it('the SDK is bundled for browsers without anything of Node', async () => {
   const names = Object.keys(inputs)
   expect(names.some((name) => name.endsWith('sdk/src/index.ts'))).toBe(true)
   expect(
-    names.filter((name) => /node:|secp256k1\/|\/ws\/|native|file-share-store/.test(name)),
+    names.filter((name) => /node:|secp256k1\/|\/ws\/|mpc\/native|file-share-store/.test(name)),
   ).toEqual([])
   const code = readFileSync(join(harness.folder, 'page.js'), 'utf8')
   expect(code).not.toMatch(/\bBuffer\.(?:from|alloc|concat)|\bprocess\.(?:env|pid)|\brequire\(/)

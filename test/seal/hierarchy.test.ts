@@ -24,6 +24,8 @@ describe('the key hierarchy', () => {
       auditChain: hex(new StorageKey(bytes, 'prod').auditKeys().chain),
       auditValues: hex(new StorageKey(bytes, 'prod').auditKeys().values),
       logSeed: hex(new StorageKey(bytes, 'prod').logSeed('0'.repeat(32))),
+      partySeed: hex(secret.party().seed),
+      persistentKeygen: hex(secret.party().keygenSecret),
     }).toMatchSnapshot()
   })
 
@@ -44,7 +46,12 @@ describe('the key hierarchy', () => {
     expect(hex(backup().bundleKey())).toBe(derived(root, 'bundle', 'prod'))
     expect(hex(backup().identitySeed())).toBe(derived(root, 'vault-identity', 'prod'))
     expect(hex(backup().tagKey().key)).toBe(derived(root, 'api-key-tag', 'prod'))
+    expect(hex(backup().party().seed)).toBe(derived(root, 'party', 'prod'))
+    expect(hex(backup().party().keygenSecret)).toBe(derived(root, 'persistent-keygen', 'prod'))
     const storage = new StorageKey(bytes, 'prod')
+    const { seed, keygenSecret } = storage.party()
+    expect(hex(seed)).toBe(derived('vertex/v1/storage-key', 'party', 'prod'))
+    expect(hex(keygenSecret)).toBe(derived('vertex/v1/storage-key', 'persistent-keygen', 'prod'))
     expect(hex(storage.rowsKey())).toBe(derived('vertex/v1/storage-key', 'rows', ''))
     expect(hex(storage.tagKey().key)).toBe(derived('vertex/v1/storage-key', 'api-key-tag', 'prod'))
     const audit = storage.auditKeys()
@@ -63,11 +70,16 @@ describe('the key hierarchy', () => {
       hex(secret.identitySeed()),
       hex(secret.tagKey().key),
       secret.identityPem(),
+      ...Object.values(secret.party()).map(hex),
     ])
     const storage = new StorageKey(bytes, 'prod')
     keys.push(hex(storage.rowsKey()), hex(storage.tagKey().key), storage.identityPem())
     for (const name of ['prod', 'staging'])
-      keys.push(...Object.values(new StorageKey(bytes, name).auditKeys()).map(hex))
+      for (const several of [
+        new StorageKey(bytes, name).auditKeys(),
+        new StorageKey(bytes, name).party(),
+      ])
+        keys.push(...Object.values(several).map(hex))
     keys.push(hex(secretFingerprint(bytes)), hex(bytes))
     expect(new Set(keys).size).toBe(keys.length)
   })

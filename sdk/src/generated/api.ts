@@ -60,7 +60,11 @@ export interface paths {
         put?: never;
         /**
          * Take part in the keygen of a key.
-         * @description Joins the room, runs keygen with the other parties and answers when the share is durable. A key makes its share once.
+         * @description Joins the room, runs keygen with the other parties and answers when the share is durable. A key makes its share
+         *     once.
+         *
+         *     With `others_identities` nothing begins unless each `keygen_id` is live on the sigchain of the party that is
+         *     expected behind it.
          */
         post: operations["keygen"];
         delete?: never;
@@ -217,6 +221,9 @@ export interface paths {
         /**
          * Take this party's share out as a backup.
          * @description The server's backup mode decides whether it is encrypted. Keep the answer as it is; import takes it back unchanged.
+         *
+         *     With `recipient` the same backup is sealed once more, to the recipient key that this party added last to its
+         *     sigchain in the directory of this server. It opens only with that key, and what comes out is what import takes.
          */
         get: operations["exportKeyShare"];
         put?: never;
@@ -427,6 +434,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/cluster/persistent-keygen-id": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The persistent keygen_id of this Vertex.
+         * @description It is on the Vertex's sigchain, which proves it; this answer does not. No key is made with it.
+         */
+        get: operations["persistentKeygenId"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/directory/identity": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Who this Vertex is in the directory.
+         * @description What its sigchain says is what counts; this answer proves nothing.
+         */
+        get: operations["directoryIdentity"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/identity-pubkey": {
         parameters: {
             query?: never;
@@ -609,6 +656,8 @@ export interface components {
             /** @description How many of them must sign. */
             threshold: number;
             others_keygen_ids: components["schemas"]["KeygenId"][];
+            /** @description The party that is expected behind each of `others_keygen_ids`, in their order; null where nothing is expected. */
+            others_identities?: (components["schemas"]["Primary"] | null)[];
             relay_address?: components["schemas"]["RelayAddress"];
         };
         KeygenResponse: {
@@ -686,6 +735,30 @@ export interface components {
             /** @description The backup, base64. Whatever is no backup, in text or content, is a 400 `backup_invalid`. */
             key_share: string;
         };
+        ExportKeyShareResponse: {
+            /** @enum {unknown} */
+            export_type: "encrypted" | "plaintext";
+            /** @description The backup, base64; with a `recipient`, sealed to them. */
+            key_share: string;
+            /** @description Only where a recipient was asked for. `export_type` is then that of the backup inside. */
+            recipient?: {
+                primary: components["schemas"]["Primary"];
+                /** @description The X25519 public key that it is sealed to. */
+                key: string;
+                /** Format: date-time */
+                exported_at: string;
+            };
+        };
+        PersistentKeygenIdResponse: {
+            keygen_id: components["schemas"]["KeygenId"];
+        };
+        DirectoryIdentityResponse: {
+            primary: components["schemas"]["Primary"];
+            keygen_id: components["schemas"]["KeygenId"];
+            host: string | null;
+        };
+        /** @description A party in the directory, `ed25519:` and 64 hex digits in lower case, or `nostr:` and an npub. */
+        Primary: string;
         ImportKeyShareResponse: {
             key_id: components["schemas"]["KeyId"];
         };
@@ -1667,7 +1740,10 @@ export interface operations {
     };
     exportKeyShare: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description The primary of a party in the directory. */
+                recipient?: components["schemas"]["Primary"];
+            };
             header?: {
                 /** @description 32 fresh random bytes of the client; a `key_id_not_exists` answer is then signed over them. */
                 "X-Vertex-Nonce"?: components["parameters"]["Nonce"];
@@ -1694,10 +1770,13 @@ export interface operations {
                      *       "key_share": "dnR4LWJhY2t1cC8xAAABgA=="
                      *     }
                      */
-                    "application/json": components["schemas"]["Backup"];
+                    "application/json": components["schemas"]["ExportKeyShareResponse"];
                 };
             };
-            /** @description The key does not exist, has no share yet, or may not leave in this server's backup mode. */
+            /**
+             * @description The key does not exist, has no share yet, or may not leave in this server's backup mode; or the recipient has
+             *     no sigchain here that verifies, or no live recipient key.
+             */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -2286,6 +2365,64 @@ export interface operations {
             429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalProblem"];
             503: components["responses"]["Unavailable"];
+        };
+    };
+    persistentKeygenId: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The keygen_id. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "keygen_id": "02fed9d27be5bb0ca86d5ba3d26b8bb0d1b4e9c22c1d8f2d4a7e5b3c6f8a9d0e1c"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PersistentKeygenIdResponse"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            404: components["responses"]["NotFound"];
+            500: components["responses"]["InternalProblem"];
+        };
+    };
+    directoryIdentity: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Its primary, its persistent keygen_id and where it says that it can be reached. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "primary": "ed25519:2152f8d19b791d24453242e15f2eab6cb7cffa7b6a5ed30097960e069881db12",
+                     *       "keygen_id": "02fed9d27be5bb0ca86d5ba3d26b8bb0d1b4e9c22c1d8f2d4a7e5b3c6f8a9d0e1c",
+                     *       "host": "vertex.example.com"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["DirectoryIdentityResponse"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            404: components["responses"]["NotFound"];
+            500: components["responses"]["InternalProblem"];
         };
     };
     identityPubkey: {

@@ -83,9 +83,10 @@ async function invoke(
     ...(options.nonce === undefined ? {} : { 'x-vertex-nonce': options.nonce }),
     ...(options.identity === undefined ? {} : { 'x-vertex-identity': options.identity }),
   }
-  const hasBody = !inQuery && (method === 'POST' || Object.keys(rest).length > 0)
+  const hasMembers = Object.keys(rest).length > 0
+  const hasBody = !inQuery && (method === 'POST' || hasMembers)
   const answer = await http.send(method, path, {
-    query: inQuery ? (rest as Record<string, string>) : undefined,
+    query: inQuery && hasMembers ? (rest as Record<string, string>) : undefined,
     body: hasBody ? rest : undefined,
     headers,
     signal: options.signal,

@@ -27,6 +27,8 @@ export const routes = {
   revokeApiKey: ['DELETE', '/admin/revoke-api-key'],
   deleteUser: ['DELETE', '/admin/delete-user'],
   deleteTombstone: ['DELETE', '/admin/delete-tombstone'],
+  persistentKeygenId: ['GET', '/cluster/persistent-keygen-id'],
+  directoryIdentity: ['GET', '/directory/identity'],
   identityPubkey: ['GET', '/identity-pubkey'],
   livez: ['GET', '/livez'],
   readyz: ['GET', '/readyz'],
@@ -38,6 +40,7 @@ export const routes = {
 
 /** The operations whose input travels in the query. */
 export const queryRoutes: ReadonlySet<RouteName> = new Set<RouteName>([
+  'exportKeyShare',
   'backupCoverage',
   'createUserByQuery',
   'generateApiKeyByQuery',

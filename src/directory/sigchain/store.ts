@@ -84,12 +84,13 @@ export async function lastOf(
 /** So many events are read at a time, of which none is larger than a body may be. */
 const PAGE = 64
 
-/** The envelopes of a chain as they were received, in order, some at a time. */
+/** The envelopes of a chain as they were received, in order from an event on, some at a time. */
 export async function* envelopesOf(
   store: UnitStore,
   { scheme, id }: Primary,
+  from = 0,
 ): AsyncGenerator<readonly string[]> {
-  for (let after = -1; ;) {
+  for (let after = from - 1; ;) {
     const rows = await store.select(
       `SELECT seq, envelope_json FROM ${TABLE}
        WHERE primary_scheme = $1 AND primary_id = $2 AND seq > $3 ORDER BY seq LIMIT ${PAGE}`,

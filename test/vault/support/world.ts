@@ -7,18 +7,21 @@ import { nativeSuite } from '@vertex/mpc/native'
 import { readConfig } from '../../../src/config.js'
 import { ratesInMemory, type RateSettings } from '../../../src/rates/index.js'
 import { AuditWriter } from '../../../src/audit/index.js'
+import { directoryTables } from '../../../src/compose/directory.js'
+import { Parties } from '../../../src/directory/sigchain/parties.js'
 import { roomPort, Rooms } from '../../../src/relay/index.js'
 import {
   apiKeys,
   BackupSecrets,
   encryptedBackups,
   plaintextBackups,
+  recipientSeal,
   rowSeal,
   StorageKey,
   vaultIdentity,
   type SecretSource,
 } from '../../../src/seal/index.js'
-import { openStore, type Database } from '../../../src/store/index.js'
+import { openStore, type Database, type OpenStore } from '../../../src/store/index.js'
 import {
   localEngine,
   openVault,
@@ -83,6 +86,8 @@ export interface FaultyStore extends VaultStore {
 export interface World {
   readonly vault: Vault
   readonly store: FaultyStore
+  /** The store itself, where the directory is too. */
+  readonly opened: OpenStore
   readonly rooms: RoomPort
   readonly events: VaultEvent[]
   readonly secrets: Secrets
@@ -115,7 +120,13 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
   const time = { now: options.now ?? 1_750_000_000_000 }
   const clock = { now: () => time.now }
   const storageKey = new StorageKey(secrets.storageKey, vaultName)
-  const store = faulty(await openStore({ database, rowSeal: rowSeal(storageKey), clock }))
+  const opened = await openStore({
+    database,
+    rowSeal: rowSeal(storageKey),
+    clock,
+    more: directoryTables,
+  })
+  const store = faulty(opened)
   const relay = new Rooms()
   const rooms = roomPort(relay)
   const events: VaultEvent[] = []
@@ -140,6 +151,11 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
         : plaintextBackups({ vaultName, suite }),
       identity: encrypted ? vaultIdentity(loaded) : undefined,
       ready: () => Promise.resolve(true),
+    },
+    directory: {
+      parties: new Parties(opened),
+      own: { primary: `ed25519:${'0'.repeat(64)}`, persistentKeygenId: '02', host: null },
+      recipients: recipientSeal,
     },
     secrets: {
       storage: {
@@ -177,6 +193,7 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
   const world: World = {
     vault,
     store,
+    opened,
     rooms,
     events,
     secrets,

@@ -1,0 +1,116 @@
+import {
+  checkEvent,
+  envelopeHash,
+  parseEnvelope,
+  parsePrimary,
+  SigchainRefusal,
+  type CheckedEvent,
+  type Head,
+  type Primary,
+} from '@vertex/directory/sigchain'
+import type { UnitStore } from '../../store/index.js'
+import { byOpenssl } from '../equation.js'
+import type { PartyPort, PartySubjects } from '../../vault/ports.js'
+import { envelopesOf, lastOf } from './store.js'
+
+/** Checking takes time, and anybody may make a chain. */
+export const MAX_EVENTS = 1_000
+const REMEMBERED = 512
+
+/** How a chain ended that was checked, and what was live then, the one added last at the end. */
+export interface CheckedChain {
+  readonly head: Head | undefined
+  readonly live: readonly string[]
+}
+
+/** Why nobody can rely on a chain. */
+export class ChainUnusable extends Error {
+  constructor(readonly problem: 'too_long' | 'broken') {
+    super(`the chain is ${problem.replace('_', ' ')}`)
+  }
+}
+
+/**
+ * The chains of the directory, as far as the vault relies on them: every event is checked here, whoever wrote its row.
+ * docs/spec/identities.md, section 2
+ */
+export class Parties implements PartyPort {
+  /** By primary; the one used longest ago first. */
+  readonly #checked = new Map<string, CheckedChain>()
+
+  constructor(private readonly store: UnitStore) {}
+
+  async subjectsOf(text: string): Promise<PartySubjects> {
+    let primary: Primary
+    try {
+      primary = parsePrimary(text)
+    } catch (error) {
+      if (!(error instanceof SigchainRefusal)) throw error
+      return { problem: 'no_primary' }
+    }
+    try {
+      const { head, live } = await this.checked(primary)
+      return head === undefined ? { problem: 'no_chain' } : { live }
+    } catch (error) {
+      if (!(error instanceof ChainUnusable)) throw error
+      return { problem: error.problem }
+    }
+  }
+
+  /** @throws ChainUnusable */
+  async checked(primary: Primary): Promise<CheckedChain> {
+    const last = await lastOf(this.store, primary)
+    // Before anything is computed.
+    if (last !== undefined && last.seq >= MAX_EVENTS) throw new ChainUnusable('too_long')
+    const known = this.#checked.get(primary.text) ?? { head: undefined, live: [] }
+    const chain = await this.#goOn(primary, known)
+    const now = this.#checked.get(primary.text)
+    this.#checked.delete(primary.text)
+    // Of two that were checked at one time the longer one: from it nothing leads back.
+    const longest = (now?.head?.seq ?? -1) > (chain.head?.seq ?? -1) ? now! : chain
+    if (longest.head !== undefined) this.#checked.set(primary.text, longest)
+    if (this.#checked.size > REMEMBERED)
+      this.#checked.delete(this.#checked.keys().next().value as string)
+    return chain
+  }
+
+  async #goOn(primary: Primary, known: CheckedChain): Promise<CheckedChain> {
+    const live = new Set(known.live)
+    let { head } = known
+    // Where checking goes on, the event that it ended with must still be.
+    let expected = head?.hash
+    for await (const page of envelopesOf(this.store, primary, head?.seq))
+      for (const envelope of page) {
+        const bytes = utf8.encode(envelope)
+        if (expected === undefined) {
+          const event = valid(() => checkEvent(head, bytes, primary, byOpenssl))
+          apply(live, event)
+          head = { seq: event.seq, hash: event.hash }
+          if (head.seq >= MAX_EVENTS) throw new ChainUnusable('too_long')
+          // Between two signatures others have their turn.
+          await new Promise(setImmediate)
+        } else if (valid(() => envelopeHash(parseEnvelope(bytes))) !== expected)
+          throw new ChainUnusable('broken')
+        expected = undefined
+      }
+    if (expected !== undefined) throw new ChainUnusable('broken')
+    return { head, live: [...live] }
+  }
+}
+
+const utf8 = new TextEncoder()
+
+function apply(live: Set<string>, { envelope }: CheckedEvent): void {
+  const { op, payload } = envelope.payload
+  if (op === 'add') live.add(payload.subject)
+  else live.delete(payload.subject)
+}
+
+function valid<T>(check: () => T): T {
+  try {
+    return check()
+  } catch (error) {
+    if (!(error instanceof SigchainRefusal)) throw error
+    throw new ChainUnusable('broken')
+  }
+}

@@ -1,0 +1,66 @@
+import { VaultError } from './errors.js'
+import { badRequest, parseHex } from './ids.js'
+import { StorageUnavailable, type PartyPort, type PartySubjects } from './ports.js'
+
+const problems: Readonly<Record<NonNullable<PartySubjects['problem']>, string>> = {
+  no_primary: 'is no primary: ed25519:<64 hex digits in lower case> or nostr:<npub>',
+  no_chain: 'has no sigchain in the directory of this server; post it there first',
+  too_long: 'has a sigchain with more events than this server checks',
+  broken: 'has a sigchain that does not verify',
+}
+
+/** What other parties say of themselves, for what relies on it. docs/spec/identities.md, sections 2 and 3 */
+export class Identities {
+  constructor(private readonly parties: PartyPort) {}
+
+  /**
+   * Checks that each keygen_id speaks for the party that is expected behind it.
+   * @param keygenIds lower-case hex
+   * @param expected a primary for each of them, or null
+   * @throws VaultError `bad_request_params`
+   */
+  async assertKeygenIds(
+    keygenIds: readonly string[],
+    expected: readonly (string | null)[],
+  ): Promise<void> {
+    if (expected.length !== keygenIds.length)
+      throw badRequest(
+        `others_identities must have an entry for each of the ${keygenIds.length} others_keygen_ids, not ${expected.length}`,
+      )
+    for (const [i, primary] of expected.entries()) {
+      if (primary === null) continue
+      const name = `others_identities[${i}]`
+      if (!(await this.#live(name, primary)).includes(`keygen:${keygenIds[i]!}`))
+        throw badRequest(`${name}: the keygen_id is not live on the sigchain of this party`)
+    }
+  }
+
+  /**
+   * The key to which backups for a party are sealed: the one it added last of those that are live.
+   * @throws VaultError `bad_request_params`
+   */
+  async recipientKey(primary: string): Promise<Uint8Array> {
+    const live = await this.#live('recipient', primary)
+    const newest = live.findLast((subject) => /^recipient:[0-9a-f]{64}$/.test(subject))
+    if (newest === undefined)
+      throw badRequest('recipient: this party has no live recipient key on its sigchain')
+    return parseHex('the recipient key', newest.slice('recipient:'.length))
+  }
+
+  async #live(name: string, primary: string): Promise<readonly string[]> {
+    let found: PartySubjects
+    try {
+      found = await this.parties.subjectsOf(primary)
+    } catch (e) {
+      if (!(e instanceof StorageUnavailable)) throw e
+      throw new VaultError(
+        'storage_unavailable',
+        'the database does not answer; try again',
+        {},
+        { cause: e },
+      )
+    }
+    if (found.problem !== undefined) throw badRequest(`${name} ${problems[found.problem]}`)
+    return found.live
+  }
+}
