@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -23,11 +24,14 @@ export type Race = readonly string[]
 
 /** What is asked of one system. */
 export interface Measured {
-  /** As `vertex directory` names it. */
+  /** As `vertex directory` names it, unless a Vertex has it and nobody else. */
   readonly name: string
+  readonly inVertex?: true
   prepare(count: number): {
     /** Sent once, in order, and not counted. */
     readonly before: readonly string[]
+    /** Resolves when what was sent before has had its effect. */
+    readonly ready?: (port: number) => Promise<void>
     readonly loads: readonly LoadOf[]
   }
   /** Undefined where nothing is won. */
@@ -96,12 +100,18 @@ export async function measureDirectory(
     }
     for (const system of systems) {
       progress(`${system.name}: starting`)
-      const servers = [await serve(system.name, 'SQLite', join(folder, `${system.name}.db`))]
-      if (postgres !== undefined)
+      const servers = [
+        system.inVertex
+          ? await serveVertex(folder)
+          : await serve(system.name, 'SQLite', join(folder, `${system.name}.db`)),
+      ]
+      if (postgres !== undefined && !system.inVertex)
         servers.push(await serve(system.name, 'Postgres', await postgres.createDatabase()))
-      const { before, loads } = system.prepare(plan.count)
-      for (const { port } of servers)
+      const { before, ready, loads } = system.prepare(plan.count)
+      for (const { port } of servers) {
         for (const request of before) await send(client, port, [request], 1)
+        await ready?.(port)
+      }
       for (const load of loads) {
         progress(`${system.name}: ${load.name}`)
         const [recorded] = load.requests()
@@ -187,7 +197,9 @@ async function answerTo(port: number, request: string) {
     ...(type === undefined ? {} : { headers: { 'Content-Type': type } }),
     ...(method === 'GET' ? {} : { body: Buffer.from(body, 'latin1') }),
   })
-  const text = await response.text()
+  const bytes = Buffer.from(await response.arrayBuffer())
+  // What is no text is as many bytes of something else.
+  const text = isUtf8(bytes) ? bytes.toString('utf8') : 'x'.repeat(bytes.length)
   const headers: Record<string, string> = {}
   if (response.status !== 204) {
     headers['Content-Type'] = response.headers.get('content-type') ?? ''
@@ -197,10 +209,24 @@ async function answerTo(port: number, request: string) {
 }
 
 /** Starts a system as its own program, on a database of its own. */
-async function serve(system: string, name: string, db: string): Promise<Server> {
-  const words = [program, 'directory', system, '--bind', '127.0.0.1:0', '--db', db]
-  const child = spawn(process.execPath, words, {
-    env: { PATH: process.env['PATH'] ?? '', RUST_LOG: 'info' },
+const serve = (system: string, name: string, db: string): Promise<Server> =>
+  started(name, ['directory', system, '--bind', '127.0.0.1:0', '--db', db], { RUST_LOG: 'info' })
+
+/** Starts a whole Vertex, on the embedded database, which lets one address ask as often as it likes. */
+function serveVertex(folder: string): Promise<Server> {
+  const settings = { VERTEX_RATE_DIRECTORY: '1000000', VERTEX_RATE_DIRECTORY_WRITES: '1000000' }
+  return started('SQLite', ['serve'], { PORT: '0', ...settings }, folder)
+}
+
+async function started(
+  name: string,
+  words: readonly string[],
+  settings: Readonly<Record<string, string>>,
+  cwd?: string,
+): Promise<Server> {
+  const child = spawn(process.execPath, [program, ...words], {
+    cwd,
+    env: { PATH: process.env['PATH'] ?? '', ...settings },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   const exited = once(child, 'exit')
@@ -214,7 +240,7 @@ async function serve(system: string, name: string, db: string): Promise<Server> 
       const found = /"event":"listening".*"port":(\d+)/.exec(output)
       if (found !== null) resolve(Number(found[1]))
     })
-    void exited.then(() => reject(new Error(`vertex directory ${system} ended: ${output}`)))
+    void exited.then(() => reject(new Error(`vertex ${words.join(' ')} ended: ${output}`)))
   })
   return {
     name,

@@ -68,6 +68,8 @@ export class Appender {
   readonly key: VerifierKey
   /** The last tree that this process has signed, or found signed. */
   #signed: TreeHead | undefined
+  /** The kept checkpoint that was last verified, or made: verifying takes longer than all else of a turn. */
+  #verified: { readonly text: string; readonly head: TreeHead } | undefined
   #refused = false
   #auditedAt = -Infinity
   #timer: NodeJS.Timeout | undefined
@@ -237,6 +239,7 @@ export class Appender {
       const root = (await edgeAt(read, size)).root()
       if (kept?.size === size) return { size, root }
       const text = signCheckpoint({ size, root }, signer)
+      this.#verified = { text, head: { size, root } }
       await unit.verb((manager) =>
         manager.update<StateRow>(STATE, { id: STATE_ID }, { checkpoint: text }),
       )
@@ -259,10 +262,12 @@ export class Appender {
 
   /** The checkpoint that is kept, if it is one of this log. @throws LogRefused */
   #openKept(text: string): TreeHead | undefined {
+    if (this.#verified?.text === text) return this.#verified.head
     if (parseCheckpoint(text)?.origin !== this.key.name) return undefined
     const kept = openCheckpoint(text, this.key)
     if (kept === undefined)
       throw new LogRefused('the checkpoint that is kept was not made by this server')
+    this.#verified = { text, head: kept }
     return kept
   }
 

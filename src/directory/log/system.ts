@@ -81,6 +81,9 @@ const told = (handle: (asked: Asked) => Promise<Answer>) => async (asked: Asked)
 }
 
 class Published {
+  /** The last checkpoint that was verified, which costs more than all else here. */
+  #verified: (Checkpoint & { readonly text: string }) | undefined
+
   constructor(
     private readonly store: UnitStore,
     private readonly key: VerifierKey,
@@ -163,10 +166,12 @@ class Published {
   async #last(): Promise<Checkpoint & { readonly text: string }> {
     const [row] = await this.store.select(`SELECT checkpoint FROM ${STATE}`, [])
     const text = row === undefined ? '' : String(row['checkpoint'])
+    if (this.#verified?.text === text) return this.#verified
     const checkpoint = openCheckpoint(text, this.key)
     // Before the first one, or after a change of name, for a moment; or somebody has put another one there.
     if (checkpoint === undefined) throw new Refused(503, 'there is no checkpoint yet', SOON)
-    return { ...checkpoint, text }
+    this.#verified = { ...checkpoint, text }
+    return this.#verified
   }
 
   async #hashes(ranges: readonly { from: number; to: number }[], size: number) {

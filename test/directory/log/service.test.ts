@@ -1,9 +1,10 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { parseCheckpoint, parseLogProof } from '@vertex/directory/log'
+import { parseCheckpoint, parseLogProof, signCheckpoint } from '@vertex/directory/log'
 import { primaryOfSigner, signEvent, type CheckedEvent } from '@vertex/directory/sigchain'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
+import { parseSecret, StorageKey } from '../../../src/seal/index.js'
 import { sql } from '../../store/engines.js'
 import { vertexCommand } from '../../support/command.js'
 import { freePort, startServer, type TestServer } from '../../support/server.js'
@@ -75,14 +76,15 @@ it('keeps what it has signed and acknowledged through crashes, and says what was
   expect(verify('--checkpoint', ...kept)).toMatchObject({
     status: 0,
     ok: true,
-    kinds: { 'sigchain-event': last + 1 },
-    database: { rows: last + 1, erased: 0 },
+    // And what the Vertex says of itself on a chain of its own.
+    kinds: { 'sigchain-event': last + 2 },
+    database: { rows: last + 2, erased: 0 },
   })
 
   const database = { kind: 'sqlite', dataDir: join(folder, 'data') } as const
   await sql(
     database,
-    `UPDATE sigchain_events SET envelope_json = replace(envelope_json, 'device:5', 'device:6') WHERE seq = 5`,
+    `UPDATE sigchain_events SET envelope_json = replace(envelope_json, 'device:5', 'device:6') WHERE primary_id = '${primary.id}' AND seq = 5`,
   )
   expect(verify()).toMatchObject({
     status: 1,
@@ -92,7 +94,7 @@ it('keeps what it has signed and acknowledged through crashes, and says what was
   })
   await sql(
     database,
-    `UPDATE sigchain_events SET envelope_json = replace(envelope_json, 'device:6', 'device:5') WHERE seq = 5`,
+    `UPDATE sigchain_events SET envelope_json = replace(envelope_json, 'device:6', 'device:5') WHERE primary_id = '${primary.id}' AND seq = 5`,
   )
   expect(verify()).toMatchObject({ status: 0 })
 
@@ -131,13 +133,30 @@ it('is another log after the database was put back, and a witness is not deceive
   const other = vertexCommand(['log', 'key'], { folder }).stdout.trim()
   expect(other).not.toBe(key)
   expect(look(other, '--state', 'seen-2').status).toBe(0)
-  expect(verify()).toMatchObject({ status: 0, kinds: { 'sigchain-event': 3 } })
+  expect(verify()).toMatchObject({ status: 0, kinds: { 'sigchain-event': 4 } })
   // One that does not answer, and command lines that are not right.
   expect(
     vertexCommand(['log', 'verify', 'http://127.0.0.1:9/log', '--key', key], { folder }).status,
   ).toBe(69)
   expect(vertexCommand(['log', 'verify', `${server.url}/log`], { folder }).status).toBe(2)
   expect(look('nonsense').status).toBe(2)
+
+  // A log that had shown this witness another tree: both checkpoints lie beside the state.
+  const storageKey = new StorageKey(
+    parseSecret(readFileSync(join(folder, 'vertex-secret/storage-key'), 'utf8'), 'storage key'),
+    'vertex',
+  )
+  const name = other.split('+')[0]!
+  const seed = storageKey.logSeed(name.split('/').at(-1)!)
+  const shownBefore = signCheckpoint({ size: 1, root: new Uint8Array(32) }, { name, seed })
+  writeFileSync(join(folder, 'seen-3'), shownBefore)
+  const split = look(other, '--state', 'seen-3', '--json')
+  expect(split).toMatchObject({ status: 1 })
+  const { problem, evidence } = JSON.parse(split.stdout) as { problem: string; evidence: string[] }
+  expect(problem).toBe('split_view')
+  expect(readFileSync(evidence[0]!, 'utf8')).toBe(shownBefore)
+  expect(parseCheckpoint(readFileSync(evidence[1]!, 'utf8'))!.size).toBeGreaterThan(1)
+  expect(readFileSync(join(folder, 'seen-3'), 'utf8')).toBe(shownBefore)
 })
 
 it('is not there without the directory', async () => {
