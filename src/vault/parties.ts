@@ -1,6 +1,6 @@
-import { VaultError } from './errors.js'
 import { badRequest, parseHex } from './ids.js'
-import { StorageUnavailable, type PartyPort, type PartySubjects } from './ports.js'
+import type { PartyPort, PartySubjects } from './ports.js'
+import { asVaultError } from './units.js'
 
 const problems: Readonly<Record<NonNullable<PartySubjects['problem']>, string>> = {
   no_primary: 'is no primary: ed25519:<64 hex digits in lower case> or nostr:<npub>',
@@ -48,18 +48,9 @@ export class Identities {
   }
 
   async #live(name: string, primary: string): Promise<readonly string[]> {
-    let found: PartySubjects
-    try {
-      found = await this.parties.subjectsOf(primary)
-    } catch (e) {
-      if (!(e instanceof StorageUnavailable)) throw e
-      throw new VaultError(
-        'storage_unavailable',
-        'the database does not answer; try again',
-        {},
-        { cause: e },
-      )
-    }
+    const found = await this.parties.subjectsOf(primary).catch((e: unknown) => {
+      throw asVaultError(e)
+    })
     if (found.problem !== undefined) throw badRequest(`${name} ${problems[found.problem]}`)
     return found.live
   }

@@ -64,7 +64,8 @@ export class Units {
   }
 }
 
-function asVaultError(e: unknown): unknown {
+/** What a client is told of an error of the store; any other stays as it is. */
+export function asVaultError(e: unknown): unknown {
   if (e instanceof StoreConflict) {
     // Deleted while the request was under way; a user's API keys went along.
     if (e.conflict === 'user_gone') return denied()

@@ -1,10 +1,11 @@
 import { x25519 } from '@noble/curves/ed25519.js'
 import { openSealedBackup, readSealedBackup } from '@vertex/directory/sealed'
 import { bytesToHex } from '@vertex/mpc'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import { AuditWriter, parseLine } from '../../src/audit/index.js'
 import { StorageKey } from '../../src/seal/index.js'
 import type { Caller, KeygenRequest } from '../../src/vault/index.js'
+import { StorageUnavailable } from '../../src/vault/ports.js'
 import { somebody, Writer } from '../directory/support.js'
 import { Client, makeKey, signTogether, verifies } from './support/client.js'
 import { afterTotalLoss, cleanUp, openWorld, type World } from './support/world.js'
@@ -107,6 +108,31 @@ describe('keygen with expected identities', () => {
     await refused(['ed25519:AB'], /is no primary/)
     await refused([], /an entry for each/)
     await refused([null, null], /an entry for each/)
+  })
+
+  it('takes the chain of a party that signs as nostr does', async () => {
+    const { world, client, run } = await begun()
+    const party = new Writer(world.opened, { scheme: 'nostr', secret: somebody().secret })
+    await party.add(`keygen:${client.keygenId}`)
+    await run([party.primary])
+  })
+
+  it('is told that the database does not answer, and not that the party is another', async () => {
+    const { world, caller, client, party, keyId } = await begun()
+    await party.add(`keygen:${client.keygenId}`)
+    const { roomUuid } = await world.vault.createRoom(caller, 2)
+    const select = vi.spyOn(world.opened, 'select').mockRejectedValue(new StorageUnavailable())
+    await expect(
+      world.vault.keygen(caller, {
+        keyId,
+        roomUuid,
+        numParties: 2,
+        threshold: 2,
+        othersKeygenIds: [client.keygenId],
+        othersIdentities: [party.primary],
+      }),
+    ).rejects.toMatchObject({ errType: 'storage_unavailable' })
+    select.mockRestore()
   })
 
   it('finds out which of several is not who they should be', async () => {

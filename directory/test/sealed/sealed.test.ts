@@ -125,6 +125,15 @@ describe.each(['v1-encrypted-2of2-party1', 'v1-encrypted-3of5-epoch7', 'v1-plain
   },
 )
 
+it('opens what was sealed long ago', async () => {
+  const frozen = JSON.parse(
+    readFileSync(new URL('./frozen-v1.json', import.meta.url), 'utf8'),
+  ) as Record<'secret' | 'sealed' | 'backup', string>
+  const opened = await openSealedBackup(frozen.sealed, Buffer.from(frozen.secret, 'hex'))
+  expect(opened).toBe(frozen.backup)
+  expect(opened).toBe(fixture('v1-encrypted-2of3-party3').key_share)
+})
+
 describe('what is not sealed', () => {
   const backup = fixture('v1-encrypted-2of2-party1').key_share
 
