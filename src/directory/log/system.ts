@@ -14,6 +14,7 @@ import {
   type Checkpoint,
   type VerifierKey,
 } from '@vertex/directory/log'
+import { isStorable } from '../../store/columns.js'
 import type { UnitStore } from '../../store/index.js'
 import type { Answer, Asked, System } from '../system.js'
 import { LEAVES, STATE } from './tables.js'
@@ -147,6 +148,7 @@ class Published {
   async record(kind: string, source: string, query: string): Promise<Answer> {
     parametersOf(query, [])
     if (!provable.has(kind)) throw new Refused(404, 'there are no proofs of this kind')
+    if (!isStorable(source)) throw new Refused(404, 'the log has no such record')
     const [row] = await this.store.select(
       `SELECT idx, salt, entry FROM ${LEAVES} WHERE kind = $1 AND source = $2`,
       [kind, source],

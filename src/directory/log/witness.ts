@@ -49,7 +49,7 @@ export async function witness(
     throw new LogBad('checkpoint_unsigned', 'the checkpoint that was kept is not of this log')
   const now = await lastCheckpoint(get, key)
   const { origin, size } = now
-  const keep = cosigner === undefined ? now.text : cosigned(now, cosigner, seconds)
+  const keep = cosigner === undefined ? now.text : cosigned(now, key, cosigner, seconds)
   if (before === undefined || kept === undefined)
     return { what: 'first', origin, size, before: 0, keep }
   const [older, newer] = now.size < before.size ? [now, before] : [before, now]
@@ -67,9 +67,20 @@ export async function witness(
   return { what: 'same', origin, size, before: before.size, keep: cosigner ? keep : kept }
 }
 
-/** Without what the log may have put there in the witness's name. */
-function cosigned(checkpoint: Checkpoint, witness: SignerKey, seconds: number): string {
+/**
+ * The checkpoint with the log's signature and the witness's, and no other line: the log chooses those, and with enough of
+ * them the next look could not read what this one has kept. @throws LogBad for a text that leaves no room
+ */
+function cosigned(
+  checkpoint: Checkpoint,
+  key: VerifierKey,
+  witness: SignerKey,
+  seconds: number,
+): string {
   const { text, signatures } = checkpoint.note
-  const others = signatures.filter(({ name }) => name !== witness.name).map(({ line }) => line)
-  return `${text}\n${[...others, cosign(checkpoint, witness, seconds)].join('\n')}\n`
+  const own = signatures.find(({ name, keyId }) => name === key.name && keyId === key.keyId)
+  const keep = `${text}\n${own!.line}\n${cosign(checkpoint, witness, seconds)}\n`
+  if (openCheckpoint(keep, key) === undefined)
+    throw new LogBad('checkpoint_unsigned', 'the checkpoint has no room for a cosignature')
+  return keep
 }

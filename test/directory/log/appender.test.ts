@@ -184,6 +184,10 @@ describe.each(engines)('the appender on $name', (engine) => {
       expect(await ask('/log/proof/:kind/*path', { kind, path: ['test', '3'] })).toMatchObject({
         status: 404,
       })
+      // What no database takes as a text.
+      expect(await ask('/log/proof/:kind/*path', { kind, path: ['test', '\0'] })).toMatchObject({
+        status: 404,
+      })
       expect(await sql(database, `SELECT source FROM log_leaves WHERE salt IS NULL`)).toEqual([
         { source: null },
       ])

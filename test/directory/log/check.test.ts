@@ -307,6 +307,17 @@ describe('what is published', () => {
       await store.close()
     })
 
+    it('cannot make it forget by signature lines that nobody asked for', async () => {
+      const { store, get } = await logOf([4])
+      const line = `— other.test ${Buffer.alloc(68).toString('base64')}\n`
+      const full = lying(get, 'checkpoint', (bytes) =>
+        Buffer.from(Buffer.from(bytes).toString('utf8') + line.repeat(63)),
+      )
+      const first = await look(full)
+      expect(await look(get, first.keep)).toMatchObject({ what: 'same', size: 4 })
+      await store.close()
+    })
+
     it('shows a split view, of one size or of two, and both sides are kept as evidence', async () => {
       const [one, two] = [await logOf([4, 9]), await logOf([4, 9, 30], 1)]
       for (const [kept, shown] of [
