@@ -48,6 +48,38 @@ describe.each(engines)('on $name', (engine) => {
         expect(await reader.subjectsOf(a.primary)).toEqual({ live: ['keygen:2'] })
       })
 
+      it('is checked once for all who ask at one time, and each sees the end of the chain as it is then', async () => {
+        const a = new Writer(store)
+        await a.add('keygen:1', 'keygen:2', 'keygen:3')
+        let read = 0
+        const reader = new Parties({
+          inUnit: (work) => store.inUnit(work),
+          inLog: (work) => store.inLog(work),
+          select: async (sql, values) => {
+            const rows = await store.select(sql, values)
+            if (sql.includes('seq > $3')) read += rows.length
+            return rows
+          },
+        })
+        const first = [reader.subjectsOf(a.primary), reader.subjectsOf(a.primary)]
+        await a.revoke('keygen:1')
+        const after = reader.subjectsOf(a.primary)
+        await Promise.all(first)
+        expect(await after).toEqual({ live: ['keygen:2', 'keygen:3'] })
+        // Four events, and for the two that went on the one at which they did, with what came after it.
+        expect(read).toBeLessThanOrEqual(7)
+      })
+
+      it('is not kept in memory where it is longer than anything that is asked for', async () => {
+        const a = new Writer(store)
+        const longest = `vertex:${'h'.repeat(253)}:65535`
+        await a.add('keygen:1', 'x'.repeat(301), longest)
+        const reader = parties()
+        expect(await reader.subjectsOf(a.primary)).toEqual({ live: ['keygen:1', longest] })
+        await a.revoke('x'.repeat(301))
+        expect(await reader.subjectsOf(a.primary)).toEqual({ live: ['keygen:1', longest] })
+      })
+
       it('is nothing without a chain, and nobody’s for what is no primary', async () => {
         expect(await parties().subjectsOf(new Writer(store).primary)).toEqual({
           problem: 'no_chain',

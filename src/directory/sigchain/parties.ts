@@ -16,6 +16,8 @@ import { envelopesOf, lastOf } from './store.js'
 /** Checking takes time, and anybody may make a chain. */
 export const MAX_EVENTS = 1_000
 const REMEMBERED = 512
+/** Of a subject that is remembered. The longest one that anybody asks for is that of a host and its port. */
+const LONGEST = 300
 
 /** How a chain ended that was checked, and what was live then, the one added last at the end. */
 export interface CheckedChain {
@@ -37,6 +39,10 @@ export class ChainUnusable extends Error {
 export class Parties implements PartyPort {
   /** By primary; the one used longest ago first. */
   readonly #checked = new Map<string, CheckedChain>()
+  /** By primary; the last of those that ask for it now. */
+  readonly #underWay = new Map<string, Promise<CheckedChain>>()
+  /** Ends when the next signature may be checked. */
+  #turn = Promise.resolve()
 
   constructor(private readonly store: UnitStore) {}
 
@@ -59,16 +65,28 @@ export class Parties implements PartyPort {
 
   /** @throws ChainUnusable */
   async checked(primary: Primary): Promise<CheckedChain> {
+    const before = this.#underWay.get(primary.text)
+    // Whoever asks meanwhile goes on where the one before ended, so that no event is checked twice at one time.
+    const mine = (async () => {
+      await before?.catch(() => undefined)
+      return this.#check(primary)
+    })()
+    this.#underWay.set(primary.text, mine)
+    try {
+      return await mine
+    } finally {
+      if (this.#underWay.get(primary.text) === mine) this.#underWay.delete(primary.text)
+    }
+  }
+
+  async #check(primary: Primary): Promise<CheckedChain> {
     const last = await lastOf(this.store, primary)
     // Before anything is computed.
     if (last !== undefined && last.seq >= MAX_EVENTS) throw new ChainUnusable('too_long')
     const known = this.#checked.get(primary.text) ?? { head: undefined, live: [] }
     const chain = await this.#goOn(primary, known)
-    const now = this.#checked.get(primary.text)
     this.#checked.delete(primary.text)
-    // Of two that were checked at one time the longer one: from it nothing leads back.
-    const longest = (now?.head?.seq ?? -1) > (chain.head?.seq ?? -1) ? now! : chain
-    if (longest.head !== undefined) this.#checked.set(primary.text, longest)
+    if (chain.head !== undefined) this.#checked.set(primary.text, chain)
     if (this.#checked.size > REMEMBERED)
       this.#checked.delete(this.#checked.keys().next().value as string)
     return chain
@@ -83,12 +101,11 @@ export class Parties implements PartyPort {
       for (const envelope of page) {
         const bytes = utf8.encode(envelope)
         if (expected === undefined) {
+          await this.#nextTurn()
           const event = valid(() => checkEvent(head, bytes, primary, byOpenssl))
           apply(live, event)
           head = { seq: event.seq, hash: event.hash }
           if (head.seq >= MAX_EVENTS) throw new ChainUnusable('too_long')
-          // Between two signatures others have their turn.
-          await new Promise(setImmediate)
         } else if (valid(() => envelopeHash(parseEnvelope(bytes))) !== expected)
           throw new ChainUnusable('broken')
         expected = undefined
@@ -96,14 +113,20 @@ export class Parties implements PartyPort {
     if (expected !== undefined) throw new ChainUnusable('broken')
     return { head, live: [...live] }
   }
+
+  /** However many chains are checked at one time: between two signatures everybody else has their turn. */
+  #nextTurn(): Promise<void> {
+    this.#turn = this.#turn.then(() => new Promise((done) => setImmediate(done)))
+    return this.#turn
+  }
 }
 
 const utf8 = new TextEncoder()
 
 function apply(live: Set<string>, { envelope }: CheckedEvent): void {
   const { op, payload } = envelope.payload
-  if (op === 'add') live.add(payload.subject)
-  else live.delete(payload.subject)
+  if (op === 'revoke') live.delete(payload.subject)
+  else if (payload.subject.length <= LONGEST) live.add(payload.subject)
 }
 
 function valid<T>(check: () => T): T {
