@@ -5,6 +5,7 @@ import type { Answer, System, SystemRoute } from '../directory/system.js'
 import { StorageUnavailable } from '../vault/ports.js'
 import { readBytes } from './body.js'
 import { HttpProblem, problemOf } from './errors.js'
+import { inTurn } from './in-turn.js'
 import { logUnexpected } from './log.js'
 import type { Trace } from './trace.js'
 
@@ -44,11 +45,13 @@ export function mountSystems(
       app[route.method](route.path, async (req: Request, res: Response) => {
         const trace = traceOf(req)
         trace.route = route.path
+        if (!(await inTurn(req, res))) return
         const most = route.takesBody ? sizeOf(req, system.maxBodyBytes) : 0
         await admit(admitToSystems, req, route.takesBody ? Math.max(1, Math.ceil(most / PART)) : 0)
         const giveBack = bodies.take(most)
         try {
           const answer = await route.handle(await askedOf(system, route, req))
+          keepUntilTaken(bodies, req, res, answer)
           send(res, trace, system, answer, (error) =>
             logUnexpected(logger, trace.requestId, trace.route, error),
           )
@@ -81,7 +84,7 @@ export function mountSystems(
   }
 }
 
-/** So much memory all bodies may take that are under way at one time. */
+/** So much memory all bodies may take, of requests and answers, that are under way at one time. */
 const MOST_UNDER_WAY = 64 * 1024 * 1024
 
 /**
@@ -100,6 +103,19 @@ class Bodies {
     this.#underWay += bytes
     return () => (this.#underWay -= bytes)
   }
+}
+
+/** What an answer holds at most of itself that is made as it is taken. */
+const PART_BY_PART = 512 * 1024
+/** How long an answer may be left lying by whoever asked for it, without a byte being taken. Milliseconds. */
+const UNREAD_MS = 30_000
+
+/** Counts an answer until it was taken, or its connection has gone. @throws HttpProblem `too_busy` */
+function keepUntilTaken(bodies: Bodies, req: Request, res: Response, { body }: Answer): void {
+  if (req.socket.destroyed || res.closed) return
+  const whole = typeof body === 'string' || body instanceof Uint8Array
+  res.once('close', bodies.take(whole ? Buffer.byteLength(body) : PART_BY_PART))
+  res.setTimeout(UNREAD_MS, () => req.socket.destroy())
 }
 
 /** What a body can have at most: what it says it has, or what is taken. */

@@ -1,4 +1,5 @@
 import { request } from 'node:http'
+import { connect } from 'node:net'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { alice, next, primary, textOf } from '../../directory/test/sigchain/make.js'
 import { createLogger } from '../../src/compose/index.js'
@@ -144,6 +145,38 @@ describe('a system of the directory', () => {
     expect(log).toHaveLength(1)
     expect(log[0]).not.toContain('personal')
     expect(JSON.parse(log[0]!)).toMatchObject({ route: '/odd/:name', status: 200 })
+  })
+})
+
+describe('an answer that nobody takes', () => {
+  const large = 'x'.repeat(8 * 1024 * 1024)
+
+  /** Asks on a connection of its own, and reads nothing until it is told to. */
+  function asks(port: number, times: number) {
+    const socket = connect(port, '127.0.0.1').pause()
+    closing.push(() => socket.destroy())
+    socket.on('error', () => undefined)
+    socket.write('GET /odd/x HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(times))
+    return socket
+  }
+
+  it('keeps the next one of its connection from being made', async () => {
+    let made = 0
+    const { port } = await served(odd(() => ({ made: ++made, large })))
+    const socket = asks(port, 5)
+    await vi.waitFor(() => expect(made).toBe(1))
+    await new Promise((resolve) => setTimeout(resolve, 200))
+    expect(made).toBe(1)
+    socket.resume()
+    await vi.waitFor(() => expect(made).toBe(5))
+  })
+
+  it('counts in the sum for all until its connection has gone', async () => {
+    const { ask, port } = await served(odd(() => large))
+    const sockets = Array.from({ length: 12 }, () => asks(port, 1))
+    await vi.waitFor(async () => expect((await ask('/odd/x')).status).toBe(503))
+    for (const socket of sockets) socket.destroy()
+    await vi.waitFor(async () => expect((await ask('/odd/x')).status).toBe(200))
   })
 })
 

@@ -81,8 +81,10 @@ export async function lastOf(
   return { seq: Number(seq), hash: String(hash), envelope: String(envelope) }
 }
 
-/** So many events are read at a time, of which none is larger than a body may be. */
+/** So many events are read at a time, */
 const PAGE = 64
+/** and so many characters, or one event that has more: a reader who is slow has them kept for as long. */
+const PAGE_CHARACTERS = 128 * 1024
 
 /** The envelopes of a chain as they were received, in order from an event on, some at a time. */
 export async function* envelopesOf(
@@ -92,12 +94,20 @@ export async function* envelopesOf(
 ): AsyncGenerator<readonly string[]> {
   for (let after = from - 1; ;) {
     const rows = await store.select(
-      `SELECT seq, envelope_json FROM ${TABLE}
-       WHERE primary_scheme = $1 AND primary_id = $2 AND seq > $3 ORDER BY seq LIMIT ${PAGE}`,
+      `SELECT seq, envelope_json, events FROM (
+         SELECT seq, envelope_json, count(*) OVER () AS events,
+           sum(length(envelope_json)) OVER (ORDER BY seq) AS characters
+         FROM (
+           SELECT seq, envelope_json FROM ${TABLE}
+           WHERE primary_scheme = $1 AND primary_id = $2 AND seq > $3 ORDER BY seq LIMIT ${PAGE}
+         ) AS page
+       ) AS counted
+       WHERE characters <= ${PAGE_CHARACTERS} OR characters = length(envelope_json) ORDER BY seq`,
       [scheme, id, after],
     )
     if (rows.length > 0) yield rows.map((row) => String(row['envelope_json']))
-    if (rows.length < PAGE) return
+    const events = Number(rows[0]?.['events'] ?? 0)
+    if (events < PAGE && rows.length === events) return
     after = Number(rows.at(-1)!['seq'])
   }
 }
