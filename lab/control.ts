@@ -22,7 +22,7 @@ export const killMoments: readonly KillMoment[] = ['before', 'sent', 'after']
 
 /**
  * `forget`: what should be committed is rolled back, and the caller is told that it was committed. `unsynced`: SQLite
- * stops to sync. `break`: the next statement throws what nobody expects.
+ * stops to sync. `break`: the next key cannot be begun, for a reason that nobody expects.
  */
 export type Plant = 'forget' | 'unsynced' | 'break'
 
