@@ -206,7 +206,7 @@ export class SharedRooms implements Entrance, Wire {
         mayHaveSlot ||= error instanceof RedisUnavailable && error.unanswered
         if (!mayHaveSlot) throw error
         if (!(error instanceof RedisUnavailable) || !(await this.#isBack(giveUp))) {
-          this.#leave(name, Buffer.concat([Buffer.from('j:'), id]), true)
+          this.leave(name, Buffer.concat([Buffer.from('j:'), id]), true)
           throw error
         }
       }
@@ -285,8 +285,12 @@ export class SharedRooms implements Entrance, Wire {
     )
   }
 
-  leave(name: string, slot: number, lost: boolean): void {
-    this.#leave(name, slot, lost)
+  leave(name: string, who: Who, lost: boolean, until = this.#endOfRooms()): void {
+    const whom = typeof who === 'number' ? String(who) : who
+    const args = [bytesOf(name), newId(), whom, String(lost ? LOST : BY_ITSELF)]
+    this.redis.run(LEAVE, keysOf(name), args).catch(() => {
+      if (!this.#closing) this.#owed.push({ name, who, lost, until })
+    })
   }
 
   behind(room: SharedRoom): void {
@@ -372,18 +376,10 @@ export class SharedRooms implements Entrance, Wire {
     for (const { room } of this.#open.values()) this.behind(room)
   }
 
-  #leave(name: string, who: Who, lost: boolean, until = this.#endOfRooms()): void {
-    const whom = typeof who === 'number' ? String(who) : who
-    const args = [bytesOf(name), newId(), whom, String(lost ? LOST : BY_ITSELF)]
-    this.redis.run(LEAVE, keysOf(name), args).catch(() => {
-      if (!this.#closing) this.#owed.push({ name, who, lost, until })
-    })
-  }
-
   #leaveOwed(): void {
     const now = Date.now()
     for (const { name, who, lost, until } of this.#owed.splice(0))
-      if (until > now) this.#leave(name, who, lost, until)
+      if (until > now) this.leave(name, who, lost, until)
   }
 
   /** When every room that is open now has expired. */
@@ -468,10 +464,8 @@ const isList = (reply: Reply): reply is readonly Reply[] => Array.isArray(reply)
 
 const refusals: readonly string[] = ['room_unknown', 'room_used', 'room_expired', 'room_full']
 
-type Joined = [slot: number, size: number, livesMs: number, log: Entry[]]
-
 /** What JOIN answered. @throws RoomClosed */
-function joined(reply: Reply): Joined {
+function joined(reply: Reply): [slot: number, size: number, livesMs: number, log: Entry[]] {
   if (!isList(reply)) {
     const reason = String(reply)
     throw refusals.includes(reason) ? new RoomClosed(reason as RoomCloseReason) : foreign()
