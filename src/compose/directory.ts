@@ -3,6 +3,7 @@ import { defaultKeyPackages, type KeyPackageSettings } from '../config.js'
 import { Bundles, keyPackageTables } from '../directory/keypackage/rows.js'
 import { keyPackageSystem } from '../directory/keypackage/system.js'
 import { logTables } from '../directory/log/tables.js'
+import { shareTables } from '../directory/share/tables.js'
 import { sigchainTable } from '../directory/sigchain/store.js'
 import { sigchainSystem } from '../directory/sigchain/system.js'
 import type { System } from '../directory/system.js'
@@ -55,6 +56,7 @@ export const directoryTables: MoreTables = (engine) => [
   sigchainTable(),
   ...keyPackageTables(engine),
   ...logTables(engine),
+  ...shareTables(engine),
 ]
 
 /** Systems ready to be mounted, and their jobs, not begun yet. */

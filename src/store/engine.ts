@@ -4,6 +4,9 @@ import type { Engine } from './columns.js'
 /** A row as the driver gives it: wide integers may be text. */
 export type Row = Readonly<Record<string, unknown>>
 
+/** What a statement is given for one of its parameters. */
+export type SqlValue = string | number | Uint8Array | null
+
 /** What differs between the databases, once they are connected. */
 export interface DatabaseEngine {
   readonly kind: Engine
@@ -27,7 +30,7 @@ export interface DatabaseEngine {
    * committed, and so is what it writes when this resolves. Its parameters are $1, $2, …, each used once and in order.
    * Where there is one connection, the caller sees to it that no unit is open on it.
    */
-  statement(sql: string, values: readonly (string | number)[]): Promise<Row[]>
+  statement(sql: string, values: readonly SqlValue[]): Promise<Row[]>
   /** Lets go of a connection that did not end its transaction. */
   discard(runner: QueryRunner): Promise<void>
   close(): Promise<void>

@@ -15,6 +15,7 @@ export {
 export { restoreDatabase, type Restoring } from './restore.js'
 export { openSnapshot, type Snapshot } from './snapshot.js'
 export { sqliteDatabaseExists } from './sqlite.js'
+export type { Row, SqlValue } from './engine.js'
 export type { UnitStore } from './store.js'
 export type { MoreTables } from './tables.js'
 export type { Unit } from './unit.js'

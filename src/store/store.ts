@@ -10,7 +10,7 @@ import {
   type VaultStore,
 } from '../vault/ports.js'
 import { appendAfter, isBefore, type AuditEnd } from './audit.js'
-import type { DatabaseEngine, Row } from './engine.js'
+import type { DatabaseEngine, Row, SqlValue } from './engine.js'
 import { classify, type Failure } from './errors.js'
 import { FifoQueue } from './queue.js'
 import type { Sealer } from './sealer.js'
@@ -49,7 +49,14 @@ export interface UnitStore {
    * @param sql with parameters $1, $2, …, each used once and in order
    * @throws StorageUnavailable
    */
-  select(sql: string, values: readonly (string | number)[]): Promise<readonly Row[]>
+  select(sql: string, values: readonly SqlValue[]): Promise<readonly Row[]>
+  /**
+   * One INSERT, UPDATE or DELETE with RETURNING by itself, outside of every unit: committed, and synced, when this
+   * resolves. Of two that want the same row under a condition that the first makes untrue, one finds nothing.
+   * @param sql with parameters $1, $2, …, each used once and in order
+   * @throws StorageUnavailable
+   */
+  change(sql: string, values: readonly SqlValue[]): Promise<readonly Row[]>
 }
 
 /** The vault's store on TypeORM. Made by `openStore`. */
@@ -96,7 +103,11 @@ export class TypeormStore implements VaultStore, UnitStore {
     return this.#begin(this.engine.beginLogging, ({ unit }) => work(unit))
   }
 
-  async select(sql: string, values: readonly (string | number)[]): Promise<readonly Row[]> {
+  change(sql: string, values: readonly SqlValue[]): Promise<readonly Row[]> {
+    return this.select(sql, values)
+  }
+
+  async select(sql: string, values: readonly SqlValue[]): Promise<readonly Row[]> {
     try {
       return await this.#alone(() => this.engine.statement(sql, values))
     } catch (thrown) {

@@ -1,5 +1,6 @@
 import type { EntityManager } from 'typeorm'
 import { StoreConflict, type Conflict } from '../vault/ports.js'
+import type { Row, SqlValue } from './engine.js'
 import type { Sealer } from './sealer.js'
 import { classify, type Failure } from './errors.js'
 
@@ -39,6 +40,16 @@ export class Unit {
     } finally {
       this.#running.delete(running)
     }
+  }
+
+  /** One statement of this unit that answers with rows, with parameters as those of `UnitStore.select`. */
+  rows(sql: string, values: readonly SqlValue[]): Promise<readonly Row[]> {
+    return this.verb(async ({ dataSource, queryRunner }) => {
+      const isPostgres = dataSource.options.type === 'postgres'
+      const text = isPostgres ? sql : sql.replace(/\$\d+/g, '?')
+      const result = await queryRunner!.query(text, [...values], true)
+      return result.records as Row[]
+    })
   }
 
   /** Remembers the first failure and answers the error to throw. */

@@ -4,7 +4,12 @@ import { concatBytes, utf8ToBytes } from '@noble/hashes/utils.js'
 // What stands in the log. docs/spec/directory-log.md, section 2.
 
 /** Of which kind a record is. A new one is added here, and in section 2 of the spec. */
-export const kinds = ['sigchain-event', 'account-bundle', 'audit-batch'] as const
+export const kinds = [
+  'sigchain-event',
+  'account-bundle',
+  'contact-verification',
+  'audit-batch',
+] as const
 export type EntryKind = (typeof kinds)[number]
 
 /** One entry, as its bytes say it. */

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { EntryKind } from '@vertex/directory/log'
 import { envelopeHash, parseEnvelope } from '@vertex/directory/sigchain'
+import { verificationDigest } from '../share/hashes.js'
 
 /** A row as the driver gives it. */
 type Row = Readonly<Record<string, unknown>>
@@ -52,5 +53,19 @@ const accountBundles: LoggedRows = {
       .digest(),
 }
 
+const contactVerifications: LoggedRows = {
+  kind: 'contact-verification',
+  table: 'share_codes',
+  source: 'r.code',
+  columns: 'r.email, r.payload, r.verified_at',
+  where: 'r.verified_at IS NOT NULL',
+  subject: (row) => String(row['email']),
+  digest: ({ payload, verified_at: at }) => verificationDigest(payload as Buffer, Number(at)),
+}
+
 /** Of every kind but the batches of audit records, which are checked by themselves. */
-export const loggedRows: readonly LoggedRows[] = [sigchainEvents, accountBundles]
+export const loggedRows: readonly LoggedRows[] = [
+  sigchainEvents,
+  accountBundles,
+  contactVerifications,
+]

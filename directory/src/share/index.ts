@@ -1,0 +1,52 @@
+export { Reader, ShareFault, Writer, type FaultKind } from './bytes.js'
+export { codeOf, isCode, locatorOf, MOST_SERVERS, type Locator } from './code.js'
+export {
+  fingerprintOf,
+  isMailable,
+  normaliseEmail,
+  readFingerprint,
+  showFingerprint,
+  type ContactKeys,
+} from './contact.js'
+export {
+  decodeDeleted,
+  decodeDeleteRequest,
+  decodeError,
+  decodeFetched,
+  decodeFetchRequest,
+  decodeRequest,
+  decodeResponse,
+  decodeShared,
+  decodeShareRequest,
+  encodeDeleted,
+  encodeDeleteRequest,
+  encodeError,
+  encodeFetched,
+  encodeFetchRequest,
+  encodeRequest,
+  encodeResponse,
+  encodeShared,
+  encodeShareRequest,
+  newBody,
+  openBody,
+  operations,
+  statuses,
+  type DeleteRequest,
+  type ErrorBody,
+  type Fetched,
+  type Operation,
+  type Request,
+  type Response,
+  type Shared,
+  type ShareRequest,
+  type Status,
+  type Verification,
+} from './message.js'
+export type { ShareEvent } from './event.js'
+export {
+  decodePayload,
+  encodePayload,
+  type ContactShare,
+  type Replacement,
+  type SharePayload,
+} from './payload.js'
