@@ -95,6 +95,7 @@ const places: readonly Place[] = [
       'src/compose/index.ts',
       'src/seal/backup-container.ts',
       'src/config.ts',
+      'src/share-config.ts',
       'src/hardening.ts',
       '@vertex/sdk',
       'commander',
@@ -107,6 +108,7 @@ const places: readonly Place[] = [
     mayImport: ['src/vault', 'src/seal/index.ts', 'src/http/trace.ts', 'prom-client', 'node:'],
   },
   { files: 'src/new-file.ts', mayImport: ['node:'] },
+  { files: 'src/share-config.ts', mayImport: ['@vertex/directory/share'] },
   { files: 'src/hardening.ts', mayImport: ['node:'] },
   {
     files: 'src/config.ts',
@@ -262,7 +264,7 @@ describe('imports point one way', () => {
         place,
       ).toBe(true)
     const loose = sources.filter((file) => !file.slice('src/'.length).includes('/'))
-    const shared = ['src/config.ts', 'src/hardening.ts', 'src/new-file.ts']
+    const shared = ['src/config.ts', 'src/hardening.ts', 'src/new-file.ts', 'src/share-config.ts']
     expect(loose.filter((file) => !composes(file) && !shared.includes(file))).toEqual([])
     const wrong = sources
       // A command may start a program; which ones, its own rule says.

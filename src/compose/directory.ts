@@ -3,6 +3,7 @@ import { defaultKeyPackages, type KeyPackageSettings } from '../config.js'
 import { Bundles, keyPackageTables } from '../directory/keypackage/rows.js'
 import { keyPackageSystem } from '../directory/keypackage/system.js'
 import { logTables } from '../directory/log/tables.js'
+import { replicationTables } from '../directory/share/replication/tables.js'
 import { shareTables } from '../directory/share/tables.js'
 import { sigchainTable } from '../directory/sigchain/store.js'
 import { sigchainSystem } from '../directory/sigchain/system.js'
@@ -57,6 +58,7 @@ export const directoryTables: MoreTables = (engine) => [
   ...keyPackageTables(engine),
   ...logTables(engine),
   ...shareTables(engine),
+  ...replicationTables(engine),
 ]
 
 /** Systems ready to be mounted, and their jobs, not begun yet. */

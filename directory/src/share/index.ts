@@ -1,3 +1,14 @@
+export {
+  highest,
+  missing,
+  MOST_RANGES,
+  nothingApplied,
+  readRanges,
+  showRanges,
+  take,
+  type Applied,
+  type Range,
+} from './applied.js'
 export { Reader, ShareFault, Writer, type FaultKind } from './bytes.js'
 export { codeOf, isCode, locatorOf, MOST_SERVERS, type Locator } from './code.js'
 export {
@@ -50,3 +61,29 @@ export {
   type Replacement,
   type SharePayload,
 } from './payload.js'
+export {
+  authenticate,
+  decodeReplication,
+  encodeEvent,
+  encodeReplication,
+  type EventNumber,
+  type NumberedEvent,
+  type ReplicationRequest,
+} from './replication.js'
+export { decodeStatus, encodeStatus, type ServerCounts } from './status.js'
+export {
+  decodeRegistration,
+  decodeTopology,
+  encodeRegistration,
+  encodeTopology,
+  problemOf,
+  registrationUrl,
+  ringRoutes,
+  serverStatuses,
+  withoutStale,
+  type Registration,
+  type ServerStatus,
+  type Topology,
+  type TopologyRoute,
+  type TopologyServer,
+} from './topology.js'

@@ -6,6 +6,7 @@ import { Sigchain1763900000000 } from './0005-sigchain.js'
 import { KeyPackages1763950000000 } from './0006-key-packages.js'
 import { DirectoryLog1764000000000 } from './0007-log.js'
 import { ShareCodes1764100000000 } from './0009-share-codes.js'
+import { ShareReplication1764200000000 } from './0010-share-replication.js'
 
 /** In the order in which they run. */
 export const migrations = [
@@ -17,4 +18,5 @@ export const migrations = [
   KeyPackages1763950000000,
   DirectoryLog1764000000000,
   ShareCodes1764100000000,
+  ShareReplication1764200000000,
 ]
