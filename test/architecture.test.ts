@@ -107,6 +107,7 @@ const places: readonly Place[] = [
     files: 'src/metrics',
     mayImport: ['src/vault', 'src/seal/index.ts', 'src/http/trace.ts', 'prom-client', 'node:'],
   },
+  { files: 'src/mail', mayImport: ['nodemailer', 'node:'] },
   { files: 'src/new-file.ts', mayImport: ['node:'] },
   { files: 'src/share-config.ts', mayImport: ['@vertex/directory/share'] },
   { files: 'src/hardening.ts', mayImport: ['node:'] },

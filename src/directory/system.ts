@@ -1,5 +1,9 @@
 /** What a system of the directory is asked. */
 export interface Asked {
+  /** A route for GET is asked with HEAD too; the answer's body is then dropped. */
+  readonly method: string
+  /** The address it came from. */
+  readonly source: string
   /** The parts of the path that the pattern of the route names, decoded. */
   readonly params: Readonly<Record<string, string>>
   /** What follows the `?` of the request target, as it came; empty without. */
@@ -43,5 +47,5 @@ export interface System {
   readonly anyOrigin: boolean
   readonly maxBodyBytes: number
   /** In the form of this system: what is wrong before a route was asked, or with the server. */
-  readonly refusal: (status: number, message: string) => Answer
+  readonly refusal: (status: number, message: string, path: string) => Answer
 }

@@ -79,7 +79,7 @@ export function mountSystems(
     const { status, message, retryAfter, unexpected } = told(error, trace.requestId)
     if (unexpected) logUnexpected(logger, trace.requestId, trace.route, error)
     if (retryAfter !== undefined) res.setHeader('Retry-After', String(retryAfter))
-    send(res, trace, system, system.refusal(status, message))
+    send(res, trace, system, system.refusal(status, message, req.path))
     return true
   }
 }
@@ -134,6 +134,8 @@ async function admit(admitToSystems: AdmitToSystems, req: Request, writes: numbe
 async function askedOf(system: System, { takesBody }: SystemRoute, req: Request) {
   const start = req.url.indexOf('?')
   return {
+    method: req.method,
+    source: req.ip ?? 'unknown',
     params: req.params as Record<string, string>,
     query: start === -1 ? '' : req.url.slice(start + 1),
     headers: req.headers,
@@ -153,7 +155,7 @@ function answerOtherMethod(
     .flatMap(({ method }) => (method === 'get' ? ['GET', 'HEAD'] : [method.toUpperCase()]))
   res.setHeader('Allow', [...methods, 'OPTIONS'].join(', '))
   if (req.method !== 'OPTIONS') {
-    send(res, trace, system, system.refusal(405, `${req.method} is not for this path`))
+    send(res, trace, system, system.refusal(405, `${req.method} is not for this path`, path))
     return
   }
   if (system.anyOrigin) {

@@ -55,6 +55,7 @@ describe.each(engines)('on $name', (engine) => {
         const reader = new Parties({
           inUnit: (work) => store.inUnit(work),
           inLog: (work) => store.inLog(work),
+          change: (sql, values) => store.change(sql, values),
           select: async (sql, values) => {
             const rows = await store.select(sql, values)
             if (sql.includes('seq > $3')) read += rows.length

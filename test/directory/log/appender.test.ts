@@ -205,6 +205,7 @@ describe.each(engines)('the appender on $name', (engine) => {
         store: {
           inUnit: (work) => store.inUnit(work),
           select: (text, values) => store.select(text, values),
+          change: (text, values) => store.change(text, values),
           inLog: (work) =>
             ++calls === 1 ? store.inLog(work) : Promise.reject(new StorageUnavailable()),
         },

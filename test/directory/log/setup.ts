@@ -65,6 +65,8 @@ export function asking(store: OpenStore) {
   const handle = (path: string) => routes.find((route) => route.path === path)!.handle
   const ask = async (path: string, params: Record<string, unknown> = {}, query = '') => {
     const answer = await handle(path)({
+      method: 'GET',
+      source: '127.0.0.1',
       params: params as Record<string, string>,
       query,
       headers: {},
