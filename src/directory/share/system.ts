@@ -41,6 +41,8 @@ export interface ShareSystemOptions {
   readonly settings: ShareSettings
   /** Of what servers say to each other. */
   readonly more?: readonly SystemRoute[]
+  /** Counts requests of others too, where there are any. */
+  readonly requests?: TokenBuckets
   /** For limits: milliseconds of a clock that is never put back. */
   readonly ticks?: () => number
 }
@@ -89,7 +91,8 @@ class Desk {
 
   constructor(private readonly options: ShareSystemOptions) {
     const { settings, ticks } = options
-    this.#requests = new TokenBuckets(settings.ratePerMinute, settings.rateBurst, ticks)
+    this.#requests =
+      options.requests ?? new TokenBuckets(settings.ratePerMinute, settings.rateBurst, ticks)
     const perMinute = settings.ratePerMinute === 0 ? 0 : MISSES.perMinute
     this.#misses = new TokenBuckets(perMinute, MISSES.burst, ticks)
   }
@@ -111,8 +114,9 @@ class Desk {
       const message = 'share endpoint does not accept replication operations'
       return refused(operation, statuses.unknownOperation, message)
     }
-    const tail = this.options.cluster.topology()
+    let tail: Uint8Array | undefined
     try {
+      tail = await this.options.cluster.topology()
       const answer = await this.#work(operation, request.body, who)
       return binary(encodeResponse(statuses.success, operation, answer, tail))
     } catch (thrown) {
@@ -157,7 +161,7 @@ class Desk {
     const linkOf = (code: string, token: string) =>
       `${verifyUrl(settings)}?code=${code}&token=${token}`
     const { code, deleteToken, expiresAt, link } = await shares.create({
-      locator: cluster.locator(),
+      locator: await cluster.locator(),
       payload: asked.payload,
       ttlMs,
       maxFetches,
