@@ -19,7 +19,7 @@ export class ShareConfigError extends Error {
   override readonly name = 'ShareConfigError'
 }
 
-export interface ShareSettings {
+export interface ShareConfig {
   /** HOST:PORT. */
   readonly bind: string
   readonly stateDir: string
@@ -50,14 +50,8 @@ export interface ShareSettings {
   readonly verificationCommand?: string
   readonly verificationPerHour: number
   readonly verificationIpPerHour: number
-  readonly smtp: {
-    readonly host?: string
-    readonly port: number
-    readonly username?: string
-    readonly password?: string
-    readonly from?: string
-    readonly tls: (typeof smtpModes)[number]
-  }
+  /** The server that takes e-mail, `smtp://…` or `smtps://…`, and whom it comes from. */
+  readonly smtp?: { readonly url: string; readonly from: string }
   readonly defaultTtlSeconds: number
   readonly maxTtlSeconds: number
   readonly maxPayloadBytes: number
@@ -72,12 +66,11 @@ export interface ShareSettings {
 }
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] }
-type Draft = Mutable<Omit<ShareSettings, 'smtp' | 'benchmark'>> & {
-  smtp: Mutable<ShareSettings['smtp']>
-  benchmark: Mutable<ShareSettings['benchmark']>
+type Draft = Mutable<Omit<ShareConfig, 'smtp' | 'benchmark'>> & {
+  smtpUrl?: string
+  smtpFrom?: string
+  benchmark: Mutable<ShareConfig['benchmark']>
 }
-
-const smtpModes = ['starttls', 'tls', 'none'] as const
 
 /** The directory of the original, where it is installed. */
 export const STATE_DIR = '/var/lib/lockbox-key-server'
@@ -99,7 +92,6 @@ const defaults = (): Draft => ({
   rateBurst: 40,
   verificationPerHour: 5,
   verificationIpPerHour: 30,
-  smtp: { port: 587, tls: 'starttls' },
   defaultTtlSeconds: 900,
   maxTtlSeconds: 900,
   maxPayloadBytes: 8192,
@@ -108,7 +100,7 @@ const defaults = (): Draft => ({
 })
 
 /** As they are when nothing is said. */
-export const defaultShareSettings: ShareSettings = defaults()
+export const defaultShareConfig: ShareConfig = defaults()
 
 /** One setting: its name in a file, and the switch for it where there is one. */
 interface Option {
@@ -342,34 +334,14 @@ export const shareOptions: readonly Option[] = [
     set: (_, text) => whole(text, MS),
   },
   {
-    key: 'smtp_host',
-    what: 'server that takes e-mail; without it and the command, none is sent',
-    set: (draft, text) => optional(draft.smtp, 'host', text),
-  },
-  {
-    key: 'smtp_port',
-    what: 'its port (587)',
-    set: (draft, text) => (draft.smtp.port = whole(text, 65_535)),
-  },
-  {
-    key: 'smtp_username',
-    what: 'who logs in there',
-    set: (draft, text) => optional(draft.smtp, 'username', text),
-  },
-  {
-    key: 'smtp_password',
-    what: 'and with what',
-    set: (draft, text) => optional(draft.smtp, 'password', text),
+    key: 'smtp_url',
+    what: 'server that takes e-mail: smtp://user:password@host:587, or smtps://',
+    set: (draft, text) => optional(draft, 'smtpUrl', text === '' ? text : smtpUrl(text)),
   },
   {
     key: 'smtp_from',
-    what: 'whom e-mail comes from',
-    set: (draft, text) => optional(draft.smtp, 'from', text),
-  },
-  {
-    key: 'smtp_tls',
-    what: 'starttls, tls or none (starttls)',
-    set: (draft, text) => (draft.smtp.tls = oneOf(text, smtpModes)),
+    what: 'the address that e-mail comes from',
+    set: (draft, text) => optional(draft, 'smtpFrom', text),
   },
 ]
 
@@ -378,7 +350,7 @@ const byKey = new Map(shareOptions.map((each) => [each.key, each]))
 
 /** What a command line says. */
 export interface ShareArguments {
-  readonly settings: ShareSettings
+  readonly settings: ShareConfig
   /** Of `resync-peer`. */
   readonly peerUrl?: string
   readonly help: boolean
@@ -419,7 +391,7 @@ export function readShareArguments(
 }
 
 /** Settings of one file. @throws ShareConfigError */
-export function readShareFile(path: string, readFile: (path: string) => string): ShareSettings {
+export function readShareFile(path: string, readFile: (path: string) => string): ShareConfig {
   const draft = defaults()
   applyFile(draft, path, readFile)
   return checked(draft)
@@ -455,18 +427,23 @@ function named<T>(name: string, set: () => T): T {
 }
 
 /** The rules between settings. @throws ShareConfigError */
-function checked(draft: Draft): ShareSettings {
+function checked(draft: Draft): ShareConfig {
   if (draft.peerUrls.length > 0 && draft.replicationToken === undefined)
     throw new ShareConfigError(
       'replication_peer_url is for servers that share a token: set replication_token, too',
     )
-  const problem = problemOf(topologyOf(draft))
+  const { smtpUrl: url, smtpFrom: from, ...config } = draft
+  if ((url === undefined) !== (from === undefined))
+    throw new ShareConfigError('smtp_url and smtp_from are only of use together')
+  if (url !== undefined && config.verificationCommand !== undefined)
+    throw new ShareConfigError('smtp_url and verification_email_command are both set; choose one')
+  const problem = problemOf(topologyOf(config))
   if (problem !== undefined) throw new ShareConfigError(problem)
-  return draft
+  return url === undefined || from === undefined ? config : { ...config, smtp: { url, from } }
 }
 
 /** The topology as the operator says it. docs/spec/share-replication.md, 1.6 */
-export function topologyOf(settings: ShareSettings): Topology {
+export function topologyOf(settings: ShareConfig): Topology {
   const { cluster, topologyVersion: version, serverId: id, topologyServers, routes } = settings
   const self: TopologyServer = { id, url: publicUrlOf(settings), status: 'active' }
   const servers = topologyServers.length > 0 ? topologyServers : [self]
@@ -474,7 +451,7 @@ export function topologyOf(settings: ShareSettings): Topology {
 }
 
 /** Where clients post shares. */
-export const publicUrlOf = ({ publicUrl, bind }: Pick<ShareSettings, 'publicUrl' | 'bind'>) =>
+export const publicUrlOf = ({ publicUrl, bind }: Pick<ShareConfig, 'publicUrl' | 'bind'>) =>
   publicUrl ?? `http://${bind.replace(/^0\.0\.0\.0:/, '127.0.0.1:')}/v1/share`
 
 function optional<Key extends string>(
@@ -509,16 +486,17 @@ function yesOrNo(text: string): boolean {
   throw new ShareConfigError('must be yes or no')
 }
 
-function oneOf<T extends string>(text: string, values: readonly T[]): T {
-  const value = values.find((each) => each === text)
-  if (value === undefined) throw new ShareConfigError(`must be one of ${values.join(', ')}`)
-  return value
-}
-
 function webUrl(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined
   if (url === undefined || !/^https?:$/.test(url.protocol) || text.length > 2_048)
     throw new ShareConfigError('must be an http:// or https:// URL')
+  return text
+}
+
+function smtpUrl(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  if (url === undefined || !/^smtps?:$/.test(url.protocol) || url.hostname === '')
+    throw new ShareConfigError('must be an smtp:// or smtps:// URL')
   return text
 }
 

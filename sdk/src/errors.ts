@@ -23,9 +23,6 @@ export type LocalErrType =
   | 'wrong_passphrase'
   | 'party_not_found'
   | 'chain_invalid'
-  | 'code_not_found'
-  | 'contact_unverified'
-  | 'contact_mismatch'
 
 export type ErrType = WireErrType | LocalErrType
 

@@ -1,14 +1,13 @@
-import { concatBytes } from '@noble/hashes/utils.js'
 import { VertexError } from './errors.js'
 
 export type Fetch = (input: string, init: RequestInit) => Promise<Response>
 
-/** One HTTP request; the body is JSON already, or bytes. */
+/** One HTTP request; the body is JSON already. */
 export interface Ask {
   readonly method: string
   readonly url: string
   readonly headers: Readonly<Record<string, string>>
-  readonly body?: string | Uint8Array<ArrayBuffer> | undefined
+  readonly body?: string | undefined
   readonly signal?: AbortSignal | undefined
 }
 
@@ -17,7 +16,6 @@ export interface Answer {
   readonly status: number
   /** By their names in lower case. */
   readonly headers: Readonly<Record<string, string>>
-  readonly bytes: Uint8Array
   readonly text: string
 }
 
@@ -33,11 +31,8 @@ export const MAX_ANSWER_BYTES = 4 * 1024 * 1024
 export const tooLong = (status: number): VertexError =>
   new VertexError('bad_response', 'the answer is too long', { status })
 
-/** An answer as far as it is text. */
-export type TextAnswer = Omit<Answer, 'bytes'>
-
 /** An answer as `fetch` would have given it. */
-export function responseOf({ status, headers, text }: TextAnswer): Response {
+export function responseOf({ status, headers, text }: Answer): Response {
   return new Response(text, { status, headers: { ...headers } })
 }
 
@@ -54,28 +49,24 @@ export function fetchExchange(fetch: Fetch): Exchange {
     if (body !== undefined) init.body = body
     if (signal !== undefined) init.signal = signal
     const response = await fetch(url, init)
-    const bytes = await bodyOf(response)
-    return {
-      status: response.status,
-      headers: Object.fromEntries(response.headers),
-      bytes,
-      text: new TextDecoder().decode(bytes),
-    }
+    const text = await bodyOf(response)
+    return { status: response.status, headers: Object.fromEntries(response.headers), text }
   }
 }
 
-async function bodyOf(response: Response): Promise<Uint8Array> {
-  if (response.body === null) return new Uint8Array()
+async function bodyOf(response: Response): Promise<string> {
+  if (response.body === null) return ''
   const reader = response.body.getReader()
-  const parts: Uint8Array[] = []
+  const decoder = new TextDecoder()
+  let text = ''
   for (let size = 0; ;) {
     const { done, value } = await reader.read()
-    if (done) return concatBytes(...parts)
+    if (done) return text + decoder.decode()
     size += value.length
     if (size > MAX_ANSWER_BYTES) {
       await reader.cancel()
       throw tooLong(response.status)
     }
-    parts.push(value)
+    text += decoder.decode(value, { stream: true })
   }
 }

@@ -51,6 +51,9 @@ export class CommandError extends Error {
   }
 }
 
+/** One that is told in the words of the program whose command line this is, and begins as its errors do. */
+export class OriginalError extends CommandError {}
+
 /** Where a command writes. */
 export interface Streams {
   readonly stdout: { write(text: string): unknown }
@@ -86,10 +89,12 @@ export class Output {
     }
   }
 
-  error({ code, message }: CommandError): void {
+  error(error: CommandError): void {
+    const { code, message } = error
+    const who = error instanceof OriginalError ? 'error' : 'vertex'
     const text = this.json
       ? JSON.stringify({ error: { code, message } })
-      : `vertex: ${message.split('\n').map(harmless).join('\n')}`
+      : `${who}: ${message.split('\n').map(harmless).join('\n')}`
     this.streams.stderr.write(`${text}\n`)
   }
 }

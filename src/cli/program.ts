@@ -10,6 +10,7 @@ import { addDrill } from './commands/drill.js'
 import { addLogKey, addLogVerify, addLogWitness } from './commands/log.js'
 import { addRestore } from './commands/restore.js'
 import { addServe } from './commands/serve.js'
+import { addShare } from './commands/share.js'
 import { CommandError, exits, Output } from './output.js'
 
 /** Every command, in the order in which `--help` shows them. */
@@ -26,6 +27,7 @@ const commands: readonly AddCommand[] = [
   addLogVerify,
   addLogWitness,
   addDirectory,
+  addShare,
 ]
 
 /**

@@ -8,19 +8,15 @@ import { shareTables } from '../directory/share/tables.js'
 import { sigchainTable } from '../directory/sigchain/store.js'
 import { sigchainSystem } from '../directory/sigchain/system.js'
 import type { System } from '../directory/system.js'
-import { createDirectoryApp } from '../http/directory-app.js'
-import { closeServer, createServer, listen } from '../http/server.js'
 import {
-  localJobs,
   openUnsealed,
-  postgresJobs,
   type Database,
   type Job,
-  type JobLog,
   type Jobs,
   type MoreTables,
   type UnitStore,
 } from '../store/index.js'
+import { jobsOf, serveAlone, type DirectoryServer } from './alone.js'
 import { clock } from './clock.js'
 
 /** What the operator decides about the systems. */
@@ -77,12 +73,9 @@ export function composeDirectory(
 ): Directory {
   const made = names.map((name) => (parts[name] as MakePart)(store, settings))
   const jobs = made.flatMap((part) => part.jobs ?? [])
-  const log: JobLog = (event) => {
-    logger[event.event === 'job_failed' ? 'warn' : 'info'](event)
-  }
   return {
     systems: made.map(({ system }) => system),
-    jobs: database.kind === 'postgres' ? postgresJobs(database, jobs, log) : localJobs(jobs, log),
+    jobs: jobsOf(database, jobs, logger),
   }
 }
 
@@ -92,17 +85,6 @@ export interface DirectoryServerSettings extends Partial<DirectorySettings> {
   readonly port: number
   readonly database: Database
 }
-
-export interface DirectoryServer {
-  /** Where it listens. */
-  readonly url: string
-  readonly port: number
-  /** Takes nothing new, ends what is under way. */
-  stop(): Promise<void>
-}
-
-/** How long requests under way may go on once the server was told to stop. */
-const CUT_OFF_MS = 5_000
 
 /**
  * Runs one system by itself, on a port and a database of its own.
@@ -116,27 +98,6 @@ export async function serveSystem(
   const { host, port, database, keyPackages = defaultKeyPackages } = settings
   const store = await openUnsealed(database, directoryTables)
   const { systems, jobs } = composeDirectory(store, database, { keyPackages }, logger, [name])
-  try {
-    await jobs.prepare()
-    const life = { stopping: false }
-    const [system] = systems
-    const app = createDirectoryApp(system!, { logger, draining: () => life.stopping })
-    const server = createServer(app)
-    const bound = await listen(server, host, port)
-    jobs.begin()
-    return {
-      url: `http://${host.includes(':') ? `[${host}]` : host}:${bound}`,
-      port: bound,
-      stop: async () => {
-        life.stopping = true
-        await closeServer(server, CUT_OFF_MS)
-        await jobs.end()
-        await store.close()
-      },
-    }
-  } catch (error) {
-    await jobs.end()
-    await store.close()
-    throw error
-  }
+  const [system] = systems
+  return serveAlone({ host, port }, { system: system!, jobs, end: () => store.close() }, logger)
 }

@@ -2,12 +2,8 @@
 export { BundleRefused } from '../bundle/index.js'
 export { exportAudit, verifyAudit, type AuditReport } from './audit-log.js'
 export { makeBundle, type BundleInfo, type Progress } from './bundle.js'
-export {
-  serveSystem,
-  type DirectoryServer,
-  type DirectoryServerSettings,
-  type SystemName,
-} from './directory.js'
+export type { DirectoryServer } from './alone.js'
+export { serveSystem, type DirectoryServerSettings, type SystemName } from './directory.js'
 export {
   logKey,
   LogUnreachable,
@@ -31,4 +27,6 @@ export {
   type RestorePlan,
 } from './restore.js'
 export { compose, type Service } from './service.js'
+export { benchShares, BenchFailed, type ShareBench } from './share-bench.js'
+export { resyncPeer, ResyncStopped, serveShares } from './share-server.js'
 export { readVersion } from './version.js'

@@ -27,6 +27,11 @@ export interface SqlitePlace {
   readonly file?: string
   /** What the operator named the place with. */
   readonly setting?: string
+  /**
+   * For an operator's command that writes a few rows, in short units, while a server may have the database: nobody is
+   * kept out, and its tables must be there.
+   */
+  readonly beside?: boolean
 }
 
 const settingOf = ({ setting }: SqlitePlace) => setting ?? 'VERTEX_DATA_DIR'
@@ -56,7 +61,7 @@ export async function openSqlite(
   const { dataDir } = place
   const file = join(dataDir, place.file ?? DATABASE_FILE)
   prepareFiles(place)
-  const unlock = lock(place)
+  const unlock = place.beside === true ? () => undefined : lock(place)
   let connection: Database.Database | undefined
   const dataSource = new DataSource({
     type: 'better-sqlite3',
@@ -98,7 +103,11 @@ export async function openSqlite(
     oneConnection: true,
     async migrate() {
       await assertKnownMigrations(dataSource)
-      await dataSource.runMigrations({ transaction: 'all' })
+      if (place.beside !== true) await dataSource.runMigrations({ transaction: 'all' })
+      else if (await dataSource.showMigrations())
+        throw new StoreRefused(
+          `${file} is not a database of this version of the server: start it once, or check ${settingOf(place)}`,
+        )
     },
     async assertDurable() {
       const [mode] = await dataSource.query<{ journal_mode: string }[]>('PRAGMA journal_mode')

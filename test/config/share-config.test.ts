@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import {
-  defaultShareSettings,
+  defaultShareConfig,
   publicUrlOf,
   readShareArguments,
   readShareFile,
@@ -33,8 +33,8 @@ const problem = (work: () => unknown): string => {
 
 describe('the settings of a server of share codes', () => {
   it('are the documented ones when nothing is said', () => {
-    expect(read()).toEqual(defaultShareSettings)
-    expect(defaultShareSettings).toMatchObject({
+    expect(read()).toEqual(defaultShareConfig)
+    expect(defaultShareConfig).toMatchObject({
       bind: '127.0.0.1:8089',
       stateDir: '/var/lib/lockbox-key-server',
       developer: false,
@@ -113,7 +113,8 @@ describe('the settings of a server of share codes', () => {
         'developer_mode = false',
         'max_ttl_seconds = 7776000',
         'shard_count = 16',
-        'smtp_tls = none\r',
+        'smtp_url = "smtps://user:pw@mail.example"\r',
+        'smtp_from = keys@example.com',
       ].join('\n'),
     )
     expect(settings).toMatchObject({
@@ -122,7 +123,7 @@ describe('the settings of a server of share codes', () => {
       replicationToken: 'with # and = in it',
       maxTtlSeconds: 7_776_000,
       routes: [{ owner: 0, primary: 0, failovers: [1] }],
-      smtp: { tls: 'none' },
+      smtp: { url: 'smtps://user:pw@mail.example', from: 'keys@example.com' },
     })
     expect(settings.topologyServers).toHaveLength(2)
     expect(settings.verificationCommand).toBeUndefined()
@@ -176,7 +177,12 @@ describe('the settings of a server of share codes', () => {
     ['cluster_id = "a', 'a.toml:1: unterminated quoted config value'],
     ['cluster_id = "a" b', 'a.toml:1: unterminated quoted config value'],
     ['server_id = 99', 'a.toml:1: server id must be 0..35 (0..9, a..z)'],
-    ['smtp_tls = ssl', 'a.toml:1: must be one of starttls, tls, none'],
+    ['smtp_url = "mail.example"', 'a.toml:1: must be an smtp:// or smtps:// URL'],
+    ['smtp_from = a@b', 'smtp_url and smtp_from are only of use together'],
+    [
+      'smtp_url = smtp://a\nsmtp_from = a@b\nverification_email_command = /bin/mail',
+      'smtp_url and verification_email_command are both set; choose one',
+    ],
   ])('are not in a file with %j', (text, expected) => {
     expect(problem(() => file(text))).toBe(expected)
   })

@@ -55,7 +55,6 @@ export function httpExchange({ method, url, headers, body, signal }: Ask): Promi
           get headers() {
             return named(response.headers)
           },
-          bytes,
           text: bytes.toString(),
         })
       })

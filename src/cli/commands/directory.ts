@@ -135,7 +135,7 @@ async function keyPackagesOf({ more = [] }: Standalone, options: Options) {
 }
 
 /** Once more, and the process ends at once. */
-function toldToStop(): Promise<void> {
+export function toldToStop(): Promise<void> {
   return new Promise((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const)
       process.once(signal, () => {
@@ -145,10 +145,11 @@ function toldToStop(): Promise<void> {
   })
 }
 
-function listenProblem(
+/** Why a server cannot listen, and which flag is to be changed; undefined for anything else. */
+export function listenProblem(
   error: unknown,
   where: string,
-  { env }: Standalone['bind'],
+  { env }: { readonly env?: string },
 ): CommandError | undefined {
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
   const why: Readonly<Record<string, string>> = {
@@ -164,7 +165,7 @@ function listenProblem(
 }
 
 /** @throws CommandError */
-function hostAndPortOf(text: string, setting: string): { host: string; port: number } {
+export function hostAndPortOf(text: string, setting: string): { host: string; port: number } {
   const [, bracketed, plain, port = ''] =
     /^(?:\[([0-9A-Fa-f:.%]+)\]|([0-9A-Za-z._-]+)):(\d{1,5})$/.exec(text) ?? []
   const host = bracketed ?? plain

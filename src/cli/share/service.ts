@@ -215,7 +215,7 @@ rate_limit_burst = 40
 
 # Links that verify an address are sent by a command or by an SMTP server; without either, none are.
 verification_email_command = ""
-# smtp_host = "mail.example.com"
+# smtp_url = "smtp://user:password@mail.example.com:587"
 # smtp_from = "keys@example.com"
 verification_email_rate_limit_per_hour = 5
 verification_email_ip_rate_limit_per_hour = 30

@@ -47,42 +47,40 @@ const LONGEST_URL = 2_048
 interface Seen {
   readonly topology: Topology
   readonly bytes: Uint8Array
+  readonly locator: Locator
   readonly until: number
 }
 
-/** Which servers there are: as the operator says, and as they report. On one database it is one topology. */
+/**
+ * Which servers there are: as the operator says, and as they report. On one database it is one topology. Answers do not
+ * wait for it: they take the one that was seen last.
+ */
 export class ShareTopology {
-  #seen: Seen | undefined
-  #looking: Promise<Seen> | undefined
+  #seen: Seen
+  #looking: Promise<void> | undefined
 
   constructor(
     private readonly store: UnitStore,
     private readonly settings: TopologySettings,
     private readonly now: () => number,
-  ) {}
-
-  /** @throws StorageUnavailable */
-  async current(): Promise<Topology> {
-    return (await this.#look()).topology
+  ) {
+    this.#seen = this.#see([], 0)
   }
 
-  /** What stands behind answers, and is one. 1.1 @throws StorageUnavailable */
-  async bytes(): Promise<Uint8Array> {
-    return (await this.#look()).bytes
+  /** What stands behind answers, and is one. 1.1 */
+  readonly topology = (): Uint8Array => {
+    this.#lookSoon()
+    return this.#seen.bytes
   }
 
   /** Whom new codes name: who has the share first, and who may be asked when that one is away. */
-  async locator(): Promise<Locator> {
-    const { serverId } = this.settings
-    const { servers, routes } = await this.current()
-    const route = routes.find(({ owner }) => owner === serverId)
-    const primary = route?.primary ?? serverId
-    const other = servers.find(({ id, status }) => id !== serverId && status !== 'disabled')
-    return { primary, secondary: route?.failovers[0] ?? other?.id ?? primary }
+  readonly locator = (): Locator => {
+    this.#lookSoon()
+    return this.#seen.locator
   }
 
   /** Whether this server answers for a code. */
-  serves(code: string): boolean {
+  readonly serves = (code: string): boolean => {
     const locator = locatorOf(code)
     if (locator === undefined) return false
     const { strict, serverId, promotedOwners } = this.settings
@@ -96,14 +94,15 @@ export class ShareTopology {
   async register(body: Uint8Array): Promise<Uint8Array> {
     const { id, url, status } = this.#admitted(body)
     await this.#keep({ id, url, status }, this.now())
-    this.#seen = undefined
-    return this.bytes()
+    await this.look()
+    return this.#seen.bytes
   }
 
   /** Tells every other server that this one is there, and learns from their answers whom else there is. 2.5 */
   async report(post: Post): Promise<void> {
     const { serverId, token } = this.settings
-    const { cluster, servers } = await this.current()
+    await this.look()
+    const { cluster, servers } = this.#seen.topology
     const self = servers.find(({ id }) => id === serverId)
     if (token === undefined || self === undefined) return
     const registration = { cluster, id: serverId, url: self.url, status: self.status, token }
@@ -140,7 +139,7 @@ export class ShareTopology {
     for (const server of servers)
       if (server.id !== serverId && server.lastSeen !== undefined && isWebUrl(server.url))
         await this.#keep(server, Math.min(server.lastSeen, this.now()))
-    this.#seen = undefined
+    await this.look()
   }
 
   /** The later report counts. */
@@ -154,19 +153,11 @@ export class ShareTopology {
     )
   }
 
-  #look(): Promise<Seen> {
-    if (this.#seen !== undefined && this.now() < this.#seen.until)
-      return Promise.resolve(this.#seen)
-    this.#looking ??= this.#read().finally(() => (this.#looking = undefined))
-    return this.#looking
-  }
-
-  /** 1.4 to 1.6 */
-  async #read(): Promise<Seen> {
-    const { configured, makesRoutes, staleAfterMs, serverId } = this.settings
+  /** As it is in the database now. @throws StorageUnavailable */
+  async look(): Promise<void> {
     const rows = await this.store.select(
       `SELECT id, url, status, last_seen, reports FROM ${SERVERS} WHERE id <> $1 ORDER BY id`,
-      [serverId],
+      [this.settings.serverId],
     )
     const reported = rows.map((row): TopologyServer => ({
       id: Number(row['id']),
@@ -174,17 +165,33 @@ export class ShareTopology {
       status: statusOf(String(row['status'])),
       lastSeen: Number(row['last_seen']),
     }))
+    const reports = rows.reduce((sum, row) => sum + Number(row['reports']), 0)
+    this.#seen = this.#see(reported, reports)
+  }
+
+  #lookSoon(): void {
+    if (this.now() < this.#seen.until) return
+    // Without the database there is the one that was seen last.
+    this.#looking ??= this.look()
+      .catch(() => undefined)
+      .finally(() => (this.#looking = undefined))
+  }
+
+  /** 1.4 to 1.6 */
+  #see(reported: readonly TopologyServer[], reports: number): Seen {
+    const { configured, makesRoutes, staleAfterMs, serverId } = this.settings
     const silent = configured.servers.filter(({ id }) => reported.every((each) => each.id !== id))
     const servers = [...silent, ...reported].sort((a, b) => a.id - b.id)
-    const reports = rows.reduce((sum, row) => sum + Number(row['reports']), 0)
     const version = configured.version + BigInt(reports)
     const now = this.now()
-    const { cluster } = configured
-    const all = { cluster, version, servers, routes: configured.routes }
-    const present = withoutStale(all, now, staleAfterMs)
-    const topology = makesRoutes ? { ...present, routes: ringRoutes(present.servers) } : present
-    const bytes = encodeTopology(topology)
-    return (this.#seen = { topology, bytes, until: now + FRESH_MS })
+    const present = withoutStale({ ...configured, version, servers }, now, staleAfterMs)
+    const routes = makesRoutes ? ringRoutes(present.servers) : present.routes
+    const topology = { ...present, routes }
+    const route = routes.find(({ owner }) => owner === serverId)
+    const primary = route?.primary ?? serverId
+    const other = present.servers.find(({ id, status }) => id !== serverId && status !== 'disabled')
+    const locator = { primary, secondary: route?.failovers[0] ?? other?.id ?? primary }
+    return { topology, bytes: encodeTopology(topology), locator, until: now + FRESH_MS }
   }
 }
 

@@ -56,8 +56,8 @@ const hopeless: readonly number[] = [
  */
 export class Outbox {
   readonly #holder = randomBytes(16).toString('hex')
-  /** Those that did not answer when they were last told something. */
-  readonly #silent = new Set<string>()
+  /** Those that did not answer when they were last told something, and what came instead. */
+  readonly #silent = new Map<string, string>()
   #soon: NodeJS.Timeout | undefined
   #delivering: Promise<void> | undefined
   #ended = false
@@ -274,10 +274,16 @@ export class Outbox {
   #remember(peer: string, silence: string | undefined): void {
     if (silence === undefined) {
       if (this.#silent.delete(peer)) this.log({ event: 'share_peer_answers', peer: hostOf(peer) })
-    } else if (!this.#silent.has(peer)) {
-      this.#silent.add(peer)
-      this.log({ event: 'share_peer_failed', peer: hostOf(peer), error: silence })
+      return
     }
+    if (!this.#silent.has(peer))
+      this.log({ event: 'share_peer_failed', peer: hostOf(peer), error: silence })
+    this.#silent.set(peer, silence)
+  }
+
+  /** What came in the place of an answer when a peer was last told something. */
+  silenceOf(peer: string): string | undefined {
+    return this.#silent.get(peer)
   }
 
   /** One process at a time, and one that has died is followed. */

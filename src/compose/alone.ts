@@ -1,0 +1,62 @@
+import type { Logger } from 'pino'
+import type { System } from '../directory/system.js'
+import { createDirectoryApp } from '../http/directory-app.js'
+import { closeServer, createServer, listen } from '../http/server.js'
+import { localJobs, postgresJobs, type Database, type Job, type Jobs } from '../store/index.js'
+
+export interface DirectoryServer {
+  /** Where it listens. */
+  readonly url: string
+  readonly port: number
+  /** Takes nothing new, ends what is under way. */
+  stop(): Promise<void>
+}
+
+/** One system of the directory, ready to be asked. */
+export interface Alone {
+  readonly system: System
+  readonly jobs: Jobs
+  /** Once nothing is asked any more, and no job runs. Also where it could not begin. */
+  readonly end: () => Promise<void>
+}
+
+/** How long requests under way may go on once the server was told to stop. */
+const CUT_OFF_MS = 5_000
+
+/** Serves one system on a port of its own. @throws of the operating system where it cannot listen */
+export async function serveAlone(
+  { host, port }: { readonly host: string; readonly port: number },
+  { system, jobs, end }: Alone,
+  logger: Logger,
+): Promise<DirectoryServer> {
+  try {
+    await jobs.prepare()
+    const life = { stopping: false }
+    const app = createDirectoryApp(system, { logger, draining: () => life.stopping })
+    const server = createServer(app)
+    const bound = await listen(server, host, port)
+    jobs.begin()
+    return {
+      url: `http://${host.includes(':') ? `[${host}]` : host}:${bound}`,
+      port: bound,
+      stop: async () => {
+        life.stopping = true
+        await closeServer(server, CUT_OFF_MS)
+        await jobs.end()
+        await end()
+      },
+    }
+  } catch (error) {
+    await jobs.end()
+    await end()
+    throw error
+  }
+}
+
+/** Jobs on this database, told of in the log. */
+export function jobsOf(database: Database, jobs: readonly Job[], logger: Logger): Jobs {
+  const log: Parameters<typeof localJobs>[1] = (event) => {
+    logger[event.event === 'job_failed' ? 'warn' : 'info'](event)
+  }
+  return database.kind === 'postgres' ? postgresJobs(database, jobs, log) : localJobs(jobs, log)
+}
