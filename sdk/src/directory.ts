@@ -14,6 +14,13 @@ import {
 } from '@vertex/directory/sigchain'
 import { openSealedBackup as open, SealedBackupRefused } from '@vertex/directory/sealed'
 import { bytesToHex } from '@vertex/mpc'
+import {
+  Contacts,
+  type AddContactOptions,
+  type Contact,
+  type PublishContactOptions,
+  type PublishedContact,
+} from './contacts.js'
 import { withDeadline } from './deadline.js'
 import {
   BackupError,
@@ -80,10 +87,12 @@ export interface SealedBackup {
 export class Directory {
   readonly #http: Http
   readonly #deadlineMs: number
+  readonly #contacts: Contacts
 
   constructor(http: Http, deadlineMs: number) {
     this.#http = http
     this.#deadlineMs = deadlineMs
+    this.#contacts = new Contacts(http, deadlineMs)
   }
 
   /**
@@ -150,6 +159,24 @@ export class Directory {
     if (found.recipientKeys.length === 0)
       throw new VertexError('party_not_found', 'this party has no live recipient key')
     return key.exportSealed(found, options)
+  }
+
+  /**
+   * Publishes keys of yours for somebody to whom you then give the code. The server sends a link to the address: nobody
+   * takes the keys before it was opened. Tell the fingerprint to nobody but a receiver who calls you.
+   * @throws RequestError for an address that mail is not sent to, UnavailableError where there is no mail
+   */
+  publishContact(email: string, options: PublishContactOptions): Promise<PublishedContact> {
+    return this.#contacts.publish(email, options)
+  }
+
+  /**
+   * Takes the keys of somebody who has published them, once: a code is used up by it, whatever comes of it.
+   * @param fingerprint as you heard it from the one whose keys they are, over another way than the code
+   * @throws VertexError `code_not_found`; IdentityError `contact_unverified`, `contact_mismatch`
+   */
+  addContact(code: string, fingerprint: string, options?: AddContactOptions): Promise<Contact> {
+    return this.#contacts.add(code, fingerprint, options)
   }
 
   /** All events of a chain, checked; none where there is no chain. */

@@ -23,6 +23,9 @@ export type LocalErrType =
   | 'wrong_passphrase'
   | 'party_not_found'
   | 'chain_invalid'
+  | 'code_not_found'
+  | 'contact_unverified'
+  | 'contact_mismatch'
 
 export type ErrType = WireErrType | LocalErrType
 

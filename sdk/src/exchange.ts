@@ -1,13 +1,14 @@
+import { concatBytes } from '@noble/hashes/utils.js'
 import { VertexError } from './errors.js'
 
 export type Fetch = (input: string, init: RequestInit) => Promise<Response>
 
-/** One HTTP request; the body is JSON already. */
+/** One HTTP request; the body is JSON already, or bytes. */
 export interface Ask {
   readonly method: string
   readonly url: string
   readonly headers: Readonly<Record<string, string>>
-  readonly body?: string | undefined
+  readonly body?: string | Uint8Array<ArrayBuffer> | undefined
   readonly signal?: AbortSignal | undefined
 }
 
@@ -16,6 +17,7 @@ export interface Answer {
   readonly status: number
   /** By their names in lower case. */
   readonly headers: Readonly<Record<string, string>>
+  readonly bytes: Uint8Array
   readonly text: string
 }
 
@@ -31,8 +33,11 @@ export const MAX_ANSWER_BYTES = 4 * 1024 * 1024
 export const tooLong = (status: number): VertexError =>
   new VertexError('bad_response', 'the answer is too long', { status })
 
+/** An answer as far as it is text. */
+export type TextAnswer = Omit<Answer, 'bytes'>
+
 /** An answer as `fetch` would have given it. */
-export function responseOf({ status, headers, text }: Answer): Response {
+export function responseOf({ status, headers, text }: TextAnswer): Response {
   return new Response(text, { status, headers: { ...headers } })
 }
 
@@ -49,24 +54,28 @@ export function fetchExchange(fetch: Fetch): Exchange {
     if (body !== undefined) init.body = body
     if (signal !== undefined) init.signal = signal
     const response = await fetch(url, init)
-    const text = await bodyOf(response)
-    return { status: response.status, headers: Object.fromEntries(response.headers), text }
+    const bytes = await bodyOf(response)
+    return {
+      status: response.status,
+      headers: Object.fromEntries(response.headers),
+      bytes,
+      text: new TextDecoder().decode(bytes),
+    }
   }
 }
 
-async function bodyOf(response: Response): Promise<string> {
-  if (response.body === null) return ''
+async function bodyOf(response: Response): Promise<Uint8Array> {
+  if (response.body === null) return new Uint8Array()
   const reader = response.body.getReader()
-  const decoder = new TextDecoder()
-  let text = ''
+  const parts: Uint8Array[] = []
   for (let size = 0; ;) {
     const { done, value } = await reader.read()
-    if (done) return text + decoder.decode()
+    if (done) return concatBytes(...parts)
     size += value.length
     if (size > MAX_ANSWER_BYTES) {
       await reader.cancel()
       throw tooLong(response.status)
     }
-    text += decoder.decode(value, { stream: true })
+    parts.push(value)
   }
 }

@@ -8,6 +8,12 @@ export {
   type VertexAccess,
 } from './ecdsa.js'
 export { EcdsaKey, type AtVertex } from './key.js'
+export type {
+  AddContactOptions,
+  Contact,
+  PublishContactOptions,
+  PublishedContact,
+} from './contacts.js'
 export {
   createRecipientKey,
   Directory,

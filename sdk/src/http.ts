@@ -15,6 +15,8 @@ export interface Endpoint {
 export interface HttpRequest {
   readonly query?: Readonly<Record<string, string>> | undefined
   readonly body?: unknown
+  /** In the place of a body of JSON. */
+  readonly bytes?: Uint8Array | undefined
   readonly headers?: Readonly<Record<string, string>> | undefined
   readonly signal?: AbortSignal | undefined
   /** Instead of the endpoint's API key, such as the admin token. */
@@ -56,8 +58,11 @@ export class Http {
       authorization: request.authorization ?? this.#apiKey,
       ...request.headers,
     }
-    let body: string | undefined
-    if (request.body !== undefined) {
+    let body: string | Uint8Array<ArrayBuffer> | undefined
+    if (request.bytes !== undefined) {
+      headers['content-type'] = 'application/octet-stream'
+      body = new Uint8Array(request.bytes)
+    } else if (request.body !== undefined) {
       headers['content-type'] = 'application/json'
       body = JSON.stringify(request.body)
     }

@@ -12,12 +12,12 @@ import {
   type VertexErrorInit,
   type WireErrType,
 } from './errors.js'
-import { responseOf, type Answer } from './exchange.js'
+import { responseOf, type TextAnswer } from './exchange.js'
 
 const reactions: readonly unknown[] = ['restart', 'stop', 'retire_setup'] satisfies Reaction[]
 
 /** The typed error for an answer that is not 2xx. */
-export function errorOf(answer: Answer): VertexError {
+export function errorOf(answer: TextAnswer): VertexError {
   const { status } = answer
   const body = parse(answer.text)
   const { err_type: type, err_msg: message, ...details } = body
@@ -117,7 +117,7 @@ function parse(text: string): Record<string, unknown> {
 }
 
 /** An entry of a batch has no header, and says it in its body. */
-function retryAfterOf({ headers }: Answer, body: Record<string, unknown>): number | undefined {
+function retryAfterOf({ headers }: TextAnswer, body: Record<string, unknown>): number | undefined {
   const inBody = body['retry_after']
   const seconds =
     headers['retry-after'] ?? (typeof inBody === 'number' ? String(inBody) : undefined)

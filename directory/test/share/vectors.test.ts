@@ -18,7 +18,7 @@ import {
   type SharePayload,
 } from '@vertex/directory/share'
 
-/** Written by the library of the original. docs/spec/share-codes.md, section 11 */
+/** Written by the library of the original. docs/spec/share-codes.md, section 12 */
 const vectors = JSON.parse(
   readFileSync(join(import.meta.dirname, 'vectors.json'), 'utf8'),
 ) as Readonly<Record<string, string>>

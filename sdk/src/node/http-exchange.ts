@@ -55,6 +55,7 @@ export function httpExchange({ method, url, headers, body, signal }: Ask): Promi
           get headers() {
             return named(response.headers)
           },
+          bytes,
           text: bytes.toString(),
         })
       })
