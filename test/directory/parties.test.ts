@@ -91,7 +91,8 @@ describe.each(engines)('on $name', (engine) => {
           `Ed25519:${'a'.repeat(64)}`,
           'github:jason',
         ])
-          expect(await parties().subjectsOf(bad), bad).toEqual({ problem: 'no_primary' })
+          expect(parties().isPrimary(bad), bad).toBe(false)
+        expect(parties().isPrimary(new Writer(store).primary)).toBe(true)
       })
 
       it('is no other chain’s', async () => {
