@@ -31,7 +31,10 @@ let vertex: Vertex
 let key: EcdsaKey
 
 beforeAll(async () => {
-  server = await harness.server('one', { settings: { VERTEX_PUBLIC_HOST: 'A.example' } })
+  // All parties of this file come from one address.
+  server = await harness.server('one', {
+    settings: { VERTEX_PUBLIC_HOST: 'A.example', VERTEX_RATE_DIRECTORY_WRITES: '1000' },
+  })
   apiKey = await server.createUser('somebody')
   store = new MemoryShareStore()
   vertex = await harness.client(server, { store, apiKey })
