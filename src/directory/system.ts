@@ -9,6 +9,15 @@ export interface Asked {
   readonly body: Uint8Array
 }
 
+/** A record that is in the log, in the log's words: docs/spec/directory-log.md, section 2. */
+export interface LoggedRecord {
+  readonly kind: string
+  readonly source: string
+}
+
+/** Carries the proof that the log has the record which an answer is about: the text of 3.9 there, in base64. */
+export const PROOF_HEADER = 'X-Vertex-Log-Proof'
+
 /** What a system of the directory answers. */
 export interface Answer {
   /** With 204 there is no type and no body. */
@@ -17,6 +26,8 @@ export interface Answer {
   /** In parts where it would be too much at once; when these end with an error, so does the connection. */
   readonly body: string | Uint8Array | AsyncIterable<string>
   readonly headers?: Readonly<Record<string, string>>
+  /** What it is about, where that is one record of the log. */
+  readonly record?: LoggedRecord
   /** For the log: what was wrong, in the system's own stable words. */
   readonly code?: string
 }

@@ -1,7 +1,7 @@
 import { pipeline } from 'node:stream'
 import type { Express, Request, Response } from 'express'
 import type { Logger } from 'pino'
-import type { Answer, System, SystemRoute } from '../directory/system.js'
+import { PROOF_HEADER, type Answer, type System, type SystemRoute } from '../directory/system.js'
 import { networkOf } from '../network.js'
 import { StorageUnavailable } from '../vault/ports.js'
 import { readBytes } from './body.js'
@@ -212,5 +212,5 @@ function send(
 
 function allowAnyOrigin(res: Response): void {
   res.setHeader('Access-Control-Allow-Origin', '*')
-  res.setHeader('Access-Control-Expose-Headers', 'X-Request-Id, Retry-After')
+  res.setHeader('Access-Control-Expose-Headers', `X-Request-Id, Retry-After, ${PROOF_HEADER}`)
 }
