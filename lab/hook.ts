@@ -1,5 +1,6 @@
 // Loaded into a server by `node --import`, before the product: counts the statements that it gives to its database, kills
 // the process around one of them, and moves its clock. The product has no part in this and does not know of it.
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { appendFileSync, readFileSync } from 'node:fs'
 import { isMainThread } from 'node:worker_threads'
 import { CONTROL_VARIABLE, statementsFile, type Control } from './control.js'
@@ -37,12 +38,14 @@ function install(
   const clock = Date.now.bind(Date)
   Date.now = () => clock() + (control.clockMs ?? 0)
   setInterval(look, 20).unref()
+  /** What the server does at times of its own, such as continuing the directory's log, belongs to no operation. */
+  const byItself = new AsyncLocalStorage<true>()
 
   /** What is to happen to one statement. */
   const counts = (sql: string) => {
     look()
-    // The lease asks at times of its own, which no seed decides.
-    if (/\bleases\b/.test(sql)) return { dies: () => false, sql }
+    // No seed decides when; the lease asks by timers of other kinds too.
+    if (byItself.getStore() === true || /\bleases\b/.test(sql)) return { dies: () => false, sql }
     const number = ++counted
     appendFileSync(
       statementsFile(controlFile),
@@ -65,6 +68,13 @@ function install(
     const methods = holder as Record<string, Method>
     methods[name] = around(methods[name]!)
   }
+  replace(
+    globalThis,
+    'setInterval',
+    (every) =>
+      (work, ms, ...args) =>
+        every(() => byItself.run(true, work as () => unknown, ...(args as [])), ms),
+  )
 
   const connection = new Database(':memory:')
   const statement = Object.getPrototypeOf(connection.prepare('SELECT 1')) as object

@@ -257,7 +257,8 @@ export const settings = {
   VERTEX_RATE_EXPORTS: times(1).default(10_000),
   VERTEX_RATE_IMPORTS: times(1).default(10_000),
   VERTEX_RATE_DIRECTORY: times(1).default(6_000),
-  VERTEX_RATE_DIRECTORY_WRITES: times(1).default(120),
+  // A key package of the largest size fits.
+  VERTEX_RATE_DIRECTORY_WRITES: times(1).default(32),
   VERTEX_PUBLIC_HOST: text
     .toLowerCase()
     .refine(

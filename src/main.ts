@@ -10,6 +10,7 @@ import {
 import { ConfigError, takeConfig, type Config } from './config.js'
 import { growHeapsFreely } from './engine/heap.js'
 import { ThreadPool } from './engine/pool.js'
+import { errorCode } from './error-code.js'
 import { emptyCoreDumps, openings } from './hardening.js'
 import { logUnexpected } from './http/log.js'
 
@@ -112,7 +113,7 @@ function fail(error: unknown): never {
     process.stderr.write(`Vertex does not start: ${error.message}\n`)
     process.exit(EXIT_CONFIG)
   }
-  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  const code = errorCode(error)
   if (isUnavailable(error))
     process.stderr.write(`Vertex does not start: ${error.message}; try again\n`)
   else if (code === 'EADDRINUSE' || code === 'EACCES' || code === 'EADDRNOTAVAIL')

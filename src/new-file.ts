@@ -13,6 +13,7 @@ import {
   stat,
 } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { errorCode } from './error-code.js'
 
 /**
  * Makes a file with this content, readable by its owner only and durable before this resolves; its directory too.
@@ -102,7 +103,7 @@ async function keep(path: string, suffix: string): Promise<string> {
       })
       return name
     } catch (error) {
-      if (codeOf(error) !== 'EEXIST') throw error
+      if (errorCode(error) !== 'EEXIST') throw error
       // Kept already, by somebody who was interrupted then. A symbolic link keeps nothing: it may lead to this very file.
       const isFile = (await lstat(name)).isFile()
       if (isFile && (await readFile(name)).equals(await readFile(path))) return name
@@ -136,10 +137,7 @@ async function publish(draft: string, path: string): Promise<void> {
 
 /** Whether there are no hard links here, as on a network share. */
 const isWithoutLinks = (error: unknown) =>
-  ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'].includes(codeOf(error))
-
-const codeOf = (error: unknown) =>
-  error instanceof Error && 'code' in error ? String(error.code) : ''
+  ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'].includes(errorCode(error) ?? '')
 
 async function syncDirectory(path: string): Promise<void> {
   const directory = await open(path, 'r')

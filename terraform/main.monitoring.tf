@@ -129,6 +129,16 @@ locals {
       description = "The head of the audit log could not be kept outside of the database."
       query       = "${local.service_log}| where Record.event == \"audit_anchor_failed\""
     }
+    log-refused = {
+      severity    = 1
+      description = "The directory's log is not as the service left it: somebody changed its tables, or an older copy was put back. Nothing is appended or signed any more; the rest of the service goes on."
+      query       = "${local.service_log}| where Record.event == \"log_refused\""
+    }
+    log-delayed = {
+      severity    = 2
+      description = "Entries wait for the directory's log, which could not be written for a while; it is tried again."
+      query       = "${local.service_log}| where Record.event == \"log_delayed\""
+    }
     internal-problem = {
       severity    = 2
       description = "The service met an error that nobody expected."

@@ -40,6 +40,7 @@ const places: readonly Place[] = [
     files: 'src/seal',
     mayImport: [
       'src/vault',
+      'src/error-code.ts',
       'src/new-file.ts',
       '@vertex/mpc',
       '@vertex/directory/sealed',
@@ -50,16 +51,16 @@ const places: readonly Place[] = [
     ],
   },
   { files: 'src/rates', mayImport: ['src/vault', 'rate-limiter-flexible'] },
-  { files: 'src/audit', mayImport: ['src/vault', 'node:'] },
+  { files: 'src/audit', mayImport: ['src/vault', 'src/error-code.ts', 'node:'] },
   {
     files: 'src/bundle',
     mayImport: ['src/seal', 'src/store/bundled.ts', '@vertex/mpc', '@noble', 'node:'],
   },
   { files: 'src/engine', mayImport: ['src/vault', '@vertex/mpc', 'node:'] },
-  { files: 'src/redis', mayImport: ['@redis/client', 'node:'] },
+  { files: 'src/redis', mayImport: ['src/error-code.ts', '@redis/client', 'node:'] },
   {
     files: 'src/relay',
-    mayImport: ['src/vault', 'src/redis/index.ts', '@vertex/mpc', 'ws', 'node:'],
+    mayImport: ['src/vault', 'src/redis/index.ts', 'src/network.ts', '@vertex/mpc', 'ws', 'node:'],
   },
   {
     files: 'src/directory',
@@ -70,6 +71,7 @@ const places: readonly Place[] = [
       'src/vault/ports.ts',
       'typeorm',
       'node:crypto',
+      'node:timers',
     ],
   },
   {
@@ -78,6 +80,8 @@ const places: readonly Place[] = [
       'src/vault',
       'src/directory/system.ts',
       '@vertex/directory/json',
+      'src/error-code.ts',
+      'src/network.ts',
       'src/new-file.ts',
       'express',
       'helmet',
@@ -91,6 +95,7 @@ const places: readonly Place[] = [
     files: 'src/cli',
     mayImport: [
       'src/main.ts',
+      'src/error-code.ts',
       'src/new-file.ts',
       'src/compose/index.ts',
       'src/seal/backup-container.ts',
@@ -108,8 +113,10 @@ const places: readonly Place[] = [
     mayImport: ['src/vault', 'src/seal/index.ts', 'src/http/trace.ts', 'prom-client', 'node:'],
   },
   { files: 'src/mail', mayImport: ['nodemailer', 'node:'] },
-  { files: 'src/new-file.ts', mayImport: ['node:'] },
   { files: 'src/share-config.ts', mayImport: ['@vertex/directory/share'] },
+  { files: 'src/new-file.ts', mayImport: ['src/error-code.ts', 'node:'] },
+  { files: 'src/error-code.ts', mayImport: [] },
+  { files: 'src/network.ts', mayImport: ['node:'] },
   { files: 'src/hardening.ts', mayImport: ['node:'] },
   {
     files: 'src/config.ts',
@@ -265,7 +272,14 @@ describe('imports point one way', () => {
         place,
       ).toBe(true)
     const loose = sources.filter((file) => !file.slice('src/'.length).includes('/'))
-    const shared = ['src/config.ts', 'src/hardening.ts', 'src/new-file.ts', 'src/share-config.ts']
+    const shared = [
+      'src/config.ts',
+      'src/error-code.ts',
+      'src/hardening.ts',
+      'src/network.ts',
+      'src/new-file.ts',
+      'src/share-config.ts',
+    ]
     expect(loose.filter((file) => !composes(file) && !shared.includes(file))).toEqual([])
     const wrong = sources
       // A command may start a program; which ones, its own rule says.

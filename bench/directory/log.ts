@@ -7,6 +7,9 @@ import type { Measured } from './measure.js'
 /** Entries beside what a start records: more than one full tile. */
 const ENTRIES = 300
 
+/** Where this log is, once it is known: its tiles are under its own name. */
+let place = ''
+
 const asks = (path: string) => [requestText('GET', path)]
 
 /** A log of some hundred entries, as a Vertex publishes it. */
@@ -27,14 +30,16 @@ export const log: Measured = {
     async ready(port) {
       for (;;) {
         const answer = await fetch(`http://127.0.0.1:${port}/log/checkpoint`)
-        if (Number((await answer.text()).split('\n')[1]) >= ENTRIES) return
+        const [origin = '', size] = (await answer.text()).split('\n')
+        place = origin.slice(origin.lastIndexOf('/'))
+        if (Number(size) >= ENTRIES) return
         await sleep(100)
       }
     },
     loads: [
       { name: 'checkpoint', requests: () => asks('/log/checkpoint'), times: count },
-      { name: 'full tile', requests: () => asks('/log/tile/0/000'), times: count },
-      { name: '256 entries', requests: () => asks('/log/tile/entries/000'), times: count },
+      { name: 'full tile', requests: () => asks(`/log${place}/tile/0/000`), times: count },
+      { name: '256 entries', requests: () => asks(`/log${place}/tile/entries/000`), times: count },
       {
         name: 'inclusion',
         requests: () => asks('/log/proof/inclusion?index=7&size=300'),

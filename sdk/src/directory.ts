@@ -1,11 +1,11 @@
 import { x25519 } from '@noble/curves/ed25519.js'
 import {
+  checkEvent,
   liveSubjects,
   parsePrimary,
   primaryOfSigner,
   signEvent,
   SigchainRefusal,
-  verifyChain,
   type CheckedEvent,
   type Head,
   type Op,
@@ -13,6 +13,7 @@ import {
   type Signer,
 } from '@vertex/directory/sigchain'
 import { openSealedBackup as open, SealedBackupRefused } from '@vertex/directory/sealed'
+import { utf8ToBytes } from '@noble/hashes/utils.js'
 import { bytesToHex } from '@vertex/mpc'
 import {
   Contacts,
@@ -36,6 +37,8 @@ import type { Backup } from './record.js'
 
 /** Checking an event takes a millisecond or two, and anybody may make a chain. */
 const MAX_EVENTS = 1_000
+/** So long at a time; then whatever else the app does has its turn. */
+const CHECKING_MS = 8
 const ATTEMPTS = 3
 
 /** A party of the directory, as its sigchain shows it: every event of it was checked here, from the first one on. */
@@ -188,17 +191,7 @@ export class Directory {
     const answer = await this.#http.send('GET', pathOf(primary), { signal })
     if (answer.status !== 200 && answer.status !== 404) throw refused(answer)
     const text = answer.status === 404 ? '' : answer.text
-    if (text.trimEnd().split('\n').length > MAX_EVENTS)
-      throw new VertexError('chain_invalid', `the sigchain has more than ${MAX_EVENTS} events`)
-    let chain: readonly CheckedEvent[]
-    try {
-      chain = verifyChain(text, primary)
-    } catch (error) {
-      if (!(error instanceof SigchainRefusal)) throw error
-      throw new VertexError('chain_invalid', `the sigchain does not verify: ${error.message}`, {
-        cause: error,
-      })
-    }
+    const chain = await checkedChain(text, primary, signal)
     if (known !== undefined && chain[known.seq]?.hash !== known.hash)
       throw new IdentityError(
         'chain_invalid',
@@ -264,6 +257,35 @@ export async function openSealedBackup(
     if (!(error instanceof SealedBackupRefused)) throw error
     throw new BackupError('backup_invalid', error.message, { cause: error })
   }
+}
+
+/** @param text an envelope a line; an empty last line is no event */
+async function checkedChain(
+  text: string,
+  primary: Primary,
+  signal: AbortSignal,
+): Promise<readonly CheckedEvent[]> {
+  const lines = text.split('\n')
+  if (lines.at(-1) === '') lines.pop()
+  if (lines.length > MAX_EVENTS)
+    throw new VertexError('chain_invalid', `the sigchain has more than ${MAX_EVENTS} events`)
+  const chain: CheckedEvent[] = []
+  let since = performance.now()
+  for (const line of lines) {
+    if (performance.now() - since >= CHECKING_MS) {
+      await new Promise((resolve) => setTimeout(resolve))
+      since = performance.now()
+    }
+    signal.throwIfAborted()
+    try {
+      chain.push(checkEvent(chain.at(-1), utf8ToBytes(line), primary))
+    } catch (cause) {
+      if (!(cause instanceof SigchainRefusal)) throw cause
+      const message = `the sigchain does not verify: line ${chain.length + 1}: ${cause.message}`
+      throw new VertexError('chain_invalid', message, { cause })
+    }
+  }
+  return chain
 }
 
 function partyOf(primary: Primary, chain: readonly CheckedEvent[]): Party {

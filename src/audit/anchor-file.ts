@@ -1,5 +1,6 @@
 import { open } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { errorCode } from '../error-code.js'
 import { AnchorRefused, type AnchorPlace } from './anchoring.js'
 
 const NEWLINE = 0x0a
@@ -12,7 +13,7 @@ export function anchorFile(path: string): AnchorPlace {
       try {
         await append(path, line)
       } catch (error) {
-        throw new AnchorRefused(codeOf(error), { cause: error })
+        throw new AnchorRefused(errorCode(error) ?? 'unknown', { cause: error })
       }
     },
   }
@@ -39,6 +40,3 @@ async function append(path: string, line: string): Promise<void> {
     await directory.close()
   }
 }
-
-const codeOf = (error: unknown): string =>
-  error instanceof Error && 'code' in error ? String(error.code) : 'unknown'

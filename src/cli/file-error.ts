@@ -1,3 +1,4 @@
+import { errorCode } from '../error-code.js'
 import { CommandError } from './output.js'
 
 /**
@@ -5,14 +6,15 @@ import { CommandError } from './output.js'
  * @param file as it was named, where the error may be of another one beside it
  */
 export function fileError(error: unknown, what: 'read' | 'written', file?: string): unknown {
-  if (!(error instanceof Error) || !('code' in error)) return error
-  const { code, path = 'a file' } = error as { code: unknown; path?: string }
+  const code = errorCode(error)
+  if (code === undefined) return error
+  const { path = 'a file' } = error as { path?: string }
   if (code === 'EEXIST')
     return new CommandError(
       'usage',
       'file_exists',
       `${file ?? 'this file'} is there already; it is not replaced`,
     )
-  if (typeof code !== 'string' || !/^E[A-Z]+$/.test(code)) return error
+  if (!/^E[A-Z]+$/.test(code)) return error
   return new CommandError('usage', 'file', `${file ?? path} cannot be ${what} (${code})`)
 }

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import type { Command } from 'commander'
 import type { Rest, ShareStore, Vertex } from '@vertex/sdk'
+import { errorCode } from '../error-code.js'
 import type { Running } from './command.js'
 import { CommandError, type Exit } from './output.js'
 
@@ -94,7 +95,7 @@ async function contentOf(path: string, what: string): Promise<string> {
   try {
     return await readFile(path, 'utf8')
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown'
+    const code = errorCode(error) ?? 'unknown'
     throw new CommandError('usage', what, `${path} cannot be read (${code})`)
   }
 }

@@ -1,6 +1,7 @@
 import { open } from 'node:fs/promises'
 import { anchorBlob, anchorFile, Anchoring, AuditWriter, type AnchorPlace } from '../audit/index.js'
 import type { Config } from '../config.js'
+import { errorCode } from '../error-code.js'
 import { managedIdentity, type StorageKey } from '../seal/index.js'
 import { StartRefused, type VaultLog } from '../vault/index.js'
 import type { Clock } from '../vault/ports.js'
@@ -31,7 +32,7 @@ export async function composeAnchoring(
     try {
       await (await open(path, 'a', 0o600)).close()
     } catch (error) {
-      const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error'
+      const code = errorCode(error) ?? 'unknown error'
       throw new StartRefused(`VERTEX_AUDIT_ANCHOR_FILE: ${path} cannot be written (${code})`)
     }
     places.push(anchorFile(path))

@@ -13,6 +13,7 @@ import {
 import { parseLine, sealProblem } from '../audit/index.js'
 import type { Config } from '../config.js'
 import { LogBad, type GoodLog } from '../directory/log/problem.js'
+import { placeOf } from '../directory/log/place.js'
 import { LogUnreachable, verifyPublished, type Get } from '../directory/log/published.js'
 import { loggedRows } from '../directory/log/rows.js'
 import { verifyDatabase, type GoodDatabase } from '../directory/log/verify.js'
@@ -100,7 +101,7 @@ export async function verifyLogAt(
   progress: Progress,
 ): Promise<LogReport> {
   const key = keyOf(verifierKey)
-  return reported(() => verifyPublished(logAt(url), key, opened(kept, key), progress))
+  return reported(() => verifyPublished(logAt(url, key), key, opened(kept, key), progress))
 }
 
 export interface Witnessed {
@@ -138,7 +139,7 @@ export async function witnessLog(
     seed: parseSecret(cosigner.secret, '--cosign-key'),
   }
   try {
-    const seen = await witness(logAt(url), key, kept, signer, Math.floor(now / 1000))
+    const seen = await witness(logAt(url, key), key, kept, signer, Math.floor(now / 1000))
     return {
       ok: true,
       ...seen,
@@ -220,14 +221,20 @@ const PATIENCE_MS = 15_000
 const TRIES = 6
 const LONGEST_WAIT_S = 30
 
-/** What a log publishes under an address. @throws LogUsage */
-function logAt(url: string): Get {
+/**
+ * What a log publishes, under its own address or the one above, which has the checkpoint of the newest one.
+ * docs/spec/directory-log.md, section 3. @throws LogUsage
+ */
+function logAt(url: string, key: VerifierKey): Get {
   if (!/^https?:\/\//.test(url) || !URL.canParse(url))
     throw new LogUsage('the log is named by its address, such as https://vertex.example.com/log')
   const base = url.replace(/\/+$/, '')
+  const place = placeOf(key.name)
+  const tiles = base.endsWith(`/${place}`) ? base : `${base}/${place}`
   return async (path, most) => {
+    const address = `${path.startsWith('tile/') ? tiles : base}/${path}`
     for (let tries = 1; ; tries++) {
-      const answer = await fetch(`${base}/${path}`, {
+      const answer = await fetch(address, {
         redirect: 'error',
         signal: AbortSignal.timeout(PATIENCE_MS),
       }).catch(() => undefined)
@@ -237,9 +244,7 @@ function logAt(url: string): Get {
       const wait = Number(answer?.headers.get('retry-after') ?? NaN)
       if (!(wait >= 0 && wait <= LONGEST_WAIT_S) || tries === TRIES)
         throw new LogUnreachable(
-          answer === undefined
-            ? `${base} does not answer`
-            : `${base} answers ${answer.status} where it should give ${path}`,
+          answer === undefined ? `${base} does not answer` : `${address} answers ${answer.status}`,
         )
       await sleep(wait * 1000)
     }

@@ -1,6 +1,8 @@
 import { formatVerifierKey, verifierOf, type SignerKey } from '@vertex/directory/log'
 import type { Config } from '../config.js'
 import { Appender, type AppenderParts } from '../directory/log/appender.js'
+import { withProofs } from '../directory/log/proving.js'
+import { SignedLog } from '../directory/log/signed.js'
 import { logSystem } from '../directory/log/system.js'
 import type { System } from '../directory/system.js'
 import type { StorageKey } from '../seal/index.js'
@@ -9,6 +11,8 @@ import type { OpenStore } from '../store/index.js'
 /** The directory's log in the service. */
 export interface ComposedLog {
   readonly system: System
+  /** Another system of the directory, whose answers carry their proof where they are asked for it. */
+  readonly proving: (system: System) => System
   /** Takes in what comes, from now on. */
   begin(): void
   /** Takes in what there is, if that is quickly done. */
@@ -34,8 +38,10 @@ export async function composeLog(
   const { generation } = await store.run(({ meta }) => meta.get())
   const signer = logSigner(config, storageKey, generation)
   const appender = new Appender({ ...parts, store, signer, generation })
+  const signed = new SignedLog(store, appender.key)
   return {
-    system: logSystem(store, appender.key),
+    system: logSystem(signed),
+    proving: (system) => withProofs(system, signed),
     begin: () => appender.begin(),
     end: () => appender.end(),
   }

@@ -63,6 +63,7 @@ const fields: Readonly<
   port: true,
   reason: true,
   request_id: true,
+  retry_s: true,
   round: true,
   route: true,
   seq: true,

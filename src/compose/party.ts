@@ -1,10 +1,11 @@
 import { primaryOfSigner, type Signer } from '@vertex/directory/sigchain'
 import { bytesToHex, identityOf, type Suite } from '@vertex/mpc'
 import type { Config } from '../config.js'
-import { publish } from '../directory/sigchain/own.js'
+import { NotPublished, publish } from '../directory/sigchain/own.js'
 import { ChainUnusable, Parties } from '../directory/sigchain/parties.js'
 import { recipientSeal, type PartySecrets } from '../seal/index.js'
 import type { UnitStore } from '../store/index.js'
+import { StorageUnavailable } from '../vault/ports.js'
 import type { VaultParts } from '../vault/index.js'
 import { clock } from './clock.js'
 import type { TakeNote } from './notes.js'
@@ -12,7 +13,7 @@ import type { TakeNote } from './notes.js'
 /** What the vault has of the directory, and what it says there of itself. */
 export interface Party {
   readonly directory: VaultParts['directory']
-  /** Brings the chains of this vault to where they say who it is. @throws StorageUnavailable */
+  /** Brings the chains of this vault to where they say who it is, or warns: the vault serves without. */
   publish(): Promise<void>
 }
 
@@ -42,7 +43,11 @@ export function composeParty(
     try {
       await publish(publishing, { signer: of, subjects }, { begin })
     } catch (error) {
-      if (!(error instanceof ChainUnusable)) throw error
+      const mayServe =
+        error instanceof ChainUnusable ||
+        error instanceof NotPublished ||
+        error instanceof StorageUnavailable
+      if (!mayServe) throw error
       note('warn', `the sigchain of ${primaryOfSigner(of).text} is left as it is: ${error.message}`)
     }
   }

@@ -2,6 +2,7 @@ import { createReadStream, existsSync } from 'node:fs'
 import { AuditWriter, ofServer } from '../audit/index.js'
 import { BundleRefused, openBundle, type OpenedBundle } from '../bundle/index.js'
 import type { Config } from '../config.js'
+import { errorCode } from '../error-code.js'
 import {
   createSecretFile,
   rowSeal,
@@ -197,7 +198,7 @@ async function* contentOf(file: string): AsyncGenerator<Uint8Array> {
   try {
     for await (const piece of createReadStream(file)) yield piece as Uint8Array
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown'
+    const code = errorCode(error) ?? 'unknown'
     throw new BundleRefused('bundle_unreadable', `${file} cannot be read (${code})`)
   }
 }

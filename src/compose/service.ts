@@ -167,10 +167,10 @@ export async function compose(config: Config, logger: Logger, engine: Engine): P
       drain,
       answers,
       version,
-      systems: [
-        ...(directory ? directory.systems : []),
-        ...(directoryLog ? [directoryLog.system] : []),
-      ],
+      systems:
+        directory && directoryLog
+          ? [...directory.systems.map(directoryLog.proving), directoryLog.system]
+          : [],
       admitToSystems: admitBy(rates),
       measure: metrics && ((request) => metrics.request(request)),
     })

@@ -1,7 +1,7 @@
 import { tmpdir } from 'node:os'
 import { basename, dirname, join, resolve } from 'node:path'
 import type { Logger } from 'pino'
-import { TokenBuckets, sourceOf } from '../directory/share/bucket.js'
+import { TokenBuckets } from '../directory/share/bucket.js'
 import { letter } from '../directory/share/letter.js'
 import { Mails } from '../directory/share/mails.js'
 import { operatorRoutes } from '../directory/share/operator.js'
@@ -65,7 +65,7 @@ export function shareParts(
     topology,
     peers,
     bytesKept: () => bytesKept(store, database),
-    admit: (source) => requests.take(sourceOf(source)),
+    admit: (source) => requests.take(source),
   })
   const jobs: Job[] = [
     { name: 'share-purge', everyMs: 60 * SECOND, work: () => shares.purge() },

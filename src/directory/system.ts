@@ -2,7 +2,7 @@
 export interface Asked {
   /** A route for GET is asked with HEAD too; the answer's body is then dropped. */
   readonly method: string
-  /** The address it came from. */
+  /** Who it is counted as: an IPv4 address, or a network of IPv6. */
   readonly source: string
   /** The parts of the path that the pattern of the route names, decoded. */
   readonly params: Readonly<Record<string, string>>
@@ -13,6 +13,15 @@ export interface Asked {
   readonly body: Uint8Array
 }
 
+/** A record that is in the log, in the log's words: docs/spec/directory-log.md, section 2. */
+export interface LoggedRecord {
+  readonly kind: string
+  readonly source: string
+}
+
+/** Carries the proof that the log has the record which an answer is about: the text of 3.9 there, in base64. */
+export const PROOF_HEADER = 'X-Vertex-Log-Proof'
+
 /** What a system of the directory answers. */
 export interface Answer {
   /** With 204 there is no type and no body. */
@@ -21,6 +30,8 @@ export interface Answer {
   /** In parts where it would be too much at once; when these end with an error, so does the connection. */
   readonly body: string | Uint8Array | AsyncIterable<string>
   readonly headers?: Readonly<Record<string, string>>
+  /** What it is about, where that is one record of the log. */
+  readonly record?: LoggedRecord
   /** For the log: what was wrong, in the system's own stable words. */
   readonly code?: string
 }

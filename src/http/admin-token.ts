@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { chmod, readFile } from 'node:fs/promises'
+import { errorCode } from '../error-code.js'
 import { makeFile } from '../new-file.js'
 
 /** The admin token cannot be had; the message says where it was looked for. */
@@ -13,7 +14,9 @@ export async function readAdminToken(path: string, setting: string): Promise<str
   try {
     text = await readFile(path, 'utf8')
   } catch (error) {
-    throw new AdminTokenError(`${setting}: ${path} cannot be read (${codeOf(error)})`)
+    throw new AdminTokenError(
+      `${setting}: ${path} cannot be read (${errorCode(error) ?? 'unknown'})`,
+    )
   }
   return parseAdminToken(text, `${setting}: ${path}`)
 }
@@ -40,15 +43,13 @@ export async function readOrMakeAdminToken(
     await makeFile(path, `${token}\n`)
     return { token, made: true }
   } catch (error) {
-    if (codeOf(error) !== 'EEXIST')
-      throw new AdminTokenError(`the admin token: ${path} cannot be made (${codeOf(error)})`)
+    if (errorCode(error) !== 'EEXIST')
+      throw new AdminTokenError(
+        `the admin token: ${path} cannot be made (${errorCode(error) ?? 'unknown'})`,
+      )
   }
   const setting = 'the admin token, of which a new one is generated when you remove it'
   const found = await readAdminToken(path, setting)
   await chmod(path, 0o600)
   return { token: found, made: false }
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : 'unknown'
 }

@@ -1,5 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { Request } from 'express'
+import { networkOf } from '../network.js'
 import { type Caller, type Vault, VaultError } from '../vault/index.js'
 import { HttpProblem } from './errors.js'
 import { FailedLogins } from './failed-logins.js'
@@ -54,7 +55,7 @@ export class Authenticator {
       return await this.vault.authenticate(credential, requestId)
     } catch (error) {
       if (!(error instanceof VaultError) || error.errType !== 'access_denied') throw error
-      const retryAfter = this.logins.failed(req.ip ?? 'unknown')
+      const retryAfter = this.logins.failed(networkOf(req.ip ?? 'unknown'))
       if (retryAfter > 0)
         throw new HttpProblem('rate_limited', 'too many failed authentications', { retryAfter })
       throw denied('access denied')

@@ -1,4 +1,5 @@
 import type { Logger } from 'pino'
+import { errorCode } from '../error-code.js'
 
 /** What the log may know of a request. Nothing else of it is ever written: no body, header, query, path value or key. */
 export interface RequestRecord {
@@ -39,13 +40,13 @@ export function logUnexpected(
   error: unknown,
 ): void {
   const known = error instanceof Error
+  const code = errorCode(error)
   const record: UnexpectedRecord = {
     request_id: requestId,
     route,
     error: known ? error.name : typeof error,
     message: known ? blank(error.message) : undefined,
-    code:
-      known && 'code' in error && typeof error.code === 'string' ? blank(error.code) : undefined,
+    code: code === undefined ? undefined : blank(code),
     frames: known ? framesOf(error) : undefined,
   }
   logger.error(record, 'internal problem')

@@ -1,7 +1,8 @@
 import { pipeline } from 'node:stream'
 import type { Express, Request, Response } from 'express'
 import type { Logger } from 'pino'
-import type { Answer, System, SystemRoute } from '../directory/system.js'
+import { PROOF_HEADER, type Answer, type System, type SystemRoute } from '../directory/system.js'
+import { networkOf } from '../network.js'
 import { StorageUnavailable } from '../vault/ports.js'
 import { readBytes } from './body.js'
 import { HttpProblem, problemOf } from './errors.js'
@@ -10,7 +11,7 @@ import { logUnexpected } from './log.js'
 import type { Trace } from './trace.js'
 
 /**
- * Counts one more request of a source.
+ * Counts one more request of a source: of an IPv4 address, or of a network of IPv6.
  * @param writes how much it may leave behind, in parts of {@link PART} bytes; 0 for what only reads
  * @returns seconds to wait where it is too much; 0 where it may be answered
  */
@@ -126,7 +127,7 @@ const isBelow = (path: string, above: string) => path === above || path.startsWi
 
 /** @throws HttpProblem `rate_limited` */
 async function admit(admitToSystems: AdmitToSystems, req: Request, writes: number): Promise<void> {
-  const wait = await admitToSystems(req.ip ?? 'unknown', writes)
+  const wait = await admitToSystems(networkOf(req.ip ?? 'unknown'), writes)
   if (wait > 0)
     throw new HttpProblem('rate_limited', `too many requests; wait ${wait} s`, { retryAfter: wait })
 }
@@ -135,7 +136,7 @@ async function askedOf(system: System, { takesBody }: SystemRoute, req: Request)
   const start = req.url.indexOf('?')
   return {
     method: req.method,
-    source: req.ip ?? 'unknown',
+    source: networkOf(req.ip ?? 'unknown'),
     params: req.params as Record<string, string>,
     query: start === -1 ? '' : req.url.slice(start + 1),
     headers: req.headers,
@@ -213,5 +214,5 @@ function send(
 
 function allowAnyOrigin(res: Response): void {
   res.setHeader('Access-Control-Allow-Origin', '*')
-  res.setHeader('Access-Control-Expose-Headers', 'X-Request-Id, Retry-After')
+  res.setHeader('Access-Control-Expose-Headers', `X-Request-Id, Retry-After, ${PROOF_HEADER}`)
 }

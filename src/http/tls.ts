@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { createSecureContext } from 'node:tls'
+import { errorCode } from '../error-code.js'
 import type { TlsFiles } from './server.js'
 
 /** The certificate or its key cannot be used; the message names the setting. */
@@ -25,7 +26,7 @@ async function read(setting: string, path: string): Promise<Buffer> {
   try {
     return await readFile(path)
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown'
+    const code = errorCode(error) ?? 'unknown'
     throw new TlsError(`${setting}: ${path} cannot be read (${code})`)
   }
 }

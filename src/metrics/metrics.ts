@@ -43,6 +43,7 @@ const events: Readonly<Record<VaultEvent['event'] | SealEvent['event'], true>> =
   key_locked: true,
   key_vault_trouble: true,
   newest_secret_disabled: true,
+  log_delayed: true,
   log_opened: true,
   log_refused: true,
   recovered: true,

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { errorCode } from '../error-code.js'
 import { loginTo, type TokenFor } from './login.js'
 
 /** Redis cannot be asked now. */
@@ -252,8 +253,8 @@ async function within<T>(ms: number, work: Promise<T>): Promise<T> {
 
 /** Never the message itself, which may repeat what was sent. */
 function codeOf(cause: unknown): string {
-  if (cause instanceof Error && 'code' in cause && typeof cause.code === 'string') return cause.code
-  return /^[A-Z]{3,20}(?= )/.exec(cause instanceof Error ? cause.message : '')?.[0] ?? 'unknown'
+  const said = cause instanceof Error ? cause.message : ''
+  return errorCode(cause) ?? /^[A-Z]{3,20}(?= )/.exec(said)?.[0] ?? 'unknown'
 }
 
 const ignore = () => undefined

@@ -3,6 +3,7 @@ import type { Server as SecureServer } from 'node:https'
 import type { Duplex } from 'node:stream'
 import { MAX_FRAME_BYTES } from '@vertex/mpc'
 import { WebSocketServer } from 'ws'
+import { networkOf } from '../network.js'
 import { ignoreUpgrade } from './ignore-upgrade.js'
 import type { RelayLimits } from './limits.js'
 import type { Entrance } from './entrance.js'
@@ -94,7 +95,7 @@ export class Gate {
           },
         })
         this.#parties.add(party)
-        this.#strangers.set(party, request.socket.remoteAddress ?? '')
+        this.#strangers.set(party, networkOf(request.socket.remoteAddress ?? ''))
       })
   }
 
@@ -108,7 +109,7 @@ export class Gate {
     oldest.cutOff()
   }
 
-  /** The oldest from the address that most come from, so that a flood from one address pushes out itself. */
+  /** The oldest from the address or network that most come from, so that a flood from one pushes out itself. */
   #oldestStranger(): SocketParty | undefined {
     const from = new Map<string, SocketParty[]>()
     for (const [party, address] of this.#strangers) {

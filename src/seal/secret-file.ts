@@ -1,6 +1,7 @@
 import { open, stat } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { randomBytes } from '@noble/hashes/utils.js'
+import { errorCode } from '../error-code.js'
 import { makeFile } from '../new-file.js'
 import { SecretSettingError } from './errors.js'
 import type { SecretSource } from './key-source.js'
@@ -41,7 +42,10 @@ export async function createSecretFile(setting: string, path: string): Promise<v
   try {
     await makeFile(path, `${text}\n`)
   } catch (error) {
-    throw new SecretSettingError(setting, `${path} cannot be made (${codeOf(error)})`)
+    throw new SecretSettingError(
+      setting,
+      `${path} cannot be made (${errorCode(error) ?? 'unknown error'})`,
+    )
   }
 }
 
@@ -64,7 +68,10 @@ async function read(
     }
   } catch (error) {
     if (error instanceof SecretSettingError) throw error
-    throw new SecretSettingError(setting, `${path} cannot be read (${codeOf(error)})`)
+    throw new SecretSettingError(
+      setting,
+      `${path} cannot be read (${errorCode(error) ?? 'unknown error'})`,
+    )
   }
 }
 
@@ -72,8 +79,4 @@ function hint(path: string): string {
   return basename(path)
     .replace(/[^!-~]/g, '_')
     .slice(0, 127)
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : 'unknown error'
 }

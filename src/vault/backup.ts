@@ -63,13 +63,21 @@ export class Backups {
     primary: string,
     context: IdentityContext = {},
   ): Promise<RecipientBackup> {
+    this.identities.assertPrimary('recipient', primary)
     const key = await this.#toExport(caller, wanted, context)
-    const recipientKey = await this.identities.recipientKey(primary)
     const { keyId } = key.handle
     const { publicKey } = key.share
+    const deed = { action: 'export', caller, publicKey } as const
+    const known = { key_id: keyId, recipient: primary }
+    let recipientKey: Uint8Array
+    try {
+      recipientKey = await this.identities.recipientKey(primary)
+    } catch (e) {
+      // Whoever tries has left a trace, as with every export.
+      return await this.trail.around({ ...deed, values: known }, () => Promise.reject(e as Error))
+    }
     const to = bytesToHex(recipientKey)
-    const values = { key_id: keyId, recipient: primary, recipient_key: to }
-    return this.trail.around({ action: 'export', caller, publicKey, values }, async () => {
+    return this.trail.around({ ...deed, values: { ...known, recipient_key: to } }, async () => {
       const exportedAt = this.clock.now()
       const { text } = await this.#seal(caller, key, context, exportedAt)
       const keyShare = await this.recipients.seal(text, {

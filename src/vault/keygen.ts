@@ -56,11 +56,7 @@ export class Keygen {
     if (others.some((id) => equalBytes(id, found.pending.keygenId)))
       throw badRequest("others_keygen_ids contains this vault's own keygen_id")
     const expected = request.othersIdentities
-    if (expected !== undefined)
-      await this.identities.assertKeygenIds(
-        others.map((id) => bytesToHex(id)),
-        expected,
-      )
+    if (expected !== undefined) this.identities.assertForm(others.length, expected)
     const { keyId } = found.pending
     const making = async (run: Run) => {
       const pending = await this.units.run((uow) => uow.pendingKeys.find(caller.userId, keyId))
@@ -75,6 +71,11 @@ export class Keygen {
     const values = { key_id: keyId, ...numbered(expected) }
     const deed: Deed = { action: 'keygen', caller, values }
     const key = await this.trail.around(deed, async (mark) => {
+      if (expected !== undefined)
+        await this.identities.assertKeygenIds(
+          others.map((id) => bytesToHex(id)),
+          expected,
+        )
       const made = await this.runs.within(caller.userId, keygenSubject(keyId), making)
       mark.publicKey = made.publicKey
       return made

@@ -73,6 +73,8 @@ export type VaultEvent =
   | { readonly event: 'log_opened'; readonly origin: string; readonly verifier_key: string }
   /** The directory's log is not as this server left it, and is not continued. */
   | { readonly event: 'log_refused'; readonly reason: string }
+  /** Entries wait for the directory's log, which could not be written for a while; it is tried again. */
+  | { readonly event: 'log_delayed'; readonly reason: string; readonly retry_s: number }
   | { readonly event: 'database_restored'; readonly generation: string }
   /** The version that this database was last used with is disabled; `newest` seals from now on. */
   | {

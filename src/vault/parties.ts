@@ -3,7 +3,6 @@ import type { PartyPort, PartySubjects } from './ports.js'
 import { asVaultError } from './units.js'
 
 const problems: Readonly<Record<NonNullable<PartySubjects['problem']>, string>> = {
-  no_primary: 'is no primary: ed25519:<64 hex digits in lower case> or nostr:<npub>',
   no_chain: 'has no sigchain in the directory of this server; post it there first',
   too_long: 'has a sigchain with more events than this server checks',
   broken: 'has a sigchain that does not verify',
@@ -14,22 +13,40 @@ export class Identities {
   constructor(private readonly parties: PartyPort) {}
 
   /**
+   * The form of what is expected of the other parties of a key; looks nothing up.
+   * @param expected a primary for each of them, or null
+   * @throws VaultError `bad_request_params`
+   */
+  assertForm(others: number, expected: readonly (string | null)[]): void {
+    if (expected.length !== others)
+      throw badRequest(
+        `others_identities must have an entry for each of the ${others} others_keygen_ids, not ${expected.length}`,
+      )
+    for (const [i, primary] of expected.entries())
+      if (primary !== null) this.assertPrimary(nameOf(i), primary)
+  }
+
+  /** @throws VaultError `bad_request_params` */
+  assertPrimary(name: string, text: string): void {
+    if (!this.parties.isPrimary(text))
+      throw badRequest(
+        `${name} is no primary: ed25519:<64 hex digits in lower case> or nostr:<npub>`,
+      )
+  }
+
+  /**
    * Checks that each keygen_id speaks for the party that is expected behind it.
    * @param keygenIds lower-case hex
-   * @param expected a primary for each of them, or null
+   * @param expected as {@link assertForm} found it
    * @throws VaultError `bad_request_params`
    */
   async assertKeygenIds(
     keygenIds: readonly string[],
     expected: readonly (string | null)[],
   ): Promise<void> {
-    if (expected.length !== keygenIds.length)
-      throw badRequest(
-        `others_identities must have an entry for each of the ${keygenIds.length} others_keygen_ids, not ${expected.length}`,
-      )
     for (const [i, primary] of expected.entries()) {
       if (primary === null) continue
-      const name = `others_identities[${i}]`
+      const name = nameOf(i)
       if (!(await this.#live(name, primary)).includes(`keygen:${keygenIds[i]!}`))
         throw badRequest(`${name}: the keygen_id is not live on the sigchain of this party`)
     }
@@ -55,3 +72,5 @@ export class Identities {
     return found.live
   }
 }
+
+const nameOf = (i: number) => `others_identities[${i}]`

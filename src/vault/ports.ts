@@ -634,10 +634,12 @@ export interface ApiKeyPort {
 /** What speaks for a party, the subject added last at the end; or why nobody can tell. */
 export type PartySubjects =
   | { readonly live: readonly string[]; readonly problem?: undefined }
-  | { readonly problem: 'no_primary' | 'no_chain' | 'too_long' | 'broken' }
+  | { readonly problem: 'no_chain' | 'too_long' | 'broken' }
 
 /** The signed histories of parties, as far as this server's directory has them. docs/spec/identities.md */
 export interface PartyPort {
+  /** Whether a text has the form of one. */
+  isPrimary(text: string): boolean
   /** Checks the whole history of a primary. @throws StorageUnavailable */
   subjectsOf(primary: string): Promise<PartySubjects>
 }

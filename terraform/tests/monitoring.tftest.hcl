@@ -47,8 +47,13 @@ run "every_alert_reaches_everyone" {
 run "what_is_watched" {
   command = plan
   assert {
-    condition     = toset(keys(azurerm_monitor_scheduled_query_rules_alert_v2.this)) == toset(["secrets-touched", "peer-locked-out", "database-replaced", "secrets-in-trouble", "lease-lost", "redis-lost", "audit-refused", "audit-unanchored", "internal-problem"])
+    condition     = toset(keys(azurerm_monitor_scheduled_query_rules_alert_v2.this)) == toset(["secrets-touched", "peer-locked-out", "database-replaced", "secrets-in-trouble", "lease-lost", "redis-lost", "audit-refused", "audit-unanchored", "log-refused", "log-delayed", "internal-problem"])
     error_message = "The alerts on logs must be these."
+  }
+  assert {
+    condition = alltrue([for alert, event in { log-refused = "log_refused", log-delayed = "log_delayed" } :
+    endswith(azurerm_monitor_scheduled_query_rules_alert_v2.this[alert].criteria[0].query, "| where Record.event == \"${event}\"")])
+    error_message = "Somebody must be told when the directory's log is not continued, or waits."
   }
   assert {
     condition     = toset(keys(azurerm_monitor_metric_alert.this)) == toset(["database-down", "database-filling", "requests-failing", "restarts", "replicas-missing"])

@@ -1,10 +1,13 @@
+import { execFile } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { adminToken, makeKey, startPair, type Party, type TestVertex } from '../http/vertex.js'
+import { buildOnce } from '../support/server.js'
 import { vertex } from './support/run.js'
 
 let folder: string
@@ -57,6 +60,13 @@ describe('the vertex command', () => {
     expect(help.stdout).toMatch(/serve[\s\S]*backup/)
     expect(await vertex(['backup', 'census', '--help'])).toMatchObject({ exit: 0, stderr: '' })
     expect(await vertex(['--version'])).toEqual({ exit: 0, stdout: '1.2.3\n', stderr: '' })
+  })
+
+  it('is a program as it was built', async () => {
+    await buildOnce()
+    const program = join(import.meta.dirname, '../../dist/cli/main.js')
+    const { stdout } = await promisify(execFile)(program, ['--version'])
+    expect(stdout).toMatch(/^[0-9]+\.[0-9]+\.[0-9]+\n$/)
   })
 
   it('writes nothing of a server to a terminal that the terminal would act on', async () => {

@@ -31,7 +31,7 @@ it('has commands that work when pasted', async () => {
       { timeout: 60_000, interval: 250 },
     )
     // One shell for all of it, as a person would have; the port is another, since somebody may have this one.
-    const names = ['checkpoint', 'event', 'check', 'verify', 'witness']
+    const names = ['checkpoint', 'event', 'check', 'header', 'verify', 'witness']
     const script = [
       `vertex() { '${process.execPath}' '${join(root, 'dist/cli/main.js')}' "$@"; }`,
       ...names.flatMap((name) => [
@@ -44,7 +44,7 @@ it('has commands that work when pasted', async () => {
       encoding: 'utf8',
       env: { PATH: process.env['PATH'] ?? '' },
     })
-    const [, checkpoint, event, check, verify, witness] = said.split(/== \w+\n/)
+    const [, checkpoint, event, check, header, verify, witness] = said.split(/== \w+\n/)
     const origin = `vertex.invalid/vertex/[0-9a-f]{32}`
     expect(checkpoint).toMatch(
       new RegExp(
@@ -54,6 +54,7 @@ it('has commands that work when pasted', async () => {
     expect(event).toMatch(
       /^\{"seq":0,"hash":"sha256:[0-9a-f]{64}"\}c2sp\.org\/tlog-proof@v1\nextra \S+\nindex \d+\n(?:\S+\n)+\nvertex\.invalid/,
     )
+    expect(header).toMatch(/^entry \d+ of \d+, since \d{4}-/)
     expect(check).toMatch(/^entry \d+ of \d+, since \d{4}-/)
     expect(verify).toMatch(
       /^\d+ entries, all in order; root \S+\nlog \S+\n\d+ \S+, \d+ \S+\n\d+ entries, all in order; root \S+\n[^]*rows as they were logged: 2; erased: 0\naudit records as they were committed to: \d+\n/,

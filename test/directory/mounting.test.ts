@@ -227,4 +227,30 @@ describe('the directory of a server', () => {
     const counted = [await packed(64 * 1024 + 1), await packed(64 * 1024 + 1), await packed(1)]
     expect(counted.map(({ status }) => status)).toEqual([415, 429, 415])
   })
+
+  it('counts the addresses of one network of IPv6 as one', async () => {
+    const vertex = await startVertex({
+      VERTEX_RATE_DIRECTORY: '2',
+      VERTEX_TRUSTED_PROXIES: '127.0.0.1',
+    })
+    closing.push(vertex.stop)
+    const from = async (address: string) => {
+      const headers = { 'X-Forwarded-For': address }
+      return (await fetch(`${vertex.url}/v1/healthz`, { headers })).status
+    }
+    expect([await from('2001:db8:0:7::1'), await from('2001:db8:0:7:a:b:c:d')]).toEqual([200, 200])
+    expect(await from('2001:db8:0:7:ffff::2')).toBe(429)
+    expect(await from('2001:db8:0:8::1')).toBe(200)
+    expect([await from('::ffff:192.0.2.1'), await from('192.0.2.1')]).toEqual([200, 200])
+    expect([await from('192.0.2.1'), await from('192.0.2.2')]).toEqual([429, 200])
+  })
+
+  it('lets one address write a key package of the largest size in a minute, and no more', async () => {
+    const vertex = await startVertex()
+    closing.push(vertex.stop)
+    const body = 'x'.repeat(2 * 1024 * 1024)
+    const written = async () =>
+      (await fetch(`${vertex.url}/v0/keypackage`, { method: 'POST', body })).status
+    expect([await written(), await written()]).toEqual([415, 429])
+  })
 })

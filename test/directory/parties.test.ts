@@ -4,10 +4,11 @@ import { primaryOfSigner, verifyChain, liveSubjects } from '@vertex/directory/si
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { composeParty } from '../../src/compose/party.js'
 import { eraseLeaf } from '../../src/directory/log/leaves.js'
-import { publish } from '../../src/directory/sigchain/own.js'
+import { NotPublished, publish } from '../../src/directory/sigchain/own.js'
 import { ChainUnusable, Parties } from '../../src/directory/sigchain/parties.js'
 import { envelopesOf } from '../../src/directory/sigchain/store.js'
-import type { Database, OpenStore } from '../../src/store/index.js'
+import type { Database, OpenStore, UnitStore } from '../../src/store/index.js'
+import { StorageUnavailable } from '../../src/vault/ports.js'
 import { engines } from '../store/engines.js'
 import { open } from './log/setup.js'
 import { somebody, Writer } from './support.js'
@@ -92,7 +93,8 @@ describe.each(engines)('on $name', (engine) => {
           `Ed25519:${'a'.repeat(64)}`,
           'github:jason',
         ])
-          expect(await parties().subjectsOf(bad), bad).toEqual({ problem: 'no_primary' })
+          expect(parties().isPrimary(bad), bad).toBe(false)
+        expect(parties().isPrimary(new Writer(store).primary)).toBe(true)
       })
 
       it('is no other chain’s', async () => {
@@ -225,6 +227,49 @@ describe.each(engines)('on $name', (engine) => {
         expect(await liveOf(me)).toEqual(['keygen:1', 'vertex:a'])
       })
 
+      /** Readers of a chain that somebody goes on with whenever it was read. */
+      const racing = (signer: ReturnType<typeof somebody>, times: number) => {
+        const rival = new Writer(store, signer)
+        const reader = parties()
+        return Object.assign(reader, {
+          checked: async (primary: Parameters<Parties['checked']>[0]) => {
+            const chain = await Parties.prototype.checked.call(reader, primary)
+            if (times-- > 0) await rival.add(`dns:${times}.example`)
+            return chain
+          },
+        })
+      }
+
+      it('is read again when somebody else was first', async () => {
+        const me = somebody()
+        const own = { store, parties: racing(me, 4), now: () => 5 }
+        const chain = { signer: me, subjects: ['keygen:1'] }
+        expect(await publish(own, chain, { begin: true })).toBe(1)
+        expect(await liveOf(me)).toContain('keygen:1')
+      })
+
+      it('is left to those who are always first', async () => {
+        const me = somebody()
+        const own = { store, parties: racing(me, 100), now: () => 5 }
+        const chain = { signer: me, subjects: ['keygen:1'] }
+        await expect(publish(own, chain, { begin: true })).rejects.toThrow(NotPublished)
+        expect(await liveOf(me)).not.toContain('keygen:1')
+      })
+
+      it('says nothing a fourth time that was taken back three times', async () => {
+        const me = somebody()
+        const here = () => say(me, ['keygen:1', 'vertex:a.example'])
+        for (const events of [2, 1, 1]) {
+          expect(await here()).toBe(events)
+          expect(await say(me, ['keygen:1'])).toBe(1)
+        }
+        const before = await linesOf(me)
+        await expect(here()).rejects.toThrow(/vertex:a\.example.*VERTEX_PUBLIC_HOST/)
+        expect(await linesOf(me)).toBe(before)
+        // What was not said so often is not held back by it.
+        expect(await say(me, ['keygen:1', 'vertex:b.example'])).toBe(1)
+      })
+
       it('is left as it is when somebody forged it', async () => {
         const [me, thief] = [somebody(), somebody()]
         await new Writer(store, me).forge(thief, 'keygen:9')
@@ -242,12 +287,13 @@ describe.each(engines)('on $name', (engine) => {
       const started = async (
         all: readonly [Secrets, ...Secrets[]],
         config: { directory?: boolean; publicHost?: string } = {},
+        on: UnitStore = store,
       ) => {
         const notes: string[] = []
         const party = composeParty(
           { directory: true, publicHost: undefined, ...config },
           nativeSuite(),
-          store,
+          on,
           all,
           (level, text) => notes.push(`${level}: ${text}`),
         )
@@ -273,11 +319,54 @@ describe.each(engines)('on $name', (engine) => {
         expect(await liveOf(before.primary)).toEqual({ live: [keygen] })
       })
 
+      it.each(['hosts', 'secrets'])(
+        'that is set up with other %s by each of its servers stops writing',
+        async (what) => {
+          const [old, newer] = [secrets(), secrets()]
+          const servers: (() => ReturnType<typeof started>)[] =
+            what === 'hosts'
+              ? ['a.example', 'b.example'].map((publicHost) => () => started([old], { publicHost }))
+              : [() => started([newer, old]), () => started([old])]
+          const primary = primaryOfSigner({ scheme: 'ed25519', secret: old.seed })
+          await started([old])
+          const ends: (number | undefined)[] = []
+          const warned: string[] = []
+          for (let turn = 0; turn < 12; turn++) {
+            warned.push(...(await servers[turn % 2]!()).notes)
+            ends.push((await parties().checked(primary)).head?.seq)
+          }
+          // The last ones have found it as the ones before left it.
+          expect(new Set(ends.slice(6)).size).toBe(1)
+          expect(ends[0]).toBeLessThan(ends[4]!)
+          expect(warned).toContainEqual(
+            expect.stringMatching(/^warn: .* is left as it is: .*set up differently/),
+          )
+          expect((await parties().checked(primary)).live).toHaveLength(what === 'hosts' ? 2 : 1)
+        },
+      )
+
       it('says nothing on a chain that it never began, nor with the directory switched off', async () => {
         const [old, newer] = [secrets(), secrets()]
         await started([newer, old])
         const never = await started([old], { directory: false })
         expect(await liveOf(never.primary)).toEqual({ problem: 'no_chain' })
+      })
+
+      it('starts where its chain cannot be written just then, and warns of it', async () => {
+        const away: UnitStore = {
+          inUnit: () => Promise.reject(new StorageUnavailable()),
+          inLog: (work) => store.inLog(work),
+          select: (sql, values) => store.select(sql, values),
+          change: () => Promise.reject(new StorageUnavailable()),
+        }
+        const mine = secrets()
+        const { primary, notes } = await started([mine], {}, away)
+        expect(notes).toEqual([
+          `warn: the sigchain of ${primary} is left as it is: the database is not available`,
+        ])
+        expect(await liveOf(primary)).toEqual({ problem: 'no_chain' })
+        expect((await started([mine])).notes).toEqual([])
+        expect(await liveOf(primary)).toMatchObject({ live: [expect.stringMatching(/^keygen:/)] })
       })
 
       it('starts with a chain that somebody forged, and warns of it', async () => {

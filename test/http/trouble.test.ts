@@ -235,6 +235,11 @@ describe('failed authentications', () => {
     for (let i = 0; i < 10; i++) await trusting.call('GET', '/ecdsa/keys', from('192.0.2.1'))
     expect((await trusting.call('GET', '/ecdsa/keys', from('192.0.2.1'))).status).toBe(429)
     expect((await trusting.call('GET', '/ecdsa/keys', from('192.0.2.2'))).status).toBe(401)
+    // Whoever has one address of IPv6 has a whole network of them.
+    for (let i = 0; i < 10; i++)
+      await trusting.call('GET', '/ecdsa/keys', from(`2001:db8:0:7::${i}`))
+    expect((await trusting.call('GET', '/ecdsa/keys', from('2001:db8:0:7::a'))).status).toBe(429)
+    expect((await trusting.call('GET', '/ecdsa/keys', from('2001:db8:0:8::a'))).status).toBe(401)
     const plain = await failing(denied)
     for (let i = 0; i < 10; i++) await plain.call('GET', '/ecdsa/keys', from(`192.0.2.${i}`))
     expect((await plain.call('GET', '/ecdsa/keys', from('192.0.2.99'))).status).toBe(429)

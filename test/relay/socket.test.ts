@@ -329,6 +329,21 @@ describe('a WebSocket that is in no room', () => {
     expect(await neighbour.next()).toMatchObject({ type: 'joined' })
   })
 
+  it('gives way first where most come from one network of IPv6', async () => {
+    const { rooms, server, address } = await relayWith({ strangers: 3 })
+    // This machine has one address of IPv6 only: where sockets come from is said for them.
+    const come = ['2001:db8:9::1', ...[1, 2, 3, 4, 5, 6].map((i) => `2001:db8:0:7::${i}`)]
+    server.on('connection', (socket) =>
+      Object.defineProperty(socket, 'remoteAddress', { value: come.shift() }),
+    )
+    const neighbour = await RawClient.connect(address)
+    const flood = []
+    for (let i = 0; i < 6; i++) flood.push(await RawClient.connect(address))
+    await Promise.all(flood.slice(0, 4).map((stranger) => stranger.closed))
+    neighbour.join(1, rooms.create(2).roomUuid)
+    expect(await neighbour.next()).toMatchObject({ type: 'joined' })
+  })
+
   it('is cut off when it sends more than JOINs take, though no message is complete', async () => {
     const { rooms, address } = await relayWith({ strangerBytes: 4000 })
     const stranger = await RawClient.connect(address)

@@ -31,7 +31,10 @@ let vertex: Vertex
 let key: EcdsaKey
 
 beforeAll(async () => {
-  server = await harness.server('one', { settings: { VERTEX_PUBLIC_HOST: 'A.example' } })
+  // All parties of this file come from one address.
+  server = await harness.server('one', {
+    settings: { VERTEX_PUBLIC_HOST: 'A.example', VERTEX_RATE_DIRECTORY_WRITES: '1000' },
+  })
   apiKey = await server.createUser('somebody')
   store = new MemoryShareStore()
   vertex = await harness.client(server, { store, apiKey })
@@ -114,6 +117,61 @@ describe('an identity', () => {
   })
 })
 
+describe('a long chain', () => {
+  const me = somebody()
+  const lines: string[] = []
+  const live: string[] = []
+  beforeAll(() => {
+    let head: Parameters<typeof signEvent>[1]
+    for (let i = 0; i < 400; i++) {
+      live.push(`dns:${i}.example`)
+      const said = { op: 'add', subject: live[i]!, createdAt: '2026-01-01T00:00:00Z' } as const
+      const { bytes, event } = signEvent(me, head, said)
+      lines.push(new TextDecoder().decode(bytes))
+      head = event
+    }
+  })
+  const text = () => lines.map((line) => `${line}\n`).join('')
+  /** How often others had their turn since the chain was there. */
+  async function shown() {
+    const turns = { count: 0 }
+    const client = await lied((path) => {
+      if (!path.startsWith('/v1/sigchains/')) return '{}'
+      turns.count = 0
+      return new Response(text())
+    })
+    const beat = setInterval(() => turns.count++, 1)
+    return { client, turns, end: () => clearInterval(beat) }
+  }
+
+  it('is checked while the rest of the app has its turn', async () => {
+    const { client, turns, end } = await shown()
+    const party = await client.directory.lookup(primaryOfIdentity(me))
+    end()
+    expect(party.live).toEqual(live)
+    expect(turns.count).toBeGreaterThan(5)
+  })
+
+  it('is not checked to its end for a call that was given up', async () => {
+    const { client, turns, end } = await shown()
+    const giveUp = new AbortController()
+    const checked = vi.spyOn(JSON, 'parse')
+    const looking = errorOf(
+      client.directory.lookup(primaryOfIdentity(me), { signal: giveUp.signal }),
+    )
+    const begun = () => checked.mock.calls.length > 0 && turns.count > 0
+    await vi.waitUntil(begun, { interval: 1, timeout: 60_000 })
+    giveUp.abort(new Error('enough'))
+    expect(await looking).toMatchObject({ message: 'enough' })
+    const [parsed, turn] = [checked.mock.calls.length, turns.count]
+    await vi.waitUntil(() => turns.count > turn + 20, { timeout: 60_000 })
+    end()
+    expect(checked.mock.calls.length).toBe(parsed)
+    expect(parsed).toBeLessThan(lines.length)
+    checked.mockRestore()
+  })
+})
+
 describe('a server that lies about a chain', () => {
   const lookedUp = async (
     change: (lines: string[]) => string[],
@@ -167,6 +225,13 @@ describe('a server that lies about a chain', () => {
     expect(await lookedUp(() => Array<string>(1_001).fill('{}'))).toMatchObject({
       ...invalid,
       message: expect.stringContaining('1000') as string,
+    })
+  })
+
+  it('is found when it shows more than the SDK reads', async () => {
+    expect(await lookedUp((lines) => [...lines, 'x'.repeat(4 * 1024 * 1024)])).toMatchObject({
+      errType: 'bad_response',
+      message: expect.stringContaining('too long') as string,
     })
   })
 

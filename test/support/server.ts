@@ -80,9 +80,7 @@ export async function buildOnce(what: 'product' | 'tools' = 'product'): Promise<
     }
   }
   try {
-    const tsc = join(root, 'node_modules/typescript/bin/tsc')
-    const project = what === 'product' ? 'src' : 'tsconfig.tools.json'
-    const built = spawnSync(process.execPath, [tsc, '-b', project], { cwd: root, encoding: 'utf8' })
+    const built = spawnSync('npm', ['run', '--silent', 'build'], { cwd: root, encoding: 'utf8' })
     if (built.status !== 0) throw new Error(`the build failed:\n${built.stdout}`)
   } finally {
     rmSync(lock, { recursive: true, force: true })

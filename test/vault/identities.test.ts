@@ -4,7 +4,7 @@ import { bytesToHex } from '@vertex/mpc'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { AuditWriter, parseLine } from '../../src/audit/index.js'
 import { StorageKey } from '../../src/seal/index.js'
-import type { Caller, KeygenRequest } from '../../src/vault/index.js'
+import { VaultError, type Caller, type KeygenRequest } from '../../src/vault/index.js'
 import { StorageUnavailable } from '../../src/vault/ports.js'
 import { somebody, Writer } from '../directory/support.js'
 import { Client, makeKey, signTogether, verifies } from './support/client.js'
@@ -64,6 +64,30 @@ describe('keygen with expected identities', () => {
       ({ action, outcome }) => action === 'keygen' && outcome === 'done',
     )
     expect(end!.values).toContainEqual(['identity_1', hashOf(world, 'identity_1', party.primary)])
+  })
+
+  it('leaves a trace of a keygen_id that is not its owner’s, and none of what is no primary', async () => {
+    const { world, client, party, refused } = await begun()
+    const tried = async () => (await records(world)).filter(({ action }) => action === 'keygen')
+    await refused(['ed25519:AB'], /is no primary/)
+    await refused([], /an entry for each/)
+    expect(await tried()).toEqual([])
+    const cases: [RegExp, () => unknown][] = [
+      [/no sigchain/, () => undefined],
+      [/not live/, () => party.add('keygen:02ab')],
+      [/does not verify/, () => party.forge(somebody(), `keygen:${client.keygenId}`)],
+    ]
+    for (const [refusal, happens] of cases) {
+      await happens()
+      const before = (await tried()).length
+      await refused([party.primary], refusal)
+      const [begin, end, ...more] = (await tried()).slice(before)
+      expect(begin).toMatchObject({ outcome: 'begun' })
+      expect(end).toMatchObject({ outcome: 'bad_request_params', of: begin!.seq })
+      expect(more).toEqual([])
+      for (const { values } of [begin!, end!])
+        expect(values).toContainEqual(['identity_1', hashOf(world, 'identity_1', party.primary)])
+    }
   })
 
   it('asks nothing where nothing is expected', async () => {
@@ -276,6 +300,40 @@ describe('a backup that is sealed to a recipient', () => {
     }
     expect(world.events).toContainEqual(expect.objectContaining({ event: 'backup_sealed' }))
     expect(JSON.stringify(world.events)).not.toContain(party.primary)
+  })
+
+  it('leaves a trace where it was refused, and none for what is no primary', async () => {
+    const { world, vault, caller, made, party, seal } = await ready()
+    const tried = async () => (await records(world)).filter(({ action }) => action === 'export')
+    await expect(vault.exportBackupTo(caller, made.keyId, 'ed25519:nobody')).rejects.toThrow()
+    expect(await tried()).toEqual([])
+    await expect(seal()).rejects.toMatchObject(refusal(/no sigchain/))
+    await party.add('keygen:02ab')
+    await expect(seal()).rejects.toMatchObject(refusal(/no live recipient key/))
+    const all = await tried()
+    expect(all.map(({ outcome }) => outcome)).toEqual([
+      'begun',
+      'bad_request_params',
+      'begun',
+      'bad_request_params',
+    ])
+    for (const { key: of, values } of all) {
+      expect(of).toMatch(/^[0-9a-f]{64}$/)
+      expect(values).toContainEqual(['recipient', hashOf(world, 'recipient', party.primary)])
+    }
+  })
+
+  it('whose sealing fails on the server is not the caller’s fault', async () => {
+    const { world, party, seal } = await ready()
+    await party.add(`recipient:${key}`)
+    const broken = vi.spyOn(crypto.subtle, 'encrypt').mockRejectedValue(new Error('no memory'))
+    const error = await seal().catch((e: unknown) => e)
+    broken.mockRestore()
+    expect(error).toBeInstanceOf(Error)
+    expect(error).not.toBeInstanceOf(VaultError)
+    const last = (await records(world)).at(-1)
+    expect(last).toMatchObject({ action: 'export', outcome: 'internal_problem' })
+    expect((await seal()).recipient.key).toBe(key)
   })
 
   it('counts as nothing until it comes back opened, and then as any other', async () => {

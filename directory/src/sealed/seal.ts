@@ -49,21 +49,26 @@ export interface SealedBackup extends SealedFor {
  * Seals a backup to a recipient. docs/spec/sealed-backup.md, section 4
  * @param backup as it travels, in base64
  * @returns the sealed one, in base64
- * @throws SealedBackupRefused `bad_key`, `malformed` for what is no backup
+ * @throws SealedBackupRefused `bad_key`, `malformed` for what is no backup; what the platform's own cryptography throws
  */
 export async function sealBackup(backup: string, to: SealedFor): Promise<string> {
-  const { prelude, rest } = reading(() => splitBackup(decodeText(backup)), 'this is no backup')
-  const associated = encodeAssociated(to, prelude)
-  const hpke = suite()
+  const bytes = reading(() => decodeText(backup), NO_BACKUP)
+  let rest: Uint8Array<ArrayBuffer> | undefined
   try {
+    const split = reading(() => splitBackup(bytes), NO_BACKUP)
+    rest = Uint8Array.from(split.rest)
+    split.rest.fill(0)
+    const associated = encodeAssociated(to, split.prelude)
+    if (!agreesWith(to.recipientKey))
+      throw new SealedBackupRefused('bad_key', 'nothing can be sealed to this public key')
+    const hpke = suite()
     const recipientPublicKey = await hpke.kem.importKey('raw', copy(to.recipientKey), true)
     const sender = await hpke.createSenderContext({ recipientPublicKey, info: copy(INFO) })
-    const ciphertext = await sender.seal(copy(rest), copy(associated))
+    const ciphertext = await sender.seal(rest.buffer, copy(associated))
     return encodeSealed(associated, new Uint8Array(sender.enc), new Uint8Array(ciphertext))
-  } catch {
-    throw new SealedBackupRefused('bad_key', 'nothing can be sealed to this public key')
   } finally {
-    rest.fill(0)
+    bytes.fill(0)
+    rest?.fill(0)
   }
 }
 
@@ -82,29 +87,41 @@ export function readSealedBackup(text: string): SealedBackup {
  * Opens a sealed backup. docs/spec/sealed-backup.md, section 5
  * @param secret the recipient's X25519 private key, 32 bytes
  * @returns the backup as an import takes it, in base64
- * @throws SealedBackupRefused
+ * @throws SealedBackupRefused; what the platform's own cryptography throws before anything of the blob is tried
  */
 export async function openSealedBackup(text: string, secret: Uint8Array): Promise<string> {
   if (secret.length !== KEY_BYTES) throw new RangeError('a private key has 32 bytes')
   const parts = reading(() => decodeSealed(text), NOT_SEALED)
   if (!isOf(parts, secret))
     throw new SealedBackupRefused('other_recipient', 'this backup is sealed to another key')
+  if (!agreesWith(parts.enc)) notAuthentic()
   const hpke = suite()
-  let rest: Uint8Array
+  const raw = copy(secret)
+  let rest: Uint8Array | undefined
+  let whole: Uint8Array | undefined
   try {
-    const recipientKey = await hpke.kem.importKey('raw', copy(secret), false)
+    const recipientKey = await hpke.kem.importKey('raw', raw, false)
     const enc = copy(parts.enc)
     const recipient = await hpke.createRecipientContext({ recipientKey, enc, info: copy(INFO) })
-    rest = new Uint8Array(await recipient.open(copy(parts.ciphertext), copy(parts.associated)))
-  } catch {
-    throw new SealedBackupRefused(
-      'not_authentic',
-      'this backup was changed, or was never sealed to the key that it names',
-    )
+    const opening = recipient.open(copy(parts.ciphertext), copy(parts.associated))
+    rest = new Uint8Array(await opening.catch(notAuthentic))
+    whole = concatBytes(parts.prelude, rest)
+    return encodeText(whole)
+  } finally {
+    new Uint8Array(raw).fill(0)
+    rest?.fill(0)
+    whole?.fill(0)
   }
-  return encodeText(concatBytes(parts.prelude, rest))
 }
 
+function notAuthentic(): never {
+  throw new SealedBackupRefused(
+    'not_authentic',
+    'this backup was changed, or was never sealed to the key that it names',
+  )
+}
+
+const NO_BACKUP = 'this is no backup'
 const NOT_SEALED = 'this is no sealed backup'
 
 const suite = () =>
@@ -113,6 +130,19 @@ const suite = () =>
     kdf: new HkdfSha256(),
     aead: new Aes256Gcm(),
   })
+
+/** Any secret tells: a point with which one agrees on nothing is one with which none does. */
+const SOME_SECRET = new Uint8Array(32).fill(1)
+
+/** Whether a secret can be agreed on with this public key of X25519: RFC 7748, section 6.1. */
+function agreesWith(publicKey: Uint8Array): boolean {
+  try {
+    x25519.getSharedSecret(SOME_SECRET, publicKey)
+    return true
+  } catch {
+    return false
+  }
+}
 
 function isOf({ recipientKey }: SealedParts, secret: Uint8Array): boolean {
   return x25519.getPublicKey(secret).every((byte, i) => byte === recipientKey[i])

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { x25519 } from '@noble/curves/ed25519.js'
 import { bytesToHex } from '@noble/hashes/utils.js'
-import { beforeAll, describe, expect, it } from 'vitest'
+import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import {
   openSealedBackup,
   readSealedBackup,
@@ -116,6 +116,12 @@ describe.each(['v1-encrypted-2of2-party1', 'v1-encrypted-3of5-epoch7', 'v1-plain
       }
     })
 
+    it('does not open with nothing agreed on', async () => {
+      const forged = blob.slice()
+      forged.fill(0, associatedEnd(blob), associatedEnd(blob) + 32)
+      expect(await refusal(openSealedBackup(base64(forged), secret))).toBe('not_authentic')
+    })
+
     it('has one text and one layout', async () => {
       const longer = base64(new Uint8Array([...blob, 0]))
       const shorter = base64(blob.slice(0, -1))
@@ -132,6 +138,63 @@ it('opens what was sealed long ago', async () => {
   const opened = await openSealedBackup(frozen.sealed, Buffer.from(frozen.secret, 'hex'))
   expect(opened).toBe(frozen.backup)
   expect(opened).toBe(fixture('v1-encrypted-2of3-party3').key_share)
+})
+
+describe('the platform’s cryptography', () => {
+  const backup = fixture('v1-plaintext-2of3').key_share
+  const failure = new Error('out of memory')
+  afterEach(() => {
+    vi.restoreAllMocks()
+  })
+
+  it.each(['importKey', 'generateKey', 'deriveBits', 'sign', 'encrypt'] as const)(
+    'that fails in %s says nothing against the recipient’s key',
+    async (name) => {
+      const spy = vi.spyOn(crypto.subtle, name).mockRejectedValue(failure)
+      const error = await sealBackup(backup, to).catch((e: unknown) => e)
+      expect(spy).toHaveBeenCalled()
+      expect(error).toBeInstanceOf(Error)
+      expect(error).not.toBeInstanceOf(SealedBackupRefused)
+    },
+  )
+
+  it('that cannot take a private key says nothing against the blob', async () => {
+    const text = await sealBackup(backup, to)
+    vi.spyOn(crypto.subtle, 'importKey').mockRejectedValue(failure)
+    const error = await openSealedBackup(text, secret).catch((e: unknown) => e)
+    expect(error).toBeInstanceOf(Error)
+    expect(error).not.toBeInstanceOf(SealedBackupRefused)
+  })
+
+  it.each(['seals', 'fails'])(
+    'that %s is left with none of the bytes it was given',
+    async (how) => {
+      let given: Uint8Array | undefined
+      let before: string | undefined
+      const encrypt = crypto.subtle.encrypt.bind(crypto.subtle)
+      vi.spyOn(crypto.subtle, 'encrypt').mockImplementation(async (algorithm, key, data) => {
+        given = new Uint8Array(data as ArrayBuffer)
+        before = bytesToHex(given)
+        if (how === 'fails') throw failure
+        return encrypt(algorithm, key, data)
+      })
+      await sealBackup(backup, to).catch(() => undefined)
+      expect(bytesToHex(bytesOf(backup))).toContain(before)
+      expect(given).toEqual(new Uint8Array(given!.length))
+    },
+  )
+
+  it('that opened is left with none of its bytes', async () => {
+    const text = await sealBackup(backup, to)
+    let left: ArrayBuffer | undefined
+    const decrypt = crypto.subtle.decrypt.bind(crypto.subtle)
+    vi.spyOn(crypto.subtle, 'decrypt').mockImplementation(async (algorithm, key, data) => {
+      left = await decrypt(algorithm, key, data)
+      return left
+    })
+    expect(await openSealedBackup(text, secret)).toBe(backup)
+    expect(new Uint8Array(left!)).toEqual(new Uint8Array(left!.byteLength))
+  })
 })
 
 describe('what is not sealed', () => {

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import type { Rest, RestOutput } from '@vertex/sdk'
+import { errorCode } from '../../error-code.js'
 import { replaceFile } from '../../new-file.js'
 import { isSealedAnew } from '../blob-header.js'
 import { type AddCommand, group } from '../command.js'
@@ -118,8 +119,8 @@ async function withFile<T>(file: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } catch (error) {
-    const code = error instanceof Error && 'syscall' in error && 'code' in error && error.code
-    if (typeof code !== 'string') throw error
+    const code = errorCode(error)
+    if (code === undefined || !('syscall' in (error as Error))) throw error
     throw new CommandError('failed', 'file', `${file} cannot be read or replaced (${code})`)
   }
 }

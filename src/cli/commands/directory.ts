@@ -1,5 +1,6 @@
 import { basename, dirname, resolve } from 'node:path'
 import type { DirectoryServer, DirectoryServerSettings, SystemName } from '../../compose/index.js'
+import { errorCode } from '../../error-code.js'
 import { group, type AddCommand, type Running } from '../command.js'
 import { CommandError } from '../output.js'
 
@@ -151,7 +152,7 @@ export function listenProblem(
   where: string,
   { env }: { readonly env?: string },
 ): CommandError | undefined {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  const code = errorCode(error) ?? ''
   const why: Readonly<Record<string, string>> = {
     EADDRINUSE: 'another program listens there: stop it, or choose another port',
     EADDRNOTAVAIL: 'this machine does not have that address: choose another',

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import type { DrilledBackup } from '@vertex/sdk'
 import { addToFile } from '../../new-file.js'
 import type { AddCommand } from '../command.js'
+import { fileError } from '../file-error.js'
 import { eachInTurn, endWith } from '../many.js'
 import { CommandError, columns } from '../output.js'
 import { asClient, commandErrorOf, readSecret, type ServerOptions, withServer } from '../server.js'
@@ -90,8 +91,7 @@ async function keep(path: string, line: object): Promise<void> {
   try {
     await addToFile(path, `${JSON.stringify(line)}\n`)
   } catch (error) {
-    const why = error instanceof Error ? error.message : ''
-    throw new CommandError('failed', 'reports', `the report could not be kept: ${why}`)
+    throw fileError(error, 'written', path)
   }
 }
 

@@ -33,7 +33,7 @@ interface AccountRow {
 
 const KEY_PACKAGES = 'key_packages'
 const ACCOUNTS = 'account_bundles'
-/** Of an account's entry in the log. Key packages are not logged: they are many, short-lived and personal. */
+/** Key packages are not logged: they are many, short-lived and personal. */
 const KIND = 'account-bundle'
 
 export const keyPackageTables = (engine: Engine): readonly EntitySchema[] => {
@@ -75,6 +75,11 @@ export const keyPackageTables = (engine: Engine): readonly EntitySchema[] => {
 export interface Kept {
   readonly payload: Buffer
   readonly signature: Buffer
+}
+
+interface KeptAccount extends Kept {
+  readonly lamport: string
+  readonly updatedAt: number
 }
 
 /** How long bundles are kept, and how many. */
@@ -127,19 +132,22 @@ export class Bundles {
         else await manager.update<AccountRow>(ACCOUNTS, { accountId }, row)
       })
       // The bytes of the one before are gone with its row.
-      if (before !== null) await eraseLeaf(unit, KIND, sourceOf(before))
+      if (before !== null) await eraseLeaf(unit, KIND, recordOf(before).source)
       const digest = createHash('sha256').update(payload).update(signature).digest()
-      await appendLeaf(unit, { kind: KIND, subject: accountId, source: sourceOf(row), digest, at })
+      await appendLeaf(unit, { ...recordOf(row), subject: accountId, digest, at })
       return true
     })
   }
 
-  async account(accountId: string): Promise<(Kept & { readonly updatedAt: number }) | undefined> {
+  async account(accountId: string): Promise<KeptAccount | undefined> {
     const [row] = await this.#select(
-      `SELECT payload, signature, updated_at FROM ${ACCOUNTS} WHERE account_id = $1`,
+      `SELECT lamport, payload, signature, updated_at FROM ${ACCOUNTS} WHERE account_id = $1`,
       accountId,
     )
-    return row && { ...(row as unknown as Kept), updatedAt: Number(row['updated_at']) }
+    if (row === undefined) return undefined
+    const { payload, signature } = row as unknown as Kept
+    const [lamport, updatedAt] = [String(row['lamport']), Number(row['updated_at'])]
+    return { payload, signature, lamport, updatedAt }
   }
 
   /**
@@ -214,10 +222,13 @@ async function eraseAccounts(unit: Unit, found: readonly Row[], before: number):
   )
   for (const row of rows) {
     await unit.verb((manager) => manager.delete<AccountRow>(ACCOUNTS, { accountId: row.accountId }))
-    await eraseLeaf(unit, KIND, sourceOf(row))
+    await eraseLeaf(unit, KIND, recordOf(row).source)
   }
 }
 
-/** An account's row, in the words of the log. */
-const sourceOf = ({ accountId, lamport }: Pick<AccountRow, 'accountId' | 'lamport'>) =>
-  `${accountId}/${lamport}`
+/** An account's bundle, in the words of the log. */
+export const recordOf = ({ accountId, lamport }: Pick<AccountRow, 'accountId' | 'lamport'>) =>
+  ({
+    kind: KIND,
+    source: `${accountId}/${lamport}`,
+  }) as const

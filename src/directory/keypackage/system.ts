@@ -7,7 +7,7 @@ import {
 import type { Answer, Asked, System } from '../system.js'
 import { BodyRefused, readFields, textAnswer, TOO_LARGE } from './body.js'
 import { byOpenssl } from '../equation.js'
-import type { Bundles, Kept } from './rows.js'
+import { recordOf, type Bundles, type Kept } from './rows.js'
 
 /** Of a body, as the framework of the original has it. */
 const MAX_BODY_BYTES = 2 * 1024 * 1024
@@ -53,7 +53,9 @@ export function keyPackageSystem(bundles: Bundles): System {
           const [account, payload, signature] = fieldsOf(asked, ['account_pub', 'account_id'])
           const submission = { id: account.value, payload, signature }
           const bundle = checkAccount(submission, account.name as AccountField, byOpenssl)
-          return (await bundles.putAccount(bundle)) ? done : stale
+          if (!(await bundles.putAccount(bundle))) return stale
+          const { id: accountId, lamport } = bundle
+          return { ...done, record: recordOf({ accountId, lamport: String(lamport) }) }
         }),
       },
       {
@@ -61,10 +63,12 @@ export function keyPackageSystem(bundles: Bundles): System {
         path: '/v0/account/:account_id',
         takesBody: false,
         handle: async ({ params }) => {
-          const kept = await bundles.account(params['account_id']!)
-          return kept === undefined
-            ? error(404, 'no account bundle for account_id')
-            : json(200, { ...inBase64(kept), updated_at: kept.updatedAt })
+          const accountId = params['account_id']!
+          const kept = await bundles.account(accountId)
+          if (kept === undefined) return error(404, 'no account bundle for account_id')
+          const { lamport, updatedAt: updated_at } = kept
+          const answer = json(200, { ...inBase64(kept), updated_at })
+          return { ...answer, record: recordOf({ accountId, lamport }) }
         },
       },
     ],

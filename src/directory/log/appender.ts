@@ -36,6 +36,8 @@ export type LogEvent =
   | { readonly event: 'log_opened'; readonly origin: string; readonly verifier_key: string }
   /** The log is not as this server left it, and is not continued. */
   | { readonly event: 'log_refused'; readonly reason: string }
+  /** Entries wait: the log could not be written for a while. It is tried again after `retry_s` seconds. */
+  | { readonly event: 'log_delayed'; readonly reason: string; readonly retry_s: number }
 
 export interface AppenderParts {
   readonly store: UnitStore
@@ -51,6 +53,10 @@ export interface AppenderParts {
 
 /** How often it looks for new entries. Milliseconds. */
 const EVERY_MS = 250
+/** How long it waits at most after a look that failed; the first wait is the usual one, and each failure doubles it. */
+const LONGEST_WAIT_MS = 30_000
+/** From this wait on it is said: what was over sooner is nobody's concern. Milliseconds. */
+const SAID_FROM_MS = 16_000
 /** How long records of the audit log wait at most to be committed to. Milliseconds. */
 const AUDIT_EVERY_MS = 5_000
 /** So many of them are a batch without waiting: 2.7 allows more, but one batch must not hold up the process. */
@@ -71,6 +77,10 @@ export class Appender {
   /** The kept checkpoint that was last verified, or made: verifying takes longer than all else of a turn. */
   #verified: { readonly text: string; readonly head: TreeHead } | undefined
   #refused = false
+  /** Looks that failed since the last one that did not. */
+  #failures = 0
+  /** When it looks again after a failure, on the clock of `performance`. */
+  #looksAgainAt = -Infinity
   #auditedAt = -Infinity
   #timer: NodeJS.Timeout | undefined
   #turn: Promise<void> | undefined
@@ -105,6 +115,7 @@ export class Appender {
   async #lastTurn(): Promise<void> {
     await this.#turn
     this.#auditedAt = -Infinity
+    this.#looksAgainAt = -Infinity
     await this.turn()
   }
 
@@ -115,21 +126,29 @@ export class Appender {
   }
 
   async #look(): Promise<void> {
+    if (performance.now() < this.#looksAgainAt) return
     try {
       while (!this.#refused && !this.#ended && this.parts.mayWrite() && (await this.#step()));
+      this.#failures = 0
     } catch (error) {
-      // A database that is not there now is asked again the next time.
-      if (error instanceof StorageUnavailable) return
-      const name = error instanceof Error ? error.name : 'unknown'
-      this.#refuse(
-        error instanceof LogRefused ? error.message : `this should not have happened (${name})`,
-      )
+      if (error instanceof LogRefused) {
+        this.#refused = true
+        this.parts.log({ event: 'log_refused', reason: error.message })
+      } else this.#delay(error)
     }
   }
 
-  #refuse(reason: string): void {
-    this.#refused = true
-    this.parts.log({ event: 'log_refused', reason })
+  /** Only what was found in the tables ends the log. Nothing was kept of what failed, and it is tried again, ever later. */
+  #delay(error: unknown): void {
+    const wait = Math.min(EVERY_MS * 2 ** this.#failures++, LONGEST_WAIT_MS)
+    this.#looksAgainAt = performance.now() + wait
+    if (wait < SAID_FROM_MS) return
+    const name = error instanceof Error ? error.name : 'unknown'
+    const reason =
+      error instanceof StorageUnavailable
+        ? 'the database is not available'
+        : `this should not have happened (${name})`
+    this.parts.log({ event: 'log_delayed', reason, retry_s: wait / 1000 })
   }
 
   /** Answers whether there may be more to do at once. */

@@ -1,23 +1,19 @@
 import {
   consistencyPath,
-  decodeEntry,
-  encodeExtra,
   entryBundle,
-  formatLogProof,
   formatVerifierKey,
   inclusionPath,
-  openCheckpoint,
   parseTilePath,
   tileBytes,
   toBase64,
   widthIn,
   type Checkpoint,
-  type VerifierKey,
 } from '@vertex/directory/log'
-import { isStorable } from '../../store/columns.js'
 import type { UnitStore } from '../../store/index.js'
 import type { Answer, Asked, System } from '../system.js'
-import { LEAVES, STATE } from './tables.js'
+import { placeOf } from './place.js'
+import type { SignedLog, SignedTree } from './signed.js'
+import { LEAVES } from './tables.js'
 import { cut, hashesOf, tilesOf } from './tree.js'
 
 /** How long a checkpoint may be kept by who asked, and how long who has asked too early waits. Seconds. */
@@ -29,8 +25,8 @@ const BRIEFLY = `public, max-age=${SOON}`
 const provable = new Set(['sigchain-event', 'account-bundle'])
 
 /** What is published of the log. docs/spec/directory-log.md, section 3; docs/directory/log.md */
-export function logSystem(store: UnitStore, key: VerifierKey): System {
-  const published = new Published(store, key)
+export function logSystem(log: SignedLog): System {
+  const published = new Published(log)
   const get = (path: string, handle: (asked: Asked) => Promise<Answer>) =>
     ({ method: 'get', path, takesBody: false, handle: told(handle) }) as const
   return {
@@ -43,9 +39,16 @@ export function logSystem(store: UnitStore, key: VerifierKey): System {
       get('/log/checkpoint', ({ query }) => published.checkpoint(query)),
       get('/log/key', ({ query }) => {
         parametersOf(query, [])
-        return Promise.resolve(text(`${formatVerifierKey(key)}\n`, BRIEFLY))
+        return Promise.resolve(text(`${formatVerifierKey(log.key)}\n`, BRIEFLY))
       }),
-      get('/log/tile/*path', ({ params, query }) => published.tile(joined(params), query)),
+      get('/log/:place/checkpoint', ({ params, query }) => {
+        published.assertAt(params['place'])
+        return published.checkpoint(query)
+      }),
+      get('/log/:place/tile/*path', ({ params, query }) => {
+        published.assertAt(params['place'])
+        return published.tile(joined(params), query)
+      }),
       get('/log/proof/inclusion', ({ query }) => published.inclusion(query)),
       get('/log/proof/consistency', ({ query }) => published.consistency(query)),
       get('/log/proof/:kind/*path', ({ params, query }) =>
@@ -82,13 +85,17 @@ const told = (handle: (asked: Asked) => Promise<Answer>) => async (asked: Asked)
 }
 
 class Published {
-  /** The last checkpoint that was verified, which costs more than all else here. */
-  #verified: (Checkpoint & { readonly text: string }) | undefined
+  private readonly store: UnitStore
 
-  constructor(
-    private readonly store: UnitStore,
-    private readonly key: VerifierKey,
-  ) {}
+  constructor(private readonly log: SignedLog) {
+    this.store = log.store
+  }
+
+  /** @throws Refused where another log was, or none */
+  assertAt(place: string | undefined): void {
+    const here = placeOf(this.log.key.name)
+    if (place !== here) throw new Refused(404, `the log of this database is at /log/${here}`)
+  }
 
   async checkpoint(query: string): Promise<Answer> {
     parametersOf(query, [])
@@ -148,32 +155,16 @@ class Published {
   async record(kind: string, source: string, query: string): Promise<Answer> {
     parametersOf(query, [])
     if (!provable.has(kind)) throw new Refused(404, 'there are no proofs of this kind')
-    if (!isStorable(source)) throw new Refused(404, 'the log has no such record')
-    const [row] = await this.store.select(
-      `SELECT idx, salt, entry FROM ${LEAVES} WHERE kind = $1 AND source = $2`,
-      [kind, source],
-    )
-    if (row === undefined) throw new Refused(404, 'the log has no such record')
-    const last = await this.#last()
-    const index = row['idx'] === null ? last.size : Number(row['idx'])
-    if (index >= last.size) throw new Refused(404, 'no checkpoint has it yet', SOON)
-    const entry = decodeEntry(new Uint8Array(row['entry'] as Buffer))
-    const salt = row['salt'] as Buffer | null
-    if (entry === undefined || salt === null) throw new Error('an entry of the log is damaged')
-    const hashes = await hashesOf(tilesOf(this.store), inclusionPath(index, last.size), last.size)
-    const extra = encodeExtra(new Uint8Array(salt), entry.time)
-    return text(formatLogProof({ extra, index, hashes }, last.text), 'no-store')
+    const proof = await this.log.proofOf({ kind, source }, await this.#last())
+    if ('text' in proof) return text(proof.text, 'no-store')
+    if (proof.missing === 'unknown') throw new Refused(404, 'the log has no such record')
+    throw new Refused(404, 'no checkpoint has it yet', SOON)
   }
 
-  async #last(): Promise<Checkpoint & { readonly text: string }> {
-    const [row] = await this.store.select(`SELECT checkpoint FROM ${STATE}`, [])
-    const text = row === undefined ? '' : String(row['checkpoint'])
-    if (this.#verified?.text === text) return this.#verified
-    const checkpoint = openCheckpoint(text, this.key)
-    // Before the first one, or after a change of name, for a moment; or somebody has put another one there.
-    if (checkpoint === undefined) throw new Refused(503, 'there is no checkpoint yet', SOON)
-    this.#verified = { ...checkpoint, text }
-    return this.#verified
+  async #last(): Promise<SignedTree> {
+    const last = await this.log.last()
+    if (last === undefined) throw new Refused(503, 'there is no checkpoint yet', SOON)
+    return last
   }
 
   async #hashes(ranges: readonly { from: number; to: number }[], size: number) {

@@ -63,18 +63,3 @@ export class TokenBuckets {
     }
   }
 }
-
-/** What an address is counted as: of IPv6 the network, of which one person has all the addresses. 9.2 */
-export function sourceOf(address: string): string {
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)
-  if (mapped) return mapped[1]!
-  if (!address.includes(':')) return address
-  const [head = '', tail] = address.split('%')[0]!.toLowerCase().split('::')
-  const [front, back] = [head, tail ?? ''].map((part) => (part === '' ? [] : part.split(':')))
-  const zeros = Array.from({ length: Math.max(0, 8 - front!.length - back!.length) }, () => '0')
-  const groups = [...front!, ...(tail === undefined ? [] : zeros), ...back!]
-  return groups
-    .slice(0, 4)
-    .map((group) => group.replace(/^0+(?=.)/, ''))
-    .join(':')
-}

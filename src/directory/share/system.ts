@@ -21,7 +21,7 @@ import {
 } from '@vertex/directory/share'
 import { StorageUnavailable } from '../../vault/ports.js'
 import type { Answer, Asked, System, SystemRoute } from '../system.js'
-import { sourceOf, TokenBuckets } from './bucket.js'
+import { TokenBuckets } from './bucket.js'
 import type { Cluster } from './cluster.js'
 import type { Mails } from './mails.js'
 import { verificationPage } from './page.js'
@@ -98,8 +98,7 @@ class Desk {
   }
 
   /** 2 */
-  async answer({ body, source }: Asked): Promise<Answer> {
-    const who = sourceOf(source)
+  async answer({ body, source: who }: Asked): Promise<Answer> {
     if (!this.#requests.take(who))
       return refused(operations.share, statuses.rateLimited, 'rate limited')
     let request: Request
@@ -213,11 +212,10 @@ class Desk {
   }
 
   /** 8.3 */
-  async verify({ query, method, source }: Asked): Promise<Answer> {
+  async verify({ query, method, source: who }: Asked): Promise<Answer> {
     // Who only looks whether there is something has not followed the link.
     if (method !== 'GET') return notFound
     const { shares, cluster } = this.options
-    const who = sourceOf(source)
     const given = new URLSearchParams(query)
     const [codes, tokens] = [given.getAll('code'), given.getAll('token')]
     const [code, token] = [codes[0], tokens[0]]

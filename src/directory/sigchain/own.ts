@@ -1,16 +1,18 @@
 import {
   assertFollows,
+  parseEnvelope,
   primaryOfSigner,
   SigchainRefusal,
   signEvent,
   type CheckedEvent,
   type Head,
   type NewEvent,
+  type Primary,
   type Signer,
 } from '@vertex/directory/sigchain'
 import type { UnitStore } from '../../store/index.js'
 import { ChainUnusable, MAX_EVENTS, type CheckedChain, type Parties } from './parties.js'
-import { append, headIn } from './store.js'
+import { append, envelopesOf, headIn } from './store.js'
 
 /** Kinds of subjects that a Vertex says of itself, and takes back. */
 const KINDS = ['vertex:', 'keygen:', 'ed25519:']
@@ -22,6 +24,15 @@ const KINDS = ['vertex:', 'keygen:', 'ed25519:']
 const CREATED_AT = '1970-01-01T00:00:00Z'
 
 const ATTEMPTS = 5
+
+/**
+ * How often a start adds one and the same subject. Servers of one database that want different things of the chain would
+ * undo what the other did at each start, until it is too long for anybody to rely on.
+ */
+const ADDED_AT_MOST = 3
+
+/** Why a chain of this Vertex was left as it is, for its operator. */
+export class NotPublished extends Error {}
 
 /** What a Vertex wants its own chain to say. */
 export interface OwnChain {
@@ -40,7 +51,7 @@ export interface Publishing {
  * Brings a chain of this Vertex to where it says what it should. docs/spec/identities.md, section 4
  * @param options `begin`: whether a chain is begun where there is none
  * @returns how many events that took
- * @throws ChainUnusable, StorageUnavailable
+ * @throws NotPublished, ChainUnusable, StorageUnavailable
  */
 export async function publish(
   { store, parties, now }: Publishing,
@@ -54,6 +65,7 @@ export async function publish(
     const made = eventsTo(signer, chain, subjects)
     if ((made.at(-1)?.event.seq ?? 0) >= MAX_EVENTS) throw new ChainUnusable('too_long')
     if (made.length === 0) return 0
+    if (chain.head !== undefined) await assertNoContest(store, primary, made)
     const at = now()
     try {
       await store.inUnit(async (unit) => {
@@ -64,9 +76,35 @@ export async function publish(
       return made.length
     } catch (error) {
       // Another server of this vault was first.
-      if (!(error instanceof SigchainRefusal) || attempt === ATTEMPTS) throw error
+      if (!(error instanceof SigchainRefusal)) throw error
+      if (attempt === ATTEMPTS)
+        throw new NotPublished('other servers write it right now; the next start tries again')
     }
   }
+}
+
+/** @throws NotPublished */
+async function assertNoContest(
+  store: UnitStore,
+  primary: Primary,
+  made: readonly { readonly event: CheckedEvent }[],
+): Promise<void> {
+  const left = new Map<string, number>()
+  for (const { event } of made) {
+    const { op, payload } = event.envelope.payload
+    if (op === 'add') left.set(payload.subject, ADDED_AT_MOST)
+  }
+  for await (const page of envelopesOf(store, primary))
+    for (const envelope of page) {
+      const { op, payload } = parseEnvelope(new TextEncoder().encode(envelope)).payload
+      const before = left.get(payload.subject)
+      if (op !== 'add' || before === undefined) continue
+      if (before === 1)
+        throw new NotPublished(
+          `${payload.subject} was added to it ${ADDED_AT_MOST} times and taken back as often, as by servers on one database that are set up differently; give all of them the same VERTEX_PUBLIC_HOST and the same versions of the backup secret`,
+        )
+      left.set(payload.subject, before - 1)
+    }
 }
 
 /** What is missing is added first: whoever reads in between finds too much rather than nobody. */

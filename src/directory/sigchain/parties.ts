@@ -46,16 +46,19 @@ export class Parties implements PartyPort {
 
   constructor(private readonly store: UnitStore) {}
 
-  async subjectsOf(text: string): Promise<PartySubjects> {
-    let primary: Primary
+  isPrimary(text: string): boolean {
     try {
-      primary = parsePrimary(text)
+      parsePrimary(text)
+      return true
     } catch (error) {
       if (!(error instanceof SigchainRefusal)) throw error
-      return { problem: 'no_primary' }
+      return false
     }
+  }
+
+  async subjectsOf(primary: string): Promise<PartySubjects> {
     try {
-      const { head, live } = await this.checked(primary)
+      const { head, live } = await this.checked(parsePrimary(primary))
       return head === undefined ? { problem: 'no_chain' } : { live }
     } catch (error) {
       if (!(error instanceof ChainUnusable)) throw error

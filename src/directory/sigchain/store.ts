@@ -44,6 +44,12 @@ export async function headIn(unit: Unit, { scheme, id }: Primary): Promise<Head 
   return last
 }
 
+/** An event of a chain, in the words of the log. */
+export const recordOf = ({ text }: Primary, seq: number) => ({
+  kind: 'sigchain-event' as const,
+  source: `${text}/${seq}`,
+})
+
 /** Keeps the next event of a chain, and puts it into the log. */
 export async function append(
   unit: Unit,
@@ -58,9 +64,8 @@ export async function append(
     manager.insert<EventRow>(TABLE, { ...row, envelope: received.text, receivedAt: received.at }),
   )
   await appendLeaf(unit, {
-    kind: 'sigchain-event',
+    ...recordOf(primary, seq),
     subject,
-    source: `${subject}/${seq}`,
     digest: Buffer.from(hash.slice('sha256:'.length), 'hex'),
     at: received.at,
   })

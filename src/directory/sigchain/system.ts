@@ -8,7 +8,7 @@ import {
 import type { UnitStore } from '../../store/index.js'
 import { byOpenssl } from '../equation.js'
 import type { Answer, Asked, System, SystemRoute } from '../system.js'
-import { append, envelopesOf, headIn, lastOf } from './store.js'
+import { append, envelopesOf, headIn, lastOf, recordOf } from './store.js'
 
 /** Of a body, as the original's own documents have its proxy do. */
 const MAX_BODY_BYTES = 64 * 1024
@@ -68,9 +68,9 @@ async function showChain(store: UnitStore, primary: Primary): Promise<Answer> {
 
 async function showHead(store: UnitStore, primary: Primary): Promise<Answer> {
   const last = await lastOf(store, primary)
-  return last === undefined
-    ? noChain
-    : { status: 200, type: 'application/json', body: last.envelope }
+  if (last === undefined) return noChain
+  const { envelope: body, seq } = last
+  return { status: 200, type: 'application/json', body, record: recordOf(primary, seq) }
 }
 
 async function takeEvent(
@@ -86,7 +86,8 @@ async function takeEvent(
     assertFollows(await headIn(unit, primary), event.envelope.payload)
     await append(unit, primary, event, { text, at })
   })
-  return json(201, { seq: event.seq, hash: event.hash })
+  const { seq, hash } = event
+  return { ...json(201, { seq, hash }), record: recordOf(primary, seq) }
 }
 
 /** A line each. Between its parts JSON may have line ends, which a line cannot: there they become spaces. */

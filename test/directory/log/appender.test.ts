@@ -1,4 +1,5 @@
-import { afterAll, describe, expect, it } from 'vitest'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, describe, expect, it, vi } from 'vitest'
 import {
   decodeEntry,
   leafHash,
@@ -17,6 +18,7 @@ import {
 import { eraseLeaf } from '../../../src/directory/log/leaves.js'
 import { StorageUnavailable } from '../../../src/vault/ports.js'
 import { engines, sql } from '../../store/engines.js'
+import { missingPostgres, startFragilePostgres } from '../../support/postgres.js'
 import {
   appenderOf,
   appendSome,
@@ -236,6 +238,51 @@ describe.each(engines)('the appender on $name', (engine) => {
       await store.close()
     })
 
+    it('goes on when what failed is over, and says that it has to wait', async () => {
+      const database = await engine.create()
+      const store = await open(database)
+      const appender = await appenderOf(store)
+      await appendSome(store, 2)
+      await appender.turn()
+      await appendSome(store, 3, 2)
+      // What nobody expects of a database, and no finding about the log either.
+      await sql(database, 'ALTER TABLE log_tiles RENAME COLUMN hashes TO away')
+      const asked = vi.spyOn(store, 'select')
+      let now = performance.now()
+      const clock = vi.spyOn(performance, 'now').mockImplementation(() => now)
+      try {
+        await appender.turn()
+        for (const wait of [250, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]) {
+          const before = asked.mock.calls.length
+          now += wait - 1
+          await appender.turn()
+          expect(asked.mock.calls).toHaveLength(before)
+          now += 1
+          await appender.turn()
+          expect(asked.mock.calls).toHaveLength(before + 1)
+        }
+        const reason = expect.stringContaining('should not have happened') as string
+        const said = [16, 30, 30, 30].map((retry_s) => ({ event: 'log_delayed', reason, retry_s }))
+        expect(appender.events).toEqual(said)
+        await sql(database, 'ALTER TABLE log_tiles RENAME COLUMN away TO hashes')
+        now += 30_000
+        await appender.turn()
+        expect((await asking(store).checkpoint()).size).toBe(5)
+        expect(appender.events).toHaveLength(4)
+        // The next failure begins with the shortest wait.
+        await sql(database, 'ALTER TABLE log_tiles RENAME COLUMN hashes TO away')
+        await appendSome(store, 1, 5)
+        await appender.turn()
+        await sql(database, 'ALTER TABLE log_tiles RENAME COLUMN away TO hashes')
+        now += 250
+        await appender.turn()
+        expect((await asking(store).checkpoint()).size).toBe(6)
+      } finally {
+        clock.mockRestore()
+      }
+      await store.close()
+    })
+
     describe('does not go on', () => {
       const refusals: readonly [string, (database: Parameters<typeof sql>[0]) => Promise<void>][] =
         [
@@ -304,5 +351,36 @@ describe.each(engines)('the appender on $name', (engine) => {
         await store.close()
       })
     })
+  })
+})
+
+describe('the appender on a Postgres that goes away', () => {
+  it.skipIf(missingPostgres() !== undefined)('goes on when it is back', async () => {
+    const server = await startFragilePostgres()
+    try {
+      const store = await open({ kind: 'postgres', url: await server.createDatabase() })
+      const appender = await appenderOf(store)
+      await appendSome(store, 2)
+      appender.begin()
+      const { checkpoint } = asking(store)
+      await vi.waitFor(async () => expect(await checkpoint()).toMatchObject({ size: 2 }), 20_000)
+      await appendSome(store, 3, 2)
+      await server.end('SIGQUIT')
+      await expect(appendSome(store, 1, 5)).rejects.toThrow(StorageUnavailable)
+      // Some looks of its own that fail.
+      await sleep(1_500)
+      await server.start()
+      await vi.waitFor(async () => expect(await checkpoint()).toMatchObject({ size: 5 }), {
+        timeout: 60_000,
+        interval: 200,
+      })
+      await appendSome(store, 1, 5)
+      await appender.end()
+      expect(await checkpoint()).toMatchObject({ size: 6 })
+      expect(appender.events.map(({ event }) => event)).not.toContain('log_refused')
+      await store.close()
+    } finally {
+      await server.stop()
+    }
   })
 })

@@ -122,6 +122,11 @@ it('is another log after the database was put back, and a witness is not deceive
       { folder },
     )
   expect(look(key).stdout).toContain('kept as the first checkpoint')
+  const tileOf = async (verifier: string) => {
+    const place = verifier.split('+')[0]!.split('/').at(-1)!
+    return fetch(`${server.url}/log/${place}/tile/0/000.p/1`)
+  }
+  expect((await tileOf(key)).headers.get('cache-control')).toContain('immutable')
   await server.stop()
   expect(vertexCommand(['restore', '--in-place'], { folder }).status).toBe(0)
   server = await startServer({ folder, port: server.port })
@@ -133,6 +138,17 @@ it('is another log after the database was put back, and a witness is not deceive
   const other = vertexCommand(['log', 'key'], { folder }).stdout.trim()
   expect(other).not.toBe(key)
   expect(look(other, '--state', 'seen-2').status).toBe(0)
+  // What a cache kept of the old log is at another address than anything of the new one.
+  expect([(await tileOf(key)).status, (await tileOf(other)).status]).toEqual([404, 200])
+  // By the address of the log itself, which is what other tools are given.
+  const [at, before] = [other, key].map(
+    (verifier) => `${server.url}/log/${verifier.split('+')[0]!.split('/').at(-1)!}`,
+  )
+  const published = (url: string, verifier: string) =>
+    vertexCommand(['log', 'verify', url, '--key', verifier], { folder }).status
+  expect(published(`${server.url}/log`, other)).toBe(0)
+  expect(published(at!, other)).toBe(0)
+  expect(published(before!, key)).toBe(69)
   expect(verify()).toMatchObject({ status: 0, kinds: { 'sigchain-event': 4 } })
   // One that does not answer, and command lines that are not right.
   expect(

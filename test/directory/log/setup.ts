@@ -4,6 +4,8 @@ import { directoryTables } from '../../../src/compose/directory.js'
 import { Appender, type AppenderParts, type LogEvent } from '../../../src/directory/log/appender.js'
 import { appendLeaf } from '../../../src/directory/log/leaves.js'
 import type { Get } from '../../../src/directory/log/published.js'
+import { placeOf } from '../../../src/directory/log/place.js'
+import { SignedLog } from '../../../src/directory/log/signed.js'
 import { logSystem } from '../../../src/directory/log/system.js'
 import { openStore, type Database, type OpenStore } from '../../../src/store/index.js'
 import { clock, sql, storageKey, testSeal } from '../../store/engines.js'
@@ -33,7 +35,10 @@ export async function appendSome(store: OpenStore, count: number, from = 0): Pro
     )
 }
 
-export const signer = { name: 'vertex.test/log', seed: new Uint8Array(32).fill(11) }
+export const signer = {
+  name: `vertex.test/log/${'1'.repeat(32)}`,
+  seed: new Uint8Array(32).fill(11),
+}
 export const key = verifierOf(signer)
 
 /** What an appender said. */
@@ -61,7 +66,7 @@ export async function appenderOf(
 
 /** Asks the routes of the log as HTTP would. */
 export function asking(store: OpenStore) {
-  const { routes } = logSystem(store, key)
+  const { routes } = logSystem(new SignedLog(store, key))
   const handle = (path: string) => routes.find((route) => route.path === path)!.handle
   const ask = async (path: string, params: Record<string, unknown> = {}, query = '') => {
     const answer = await handle(path)({
@@ -77,7 +82,8 @@ export function asking(store: OpenStore) {
     const bytes = new Uint8Array(typeof body === 'string' ? Buffer.from(body, 'utf8') : body)
     return { ...answer, bytes, text: Buffer.from(bytes).toString('utf8') }
   }
-  const tile = (path: string) => ask('/log/tile/*path', { path: path.split('/') })
+  const place = placeOf(key.name)
+  const tile = (path: string) => ask('/log/:place/tile/*path', { place, path: path.split('/') })
   const get: Get = async (path) => {
     const answer = path === 'checkpoint' ? await ask('/log/checkpoint') : await tile(path.slice(5))
     return answer.status === 200 ? answer.bytes : undefined

@@ -85,6 +85,20 @@ describe('the routes of the log', () => {
     expect(await ask('/log/proof/consistency', {}, 'from=0&to=301')).toMatchObject({ status: 404 })
   })
 
+  it('have an address for each log, and none for another than this', async () => {
+    const here = '1'.repeat(32)
+    const path = ['0', '000']
+    const found = await ask('/log/:place/checkpoint', { place: here })
+    expect(found).toMatchObject({ status: 200, text: (await ask('/log/checkpoint')).text })
+    for (const place of ['2'.repeat(32), 'proof', here.slice(1), '']) {
+      const refused = { status: 404, text: expect.stringContaining(`/log/${here}`) as string }
+      expect(await ask('/log/:place/checkpoint', { place })).toMatchObject(refused)
+      const tile = await ask('/log/:place/tile/*path', { place, path })
+      expect(tile).toMatchObject(refused)
+      expect(tile.headers).toBeUndefined()
+    }
+  })
+
   it('give no proof of what is not for everybody, or not there', async () => {
     const proof = (kind: string, ...path: string[]) => ask('/log/proof/:kind/*path', { kind, path })
     expect(await proof('audit-batch', '1-2')).toMatchObject({ status: 404 })
