@@ -62,6 +62,8 @@ export interface Config {
   /** Whether the systems of the key directory are on the same listener. */
   readonly directory: boolean
   readonly keyPackages: KeyPackageSettings
+  /** A file with the settings of share codes. */
+  readonly shareConfigFile: string | undefined
   /** Under which name the directory's log is published, without the generation; undefined for one of the vault's. */
   readonly logOrigin: string | undefined
   /** Where this server says on its sigchain that it can be reached. */
@@ -270,6 +272,7 @@ export const settings = {
   VERTEX_KEYPACKAGE_MAX_PER_IDENTITY: count(1_000_000).default(5),
   VERTEX_KEYPACKAGE_RETENTION_DAYS: count(36_500).default(30),
   VERTEX_KEYPACKAGE_PRUNE_INTERVAL: seconds(1, 604_800).default(3600),
+  VERTEX_SHARE_CONFIG: file.optional(),
   VERTEX_LOG_ORIGIN: text
     .regex(
       /^(?=.{1,160}$)[a-z0-9][a-z0-9.-]*(?::[0-9]{1,5})?(?:\/[A-Za-z0-9._~-]+)*$/,
@@ -477,6 +480,7 @@ function combine(s: Settings, clientId: string | undefined, problems: string[]):
     },
     directory: s.VERTEX_DIRECTORY === 'on',
     keyPackages: keyPackagesOf(s),
+    shareConfigFile: s.VERTEX_SHARE_CONFIG,
     logOrigin: s.VERTEX_LOG_ORIGIN,
     publicHost: s.VERTEX_PUBLIC_HOST,
     logLevel: s.VERTEX_LOG_LEVEL,

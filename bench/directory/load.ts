@@ -13,7 +13,7 @@ export interface Load {
 
 export interface Loaded {
   readonly ms: number
-  /** Answers by status. */
+  /** Answers by status; of those in an envelope of share codes `200/<status in it>`. */
   readonly statuses: Readonly<Record<string, number>>
 }
 
@@ -60,7 +60,9 @@ function lane(
       const length = status === '204' ? '0' : /\r\ncontent-length: (\d+)/i.exec(head)?.[1]
       if (length === undefined) socket.destroy(new Error(`an answer without a length: ${head}`))
       if (got.length < end + 4 + Number(length)) return
-      answered(status)
+      // Where HTTP knows nothing of what went wrong.
+      const inside = got.startsWith('LBSR', end + 4) ? `/${got.charCodeAt(end + 4 + 7)}` : ''
+      answered(status + inside)
       got = ''
       send()
     })

@@ -14,8 +14,8 @@ import { CONNECTIONS, type Loaded } from './load.js'
 /** Requests that are alike, whose answers are counted. */
 interface LoadOf {
   readonly name: string
-  /** New ones for each round. */
-  readonly requests: () => readonly string[]
+  /** New ones for each round. @param port of the server that they are for */
+  readonly requests: (port: number) => readonly string[] | Promise<readonly string[]>
   readonly times: number
 }
 
@@ -27,6 +27,8 @@ export interface Measured {
   /** As `vertex directory` names it, unless a Vertex has it and nobody else. */
   readonly name: string
   readonly inVertex?: true
+  /** Of its command, beside where it listens and keeps its rows. */
+  readonly flags?: readonly string[]
   prepare(count: number): {
     /** Sent once, in order, and not counted. */
     readonly before: readonly string[]
@@ -34,8 +36,8 @@ export interface Measured {
     readonly ready?: (port: number) => Promise<void>
     readonly loads: readonly LoadOf[]
   }
-  /** Undefined where nothing is won. */
-  race?(rounds: number, writers: number): readonly Race[]
+  /** Undefined where nothing is won. @param port of the server that they are for */
+  race?(rounds: number, writers: number, port: number): readonly Race[] | Promise<readonly Race[]>
   readonly won?: string
   readonly lost?: string
 }
@@ -103,10 +105,10 @@ export async function measureDirectory(
       const servers = [
         system.inVertex
           ? await serveVertex(folder)
-          : await serve(system.name, 'SQLite', join(folder, `${system.name}.db`)),
+          : await serve(system, 'SQLite', join(folder, `${system.name}.db`)),
       ]
       if (postgres !== undefined && !system.inVertex)
-        servers.push(await serve(system.name, 'Postgres', await postgres.createDatabase()))
+        servers.push(await serve(system, 'Postgres', await postgres.createDatabase()))
       const { before, ready, loads } = system.prepare(plan.count)
       for (const { port } of servers) {
         for (const request of before) await send(client, port, [request], 1)
@@ -114,7 +116,7 @@ export async function measureDirectory(
       }
       for (const load of loads) {
         progress(`${system.name}: ${load.name}`)
-        const [recorded] = load.requests()
+        const [recorded] = await load.requests(servers[0]!.port)
         await plain.ask('answer', await answerTo(servers[0]!.port, recorded!))
         results.push(...(await inTurn(system.name, load, [...servers, plainServer], plan, client)))
       }
@@ -144,9 +146,11 @@ async function inTurn(
   const seen = servers.map(() => ({ perSecond: [] as number[], cpu: [] as number[] }))
   // The first round warms up and is not counted.
   for (let at = 0; at <= rounds; at++) {
-    const requests = load.requests()
-    const total = requests.length * load.times
+    let requests: readonly string[] = []
     for (const [i, server] of servers.entries()) {
+      // Node's own gets what the last of the others got.
+      if (i < servers.length - 1 || i === 0) requests = await load.requests(server.port)
+      const total = requests.length * load.times
       const cpu = cpuOf(server.pid)
       const { ms, statuses } = await send(client, server.port, requests, load.times)
       const done = Object.entries(statuses).find(([status]) => status.startsWith('2'))?.[1]
@@ -174,7 +178,7 @@ async function raceOn(
 ): Promise<RaceResult | undefined> {
   if (system.race === undefined) return undefined
   let wonOnce = 0
-  for (const race of system.race(plan.races, CONNECTIONS)) {
+  for (const race of await system.race(plan.races, CONNECTIONS, server.port)) {
     const { statuses } = await send(client, server.port, race, 1)
     const won = statuses[system.won ?? ''] ?? 0
     const lost = statuses[system.lost ?? ''] ?? 0
@@ -209,8 +213,10 @@ async function answerTo(port: number, request: string) {
 }
 
 /** Starts a system as its own program, on a database of its own. */
-const serve = (system: string, name: string, db: string): Promise<Server> =>
-  started(name, ['directory', system, '--bind', '127.0.0.1:0', '--db', db], { RUST_LOG: 'info' })
+const serve = ({ name: system, flags = [] }: Measured, name: string, db: string): Promise<Server> =>
+  started(name, ['directory', system, '--bind', '127.0.0.1:0', '--db', db, ...flags], {
+    RUST_LOG: 'info',
+  })
 
 /** Starts a whole Vertex, on the embedded database, which lets one address ask as often as it likes. */
 function serveVertex(folder: string): Promise<Server> {

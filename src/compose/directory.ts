@@ -8,6 +8,7 @@ import { shareTables } from '../directory/share/tables.js'
 import { sigchainTable } from '../directory/sigchain/store.js'
 import { sigchainSystem } from '../directory/sigchain/system.js'
 import type { System } from '../directory/system.js'
+import { defaultShareConfig, type ShareConfig } from '../share-config.js'
 import {
   openUnsealed,
   type Database,
@@ -18,24 +19,35 @@ import {
 } from '../store/index.js'
 import { jobsOf, serveAlone, type DirectoryServer } from './alone.js'
 import { clock } from './clock.js'
+import { shareParts } from './share.js'
 
 /** What the operator decides about the systems. */
 export interface DirectorySettings {
   readonly keyPackages: KeyPackageSettings
+  readonly share: ShareConfig
 }
 
 /** A system, and what must be done for it again and again. */
 interface Part {
   readonly system: System
   readonly jobs?: readonly Job[]
+  /** Once nothing is asked any more, and no job runs. */
+  readonly end?: () => Promise<void>
 }
 
-type MakePart = (store: UnitStore, settings: DirectorySettings) => Part
+interface Ground {
+  readonly store: UnitStore
+  readonly database: Database
+  readonly settings: DirectorySettings
+  readonly logger: Logger
+}
+
+type MakePart = (ground: Ground) => Part
 
 /** Every system of the directory, by the name that `vertex directory` has for it. */
 const parts = {
-  sigchain: (store) => ({ system: sigchainSystem(store, () => clock.now()) }),
-  keypackage(store, { keyPackages }) {
+  sigchain: ({ store }) => ({ system: sigchainSystem(store, () => clock.now()) }),
+  keypackage({ store, settings: { keyPackages } }) {
     const bundles = new Bundles(store, () => clock.now())
     const prune: Job = {
       name: 'prune-key-packages',
@@ -44,6 +56,8 @@ const parts = {
     }
     return { system: keyPackageSystem(bundles), jobs: [prune] }
   },
+  share: ({ store, database, settings, logger }) =>
+    shareParts(store, database, settings.share, logger),
 } satisfies Record<string, MakePart>
 
 export type SystemName = keyof typeof parts
@@ -61,6 +75,8 @@ export const directoryTables: MoreTables = (engine) => [
 export interface Directory {
   readonly systems: readonly System[]
   readonly jobs: Jobs
+  /** Once nothing is asked any more, and the jobs have ended. */
+  end(): Promise<void>
 }
 
 /** @param names all of them without, as the service has them on its own listener */
@@ -71,11 +87,15 @@ export function composeDirectory(
   logger: Logger,
   names = Object.keys(parts) as readonly SystemName[],
 ): Directory {
-  const made = names.map((name) => (parts[name] as MakePart)(store, settings))
+  const ground = { store, database, settings, logger }
+  const made = names.map((name): Part => parts[name](ground))
   const jobs = made.flatMap((part) => part.jobs ?? [])
   return {
     systems: made.map(({ system }) => system),
     jobs: jobsOf(database, jobs, logger),
+    end: async () => {
+      for (const part of made) await part.end?.()
+    },
   }
 }
 
@@ -96,8 +116,13 @@ export async function serveSystem(
   logger: Logger,
 ): Promise<DirectoryServer> {
   const { host, port, database, keyPackages = defaultKeyPackages } = settings
+  const { share = defaultShareConfig } = settings
   const store = await openUnsealed(database, directoryTables)
-  const { systems, jobs } = composeDirectory(store, database, { keyPackages }, logger, [name])
-  const [system] = systems
-  return serveAlone({ host, port }, { system: system!, jobs, end: () => store.close() }, logger)
+  const directory = composeDirectory(store, database, { keyPackages, share }, logger, [name])
+  const [system] = directory.systems
+  const end = async () => {
+    await directory.end()
+    await store.close()
+  }
+  return serveAlone({ host, port }, { system: system!, jobs: directory.jobs, end }, logger)
 }

@@ -25,6 +25,7 @@ import { composeDirectory, directoryTables } from './directory.js'
 import { composeLog } from './log.js'
 import { admitBy, composeRates } from './rates.js'
 import { composeParty } from './party.js'
+import { shareConfigOf } from './share.js'
 import { composeRelay } from './relay.js'
 import { clock } from './clock.js'
 import { databaseOf, describeDatabase } from './database.js'
@@ -153,7 +154,14 @@ export async function compose(config: Config, logger: Logger, engine: Engine): P
       )
     describeDatabase(config, note)
 
-    const directory = config.directory && composeDirectory(store, database, config, logger)
+    const directory =
+      config.directory &&
+      composeDirectory(
+        store,
+        database,
+        { keyPackages: config.keyPackages, share: shareConfigOf(config) },
+        logger,
+      )
     if (directory) await directory.jobs.prepare()
     const drain = new Drain()
     const app = createApp({
@@ -188,7 +196,10 @@ export async function compose(config: Config, logger: Logger, engine: Engine): P
       await relay.close(grace)
       await closed
       await anchoring.end()
-      if (directory) await directory.jobs.end()
+      if (directory) {
+        await directory.jobs.end()
+        await directory.end()
+      }
       await directoryLog?.end()
       if (scraped?.listening === true) await closeServer(scraped, 0)
       await store.close()

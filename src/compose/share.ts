@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join, resolve } from 'node:path'
 import type { Logger } from 'pino'
@@ -12,7 +13,17 @@ import { shareSystem } from '../directory/share/system.js'
 import { ShareTopology } from '../directory/share/topology.js'
 import type { System } from '../directory/system.js'
 import { sendByCommand, sendBySmtp } from '../mail/index.js'
-import { publicUrlOf, STATE_DIR, topologyOf, type ShareConfig } from '../share-config.js'
+import type { Config } from '../config.js'
+import {
+  defaultShareConfig,
+  publicUrlOf,
+  readShareFile,
+  ShareConfigError,
+  STATE_DIR,
+  topologyOf,
+  type ShareConfig,
+} from '../share-config.js'
+import { StartRefused } from '../vault/index.js'
 import type { Database, Job, UnitStore } from '../store/index.js'
 import { clock } from './clock.js'
 
@@ -25,6 +36,35 @@ export interface ShareParts {
   readonly replication: Replication | undefined
   /** Waits for what is under way beside the jobs. */
   end(): Promise<void>
+}
+
+/**
+ * What the operator of a Vertex says about share codes: a file such as the command has, in which where to listen and the
+ * database are not looked at.
+ * @throws StartRefused
+ */
+export function shareConfigOf(config: Config): ShareConfig {
+  const share = readConfig(config.shareConfigFile)
+  return { ...share, publicUrl: share.publicUrl ?? shareUrlOf(config) }
+}
+
+function readConfig(file: string | undefined): ShareConfig {
+  if (file === undefined) return defaultShareConfig
+  try {
+    return readShareFile(file, (path) => readFileSync(path, 'utf8'))
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (error instanceof ShareConfigError)
+      throw new StartRefused(`VERTEX_SHARE_CONFIG: ${error.message}`)
+    if (code === undefined) throw error
+    throw new StartRefused(`VERTEX_SHARE_CONFIG: ${file} cannot be read (${code})`)
+  }
+}
+
+function shareUrlOf({ publicHost, transport, host, port }: Config): string {
+  if (publicHost !== undefined) return `https://${publicHost}/v1/share`
+  const inUrl = host.includes(':') ? `[${host}]` : host
+  return `${transport.kind === 'plain' ? 'http' : 'https'}://${inUrl}:${port}/v1/share`
 }
 
 const SECOND = 1000
@@ -93,6 +133,7 @@ export function shareParts(
     shares,
     replication,
     async end() {
+      await mails?.end()
       await replication?.outbox.end()
       mail?.close()
     },

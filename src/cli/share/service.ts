@@ -158,7 +158,7 @@ Wants=network-online.target
 Type=simple
 User=${USER}
 Group=${USER}
-ExecStart=${[node, main].map(quoted).join(' ')} directory share run --config ${paths.config}
+ExecStart=:${[node, main].map(quoted).join(' ')} directory share run --config ${paths.config}
 Restart=always
 RestartSec=2
 Environment=NODE_ENV=production
@@ -188,11 +188,9 @@ Alias=${ALIAS}
 `
 }
 
-/** A word of a command line of systemd. */
+/** A word of a command line of systemd, in which the colon lets variables be. */
 const quoted = (word: string) =>
-  /^[\w./@:+-]+$/.test(word)
-    ? word
-    : `"${word.replace(/["\\]/g, '\\$&').replaceAll('%', '%%').replaceAll('$', '$$$$')}"`
+  /^[\w./@:+-]+$/.test(word) ? word : `"${word.replace(/["\\]/g, '\\$&').replaceAll('%', '%%')}"`
 
 /** What `install` writes where there is no file yet. */
 export const configText = `# Server of share codes: docs/directory/share-codes-operation.md has every key.

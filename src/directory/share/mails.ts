@@ -36,6 +36,8 @@ const LEASE_MS = 120_000
 /** Until it is tried again, after the first failure; twice as long after each further one. */
 const RETRY_MS = 10_000
 const AT_ONCE = 20
+/** So long an end waits for mails under way. */
+const END_MS = 3_000
 
 /**
  * Mails that wait in the database until somebody has taken them: they outlive every process, and of all servers one
@@ -44,6 +46,7 @@ const AT_ONCE = 20
 export class Mails {
   #sending: Promise<void> | undefined
   #again = false
+  #ended = false
 
   constructor(
     private readonly store: UnitStore,
@@ -57,15 +60,25 @@ export class Mails {
     this.sendDue().catch(() => undefined)
   }
 
+  /** Begins nothing more and waits a moment for what is on its way: what it does not see taken is sent again. */
+  async end(): Promise<void> {
+    this.#ended = true
+    const moment = new Promise<void>((resolve) => {
+      setTimeout(resolve, END_MS).unref()
+    })
+    await Promise.race([this.#sending?.catch(() => undefined), moment])
+  }
+
   /** Resolves when nothing is due; of several calls at one time the second is one more round of the first. */
   sendDue(): Promise<void> {
+    if (this.#ended) return Promise.resolve()
     this.#again = true
     this.#sending ??= this.#rounds().finally(() => (this.#sending = undefined))
     return this.#sending
   }
 
   async #rounds(): Promise<void> {
-    while (this.#again) {
+    while (this.#again && !this.#ended) {
       this.#again = false
       const now = this.now()
       await this.store.change(`DELETE FROM ${MAILS} WHERE expires_at <= $1 RETURNING id`, [now])

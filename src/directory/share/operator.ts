@@ -93,18 +93,16 @@ async function statusOf({ shares, peers, bytesKept }: OperatorOptions): Promise<
 
 /** 2.3, 2.4 */
 async function register(topology: ShareTopology, body: Uint8Array): Promise<Answer> {
-  const refused = (message: string, code: string) =>
-    envelope(operations.share, statuses.storeUnavailable, message, code)
+  const { share } = operations
   try {
     return binary(await topology.register(body))
   } catch (thrown) {
-    if (thrown instanceof RegistrationRefused) return refused(thrown.message, 'refused')
-    if (thrown instanceof StorageUnavailable) return refused(UNAVAILABLE, 'unavailable')
+    if (thrown instanceof RegistrationRefused)
+      return envelope(share, statuses.storeUnavailable, thrown.message, 'refused')
+    if (thrown instanceof StorageUnavailable) return away(share)
     throw thrown
   }
 }
-
-const UNAVAILABLE = 'the database is not available now'
 
 /** 3.1 to 3.5 */
 async function replicate(options: OperatorOptions, { body, source }: Asked): Promise<Answer> {
@@ -133,8 +131,7 @@ async function replicate(options: OperatorOptions, { body, source }: Asked): Pro
   } catch (thrown) {
     if (thrown instanceof ShareFault)
       return refused(statuses.malformedRequest, `payload invalid: ${thrown.kind}`, 'bad_request')
-    if (thrown instanceof StorageUnavailable)
-      return refused(statuses.storeUnavailable, UNAVAILABLE, 'unavailable')
+    if (thrown instanceof StorageUnavailable) return away(operation)
     throw thrown
   }
 }
@@ -156,6 +153,17 @@ const binary = (body: Uint8Array): Answer => ({
 
 /** As the original ends these. */
 const closing = (answer: Answer): Answer => ({ ...answer, headers: { Connection: 'close' } })
+
+/** The database does not answer. */
+const away = (operation: Operation): Answer => ({
+  ...envelope(
+    operation,
+    statuses.storeUnavailable,
+    'the database is not available now',
+    'unavailable',
+  ),
+  headers: { 'Retry-After': '2' },
+})
 
 function envelope(
   operation: Operation,
