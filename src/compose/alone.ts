@@ -2,7 +2,14 @@ import type { Logger } from 'pino'
 import type { System } from '../directory/system.js'
 import { createDirectoryApp } from '../http/directory-app.js'
 import { closeServer, createServer, listen } from '../http/server.js'
-import { localJobs, postgresJobs, type Database, type Job, type Jobs } from '../store/index.js'
+import {
+  localJobs,
+  postgresJobs,
+  type Database,
+  type Job,
+  type JobLog,
+  type Jobs,
+} from '../store/index.js'
 
 export interface DirectoryServer {
   /** Where it listens. */
@@ -55,8 +62,11 @@ export async function serveAlone(
 
 /** Jobs on this database, told of in the log. */
 export function jobsOf(database: Database, jobs: readonly Job[], logger: Logger): Jobs {
-  const log: Parameters<typeof localJobs>[1] = (event) => {
-    logger[event.event === 'job_failed' ? 'warn' : 'info'](event)
+  const frequent = new Set(jobs.filter(({ everyMs }) => everyMs < 60_000).map(({ name }) => name))
+  const log: JobLog = (event) => {
+    // What is done every few seconds is worth a line when it fails.
+    const well = frequent.has(event.action) ? 'debug' : 'info'
+    logger[event.event === 'job_failed' ? 'warn' : well](event)
   }
   return database.kind === 'postgres' ? postgresJobs(database, jobs, log) : localJobs(jobs, log)
 }
