@@ -23,6 +23,8 @@ export interface DirectoryServer {
 export interface Alone {
   readonly system: System
   readonly jobs: Jobs
+  /** Before it is asked. */
+  readonly open?: () => Promise<void>
   /** Once nothing is asked any more, and no job runs. Also where it could not begin. */
   readonly end: () => Promise<void>
 }
@@ -33,11 +35,12 @@ const CUT_OFF_MS = 5_000
 /** Serves one system on a port of its own. @throws of the operating system where it cannot listen */
 export async function serveAlone(
   { host, port }: { readonly host: string; readonly port: number },
-  { system, jobs, end }: Alone,
+  { system, jobs, open, end }: Alone,
   logger: Logger,
 ): Promise<DirectoryServer> {
   try {
     await jobs.prepare()
+    await open?.()
     const life = { stopping: false }
     const app = createDirectoryApp(system, { logger, draining: () => life.stopping })
     const server = createServer(app)

@@ -6,6 +6,7 @@ import { ChainUnusable, Parties } from '../directory/sigchain/parties.js'
 import { recipientSeal, type PartySecrets } from '../seal/index.js'
 import type { UnitStore } from '../store/index.js'
 import type { VaultParts } from '../vault/index.js'
+import type { NamePort } from '../vault/ports.js'
 import { clock } from './clock.js'
 import type { TakeNote } from './notes.js'
 
@@ -17,6 +18,7 @@ export interface Party {
 }
 
 /**
+ * @param names undefined where no names are given out
  * @param secrets of each enabled version of the backup secret, the newest first
  * docs/spec/identities.md, section 4
  */
@@ -26,6 +28,7 @@ export function composeParty(
   store: UnitStore,
   secrets: readonly [PartySecrets, ...PartySecrets[]],
   note: TakeNote,
+  names: NamePort | undefined,
 ): Party {
   const parties = new Parties(store)
   const [signer, ...former] = secrets.map(({ seed }): Signer => ({
@@ -48,7 +51,7 @@ export function composeParty(
   }
 
   return {
-    directory: { parties, own, recipients: recipientSeal },
+    directory: { parties, names, own, recipients: recipientSeal },
     publish: async () => {
       if (!directory) return
       const host = publicHost === undefined ? [] : [`vertex:${publicHost}`]

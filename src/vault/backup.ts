@@ -64,7 +64,7 @@ export class Backups {
     context: IdentityContext = {},
   ): Promise<RecipientBackup> {
     const key = await this.#toExport(caller, wanted, context)
-    const recipientKey = await this.identities.recipientKey(primary)
+    const { key: recipientKey, keyInit } = await this.identities.recipientKey(primary)
     const { keyId } = key.handle
     const { publicKey } = key.share
     const to = bytesToHex(recipientKey)
@@ -80,7 +80,8 @@ export class Backups {
       if (keyShare === undefined)
         throw badRequest('recipient: nothing can be sealed to the recipient key of this party')
       this.log({ event: 'backup_sealed', user_id: caller.userId, key_id: keyId })
-      const recipient = { primary, key: to, exportedAt: new Date(exportedAt) }
+      const of = { primary, key: to, exportedAt: new Date(exportedAt) }
+      const recipient = keyInit === undefined ? of : { ...of, keyInit }
       return { exportType: this.seal.mode, keyShare, recipient }
     })
   }

@@ -55,6 +55,7 @@ describe.each(engines)('on $name', (engine) => {
         const reader = new Parties({
           inUnit: (work) => store.inUnit(work),
           inLog: (work) => store.inLog(work),
+          inChain: (work) => store.inChain(work),
           change: (sql, values) => store.change(sql, values),
           select: async (sql, values) => {
             const rows = await store.select(sql, values)
@@ -250,6 +251,7 @@ describe.each(engines)('on $name', (engine) => {
           store,
           all,
           (level, text) => notes.push(`${level}: ${text}`),
+          undefined,
         )
         await party.publish()
         return { ...party.directory.own, notes }
