@@ -64,6 +64,8 @@ export interface Config {
   readonly keyPackages: KeyPackageSettings
   /** A file with the settings of share codes. */
   readonly shareConfigFile: string | undefined
+  /** Undefined where no domain is served. */
+  readonly keyserver: KeyserverConfig | undefined
   /** Under which name the directory's log is published, without the generation; undefined for one of the vault's. */
   readonly logOrigin: string | undefined
   /** Where this server says on its sigchain that it can be reached. */
@@ -87,6 +89,18 @@ export interface KeyPackageSettings {
   readonly retentionMs: number
   readonly maxPerIdentity: number
   readonly pruneEveryMs: number
+}
+
+/** Whose names the keyserver gives out, and on which terms. */
+export interface KeyserverConfig {
+  /** Lower case; at least one. */
+  readonly domains: readonly string[]
+  /** Localparts that nobody gets. */
+  readonly reserved: readonly string[]
+  /** PEM, of RSA public keys; without it calls cost nothing. */
+  readonly tokenKeyFile: string | undefined
+  /** Base64 of an Ed25519 public key. */
+  readonly escrowKey: string | undefined
 }
 
 const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'silent'] as const
@@ -174,6 +188,19 @@ function isBlobContainer(value: string): boolean {
     username + search + hash === ''
   )
 }
+
+/** Names that a reader would take for somebody with an office. */
+const reservedNames = [
+  'abuse',
+  'admin',
+  'administrator',
+  'hostmaster',
+  'postmaster',
+  'root',
+  'security',
+  'support',
+  'webmaster',
+]
 
 /** Every setting, how it is read, and what it is when it is not given. */
 export const settings = {
@@ -273,6 +300,24 @@ export const settings = {
   VERTEX_KEYPACKAGE_RETENTION_DAYS: count(36_500).default(30),
   VERTEX_KEYPACKAGE_PRUNE_INTERVAL: seconds(1, 604_800).default(3600),
   VERTEX_SHARE_CONFIG: file.optional(),
+  VERTEX_KEYSERVER_DOMAINS: list
+    .transform((items) => items.map((item) => item.toLowerCase()))
+    .refine(
+      (items) => items.every((item) => /^(?=.{1,253}$)[a-z0-9-]+(?:\.[a-z0-9-]+)*$/.test(item)),
+      'must be domains such as example.com, with commas between',
+    )
+    .refine((items) => new Set(items).size === items.length, 'names a domain twice')
+    .optional(),
+  VERTEX_KEYSERVER_RESERVED: list
+    .refine(
+      (items) => items.every((item) => /^[a-z0-9][a-z0-9.-]{1,62}[a-z0-9]$/.test(item)),
+      'must be localparts of names, in lower case, with commas between',
+    )
+    .default(reservedNames),
+  VERTEX_KEYSERVER_TOKEN_KEY_FILE: file.optional(),
+  VERTEX_KEYSERVER_ESCROW_KEY: text
+    .regex(/^[A-Za-z0-9+/]{43}=$/, 'must be base64 of 32 bytes')
+    .optional(),
   VERTEX_LOG_ORIGIN: text
     .regex(
       /^(?=.{1,160}$)[a-z0-9][a-z0-9.-]*(?::[0-9]{1,5})?(?:\/[A-Za-z0-9._~-]+)*$/,
@@ -364,6 +409,23 @@ export const defaultKeyPackages: KeyPackageSettings = keyPackagesOf({
   VERTEX_KEYPACKAGE_PRUNE_INTERVAL: settings.VERTEX_KEYPACKAGE_PRUNE_INTERVAL.parse(undefined),
 })
 
+type KeyserverNames =
+  | 'VERTEX_KEYSERVER_DOMAINS'
+  | 'VERTEX_KEYSERVER_RESERVED'
+  | 'VERTEX_KEYSERVER_TOKEN_KEY_FILE'
+  | 'VERTEX_KEYSERVER_ESCROW_KEY'
+
+/** As the settings of the keyserver say it; undefined where no domain is served. */
+export function keyserverOf(s: Pick<Settings, KeyserverNames>): KeyserverConfig | undefined {
+  if (s.VERTEX_KEYSERVER_DOMAINS === undefined) return undefined
+  return {
+    domains: s.VERTEX_KEYSERVER_DOMAINS,
+    reserved: s.VERTEX_KEYSERVER_RESERVED,
+    tokenKeyFile: s.VERTEX_KEYSERVER_TOKEN_KEY_FILE,
+    escrowKey: s.VERTEX_KEYSERVER_ESCROW_KEY,
+  }
+}
+
 /** The rules between settings. */
 function combine(s: Settings, clientId: string | undefined, problems: string[]): Config {
   const embedded = s.DATABASE_URL === undefined
@@ -403,6 +465,10 @@ function combine(s: Settings, clientId: string | undefined, problems: string[]):
     problems.push(
       `${storageSource.setting} and ${backupSource.setting} name the same secret; the storage key and the backup secret must differ`,
     )
+
+  for (const name of ['VERTEX_KEYSERVER_TOKEN_KEY_FILE', 'VERTEX_KEYSERVER_ESCROW_KEY'] as const)
+    if (s.VERTEX_KEYSERVER_DOMAINS === undefined && s[name] !== undefined)
+      problems.push(`VERTEX_KEYSERVER_DOMAINS is needed with ${name}`)
 
   const generated = (setting: string, fileName: string): KeySourceSetting => {
     if (!embedded)
@@ -481,6 +547,7 @@ function combine(s: Settings, clientId: string | undefined, problems: string[]):
     directory: s.VERTEX_DIRECTORY === 'on',
     keyPackages: keyPackagesOf(s),
     shareConfigFile: s.VERTEX_SHARE_CONFIG,
+    keyserver: keyserverOf(s),
     logOrigin: s.VERTEX_LOG_ORIGIN,
     publicHost: s.VERTEX_PUBLIC_HOST,
     logLevel: s.VERTEX_LOG_LEVEL,

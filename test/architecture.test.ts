@@ -21,7 +21,7 @@ const places: readonly Place[] = [
   },
   {
     files: 'directory/src',
-    mayImport: ['@noble', '@scure/base', '@hpke/core', 'canonicalize'],
+    mayImport: ['@noble', '@scure/base', '@hpke/core', '@cloudflare/blindrsa-ts', 'canonicalize'],
   },
   { files: 'src/vault', mayImport: ['@vertex/mpc', 'node:crypto'] },
   {

@@ -67,7 +67,7 @@ describe('the README', () => {
     expect(names.length).toBeGreaterThan(10)
     for (const name of names) {
       const short = name.replace(
-        /^VERTEX_(?:(?:BACKUP|STORAGE|ADMIN)_SECRET(?=_VAULT)|RATE(?=_)|KEYPACKAGE(?=_))/,
+        /^VERTEX_(?:(?:BACKUP|STORAGE|ADMIN)_SECRET(?=_VAULT)|RATE(?=_)|KEYPACKAGE(?=_)|KEYSERVER(?=_))/,
         '…',
       )
       expect(listed.includes(`\`${name}\``) || listed.includes(`\`${short}\``), name).toBe(true)

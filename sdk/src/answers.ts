@@ -86,6 +86,22 @@ export class Answers {
     }
   }
 
+  /** The same, sealed to a recipient, with what the Vertex says of the key if that is given out once. */
+  async exportKeyShareTo(
+    keyId: string,
+    request: HttpRequest,
+  ): Promise<{ readonly backup: Backup; readonly keyInit: string | undefined }> {
+    const path = `/ecdsa/backup/export-key-share/${encodeURIComponent(keyId)}`
+    const body = await this.#ask('GET', path, request)
+    try {
+      const recipient = body['recipient'] as { readonly key_init?: unknown } | undefined
+      const keyInit = recipient?.key_init
+      return { backup: backupOf(body), keyInit: typeof keyInit === 'string' ? keyInit : undefined }
+    } catch {
+      throw unexpected()
+    }
+  }
+
   async verifyKeyShare(backup: Backup, request: HttpRequest) {
     const path = '/ecdsa/backup/verify-key-share'
     const body = await this.#ask('POST', path, { ...request, body: backup })

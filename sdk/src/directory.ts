@@ -33,7 +33,9 @@ import {
 import type { Answer } from './exchange.js'
 import type { Http } from './http.js'
 import type { AtVertex, EcdsaKey } from './key.js'
+import { Names } from './names.js'
 import type { Backup } from './record.js'
+import { toName } from './sealed-export.js'
 
 /** Checking an event takes a millisecond or two, and anybody may make a chain. */
 const MAX_EVENTS = 1_000
@@ -88,11 +90,14 @@ export interface SealedBackup {
  * checked here. That it shows an older state of a chain is found only by `known`.
  */
 export class Directory {
+  /** Names that the keyserver of this Vertex gives out. */
+  readonly names: Names
   readonly #http: Http
   readonly #deadlineMs: number
   readonly #contacts: Contacts
 
   constructor(http: Http, deadlineMs: number) {
+    this.names = new Names(http, deadlineMs)
     this.#http = http
     this.#deadlineMs = deadlineMs
     this.#contacts = new Contacts(http, deadlineMs)
@@ -151,6 +156,9 @@ export class Directory {
    * Takes a backup of a Vertex's share that only this party can open, with {@link openSealedBackup}. What comes out is
    * imported as any backup. It is sealed by the Vertex, to the key that the party added last; that the Vertex did so,
    * only the party can see: have it opened and verified before relying on it.
+   *
+   * A party may also be `mute:` and a name of this Vertex's keyserver: the key is then one that the name has left there,
+   * and nobody else gets it; that it is the name's, this SDK checks.
    * @throws VertexError `party_not_found`, `chain_invalid`; BackupError, IdentityError where the Vertex gave another one
    */
   async sealBackupTo(
@@ -158,6 +166,8 @@ export class Directory {
     key: EcdsaKey,
     options: LookupOptions & AtVertex = {},
   ): Promise<SealedBackup> {
+    if (party.startsWith('mute:'))
+      return this.#sealToName(party.slice('mute:'.length), key, options)
     const found = await this.lookup(party, options)
     if (found.recipientKeys.length === 0)
       throw new VertexError('party_not_found', 'this party has no live recipient key')
@@ -180,6 +190,18 @@ export class Directory {
    */
   addContact(code: string, fingerprint: string, options?: AddContactOptions): Promise<Contact> {
     return this.#contacts.add(code, fingerprint, options)
+  }
+
+  async #sealToName(
+    name: string,
+    key: EcdsaKey,
+    options: LookupOptions & AtVertex,
+  ): Promise<SealedBackup> {
+    const to = await withDeadline(this.#deadlineMs, options.signal, async (deadline) => {
+      const { content, identity } = await this.names.contentOf(name, {}, deadline.signal)
+      return toName(identity, content)
+    })
+    return key.exportSealed(to, options)
   }
 
   /** All events of a chain, checked; none where there is no chain. */

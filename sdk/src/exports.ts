@@ -24,7 +24,20 @@ export {
   type PublishOptions,
   type SealedBackup,
 } from './directory.js'
+export {
+  createEscrowKey,
+  createNameSecrets,
+  escrowKeyOf,
+  Names,
+  type ChainPlace,
+  type KeyInitSecret,
+  type Name,
+  type NameOptions,
+  type NameSecrets,
+  type PaidOptions,
+} from './names.js'
 export type { Head, Signer } from '@vertex/directory/sigchain'
+export type { SealTo } from './sealed-export.js'
 export type { Backup } from './record.js'
 export type { VerifiedBackup } from './backups.js'
 export { verifyDrillReport, type DrilledBackup, type DrillReport } from './drill.js'

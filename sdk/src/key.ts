@@ -8,7 +8,7 @@ import { RequestError, VertexError } from './errors.js'
 import { vertexAt, type LiveKey } from './live-key.js'
 import type { Backup, KeyRecord } from './record.js'
 import { proveIdentity } from './recovery.js'
-import { exportSealed } from './sealed-export.js'
+import { exportSealed, toParty, type SealTo } from './sealed-export.js'
 import {
   checkPath,
   joinSign,
@@ -143,13 +143,13 @@ export class EcdsaKey {
   /**
    * Takes a backup of the server's share that only a party of the directory can open. `vertex.directory.sealBackupTo`
    * looks the party up and calls this. Nothing of it is stored.
-   * @param party whose sigchain was checked
+   * @param to whose sigchain was checked, or what a key of a name is known by
    * @throws IdentityError, BackupError when the Vertex gives another one than was asked for
    */
-  async exportSealed(party: Party, options: AtVertex = {}): Promise<SealedBackup> {
+  async exportSealed(to: Party | SealTo, options: AtVertex = {}): Promise<SealedBackup> {
     const { at, client } = this.#vertex(options.vertex)
     return withDeadline(this.#context.deadlineMs, options.signal, ({ signal }) =>
-      exportSealed(client, this.#live, at, party, signal),
+      exportSealed(client, this.#live, at, 'recipient' in to ? to : toParty(to), signal),
     )
   }
 

@@ -9,7 +9,8 @@
  *    text in any case.
  * 3. A result is written once, when it is whole. A command that fails has written none, unless the result is what
  *    failed (exit 1): then it tells in what way.
- * 4. Secrets are never arguments, which other processes can read, and never printed: they come from files or stdin.
+ * 4. Secrets are never arguments, which other processes can read, and never printed: they come from files or stdin. Only
+ *    switches of an original may be some, which can stand in its file as well.
  * 5. Nothing is asked and no colour is used: every command can run unattended.
  * 6. The exit code is one of `exits`, below. `serve` and `directory` are servers: they log to stdout and end
  *    as the server does.

@@ -6,6 +6,7 @@ import { addBackupBundle } from './commands/backup-bundle.js'
 import { addBackupCensus } from './commands/backup-census.js'
 import { addBackupRewrap } from './commands/backup-rewrap.js'
 import { addDirectory } from './commands/directory.js'
+import { addTokens } from './commands/keyserver.js'
 import { addDrill } from './commands/drill.js'
 import { addLogKey, addLogVerify, addLogWitness } from './commands/log.js'
 import { addRestore } from './commands/restore.js'
@@ -28,6 +29,7 @@ const commands: readonly AddCommand[] = [
   addLogWitness,
   addDirectory,
   addShare,
+  addTokens,
 ]
 
 /**

@@ -2,7 +2,14 @@ import type { Logger } from 'pino'
 import type { System } from '../directory/system.js'
 import { createDirectoryApp } from '../http/directory-app.js'
 import { closeServer, createServer, listen } from '../http/server.js'
-import { localJobs, postgresJobs, type Database, type Job, type Jobs } from '../store/index.js'
+import {
+  localJobs,
+  postgresJobs,
+  type Database,
+  type Job,
+  type JobLog,
+  type Jobs,
+} from '../store/index.js'
 
 export interface DirectoryServer {
   /** Where it listens. */
@@ -16,6 +23,8 @@ export interface DirectoryServer {
 export interface Alone {
   readonly system: System
   readonly jobs: Jobs
+  /** Before it is asked. */
+  readonly open?: () => Promise<void>
   /** Once nothing is asked any more, and no job runs. Also where it could not begin. */
   readonly end: () => Promise<void>
 }
@@ -26,11 +35,12 @@ const CUT_OFF_MS = 5_000
 /** Serves one system on a port of its own. @throws of the operating system where it cannot listen */
 export async function serveAlone(
   { host, port }: { readonly host: string; readonly port: number },
-  { system, jobs, end }: Alone,
+  { system, jobs, open, end }: Alone,
   logger: Logger,
 ): Promise<DirectoryServer> {
   try {
     await jobs.prepare()
+    await open?.()
     const life = { stopping: false }
     const app = createDirectoryApp(system, { logger, draining: () => life.stopping })
     const server = createServer(app)
@@ -55,8 +65,11 @@ export async function serveAlone(
 
 /** Jobs on this database, told of in the log. */
 export function jobsOf(database: Database, jobs: readonly Job[], logger: Logger): Jobs {
-  const log: Parameters<typeof localJobs>[1] = (event) => {
-    logger[event.event === 'job_failed' ? 'warn' : 'info'](event)
+  const frequent = new Set(jobs.filter(({ everyMs }) => everyMs < 60_000).map(({ name }) => name))
+  const log: JobLog = (event) => {
+    // What is done every few seconds is worth a line when it fails.
+    const well = frequent.has(event.action) ? 'debug' : 'info'
+    logger[event.event === 'job_failed' ? 'warn' : well](event)
   }
   return database.kind === 'postgres' ? postgresJobs(database, jobs, log) : localJobs(jobs, log)
 }

@@ -2,6 +2,11 @@ import type { Logger } from 'pino'
 import { defaultKeyPackages, type KeyPackageSettings } from '../config.js'
 import { Bundles, keyPackageTables } from '../directory/keypackage/rows.js'
 import { keyPackageSystem } from '../directory/keypackage/system.js'
+import { Keyserver } from '../directory/keyserver/keyserver.js'
+import type { KeyserverSettings } from '../directory/keyserver/settings.js'
+import { Names } from '../directory/keyserver/names.js'
+import { keyserverSystem } from '../directory/keyserver/system.js'
+import { keyserverTables } from '../directory/keyserver/tables.js'
 import { logTables } from '../directory/log/tables.js'
 import { replicationTables } from '../directory/share/replication/tables.js'
 import { shareTables } from '../directory/share/tables.js'
@@ -17,6 +22,7 @@ import {
   type MoreTables,
   type UnitStore,
 } from '../store/index.js'
+import type { NamePort } from '../vault/ports.js'
 import { jobsOf, serveAlone, type DirectoryServer } from './alone.js'
 import { clock } from './clock.js'
 import { shareParts } from './share.js'
@@ -25,11 +31,15 @@ import { shareParts } from './share.js'
 export interface DirectorySettings {
   readonly keyPackages: KeyPackageSettings
   readonly share: ShareConfig
+  /** Undefined where there is no keyserver. */
+  readonly keyserver?: KeyserverSettings | undefined
 }
 
-/** A system, and what must be done for it again and again. */
+/** A system, what must be done before it is asked, and what again and again. */
 interface Part {
   readonly system: System
+  readonly open?: () => Promise<void>
+  readonly names?: NamePort
   readonly jobs?: readonly Job[]
   /** Once nothing is asked any more, and no job runs. */
   readonly end?: () => Promise<void>
@@ -42,7 +52,8 @@ interface Ground {
   readonly logger: Logger
 }
 
-type MakePart = (ground: Ground) => Part
+/** Undefined for a system that the settings do not have. */
+type MakePart = (ground: Ground) => Part | undefined
 
 /** Every system of the directory, by the name that `vertex directory` has for it. */
 const parts = {
@@ -56,6 +67,17 @@ const parts = {
     }
     return { system: keyPackageSystem(bundles), jobs: [prune] }
   },
+  keyserver({ store, settings }) {
+    if (settings.keyserver === undefined) return undefined
+    const keyserver = new Keyserver(store, settings.keyserver, () => clock.now())
+    const open = () => keyserver.open()
+    const jobs: Job[] = [
+      { name: 'renew-keyserver', everyMs: 24 * 3_600_000, work: open },
+      { name: 'prune-key-inits', everyMs: 3_600_000, work: () => keyserver.prune() },
+    ]
+    const names = new Names(keyserver, () => clock.now())
+    return { system: keyserverSystem(keyserver), open, names, jobs }
+  },
   share: ({ store, database, settings, logger }) =>
     shareParts(store, database, settings.share, logger),
 } satisfies Record<string, MakePart>
@@ -66,6 +88,7 @@ export type SystemName = keyof typeof parts
 export const directoryTables: MoreTables = (engine) => [
   sigchainTable(),
   ...keyPackageTables(engine),
+  ...keyserverTables(engine),
   ...logTables(engine),
   ...shareTables(engine),
   ...replicationTables(engine),
@@ -74,6 +97,10 @@ export const directoryTables: MoreTables = (engine) => [
 /** Systems ready to be mounted, and their jobs, not begun yet. */
 export interface Directory {
   readonly systems: readonly System[]
+  /** Before they are asked. @throws what `isForOperator` and `isUnavailable` know */
+  readonly open: () => Promise<void>
+  /** Undefined where no names are given out. */
+  readonly names: NamePort | undefined
   readonly jobs: Jobs
   /** Once nothing is asked any more, and the jobs have ended. */
   end(): Promise<void>
@@ -88,10 +115,16 @@ export function composeDirectory(
   names = Object.keys(parts) as readonly SystemName[],
 ): Directory {
   const ground = { store, database, settings, logger }
-  const made = names.map((name): Part => parts[name](ground))
+  const made = names
+    .map((name) => (parts[name] as MakePart)(ground))
+    .filter((part) => part !== undefined)
   const jobs = made.flatMap((part) => part.jobs ?? [])
   return {
     systems: made.map(({ system }) => system),
+    open: async () => {
+      for (const part of made) await part.open?.()
+    },
+    names: made.find((part) => part.names !== undefined)?.names,
     jobs: jobsOf(database, jobs, logger),
     end: async () => {
       for (const part of made) await part.end?.()
@@ -115,14 +148,16 @@ export async function serveSystem(
   settings: DirectoryServerSettings,
   logger: Logger,
 ): Promise<DirectoryServer> {
-  const { host, port, database, keyPackages = defaultKeyPackages } = settings
+  const { host, port, database, keyPackages = defaultKeyPackages, keyserver } = settings
   const { share = defaultShareConfig } = settings
   const store = await openUnsealed(database, directoryTables)
-  const directory = composeDirectory(store, database, { keyPackages, share }, logger, [name])
-  const [system] = directory.systems
+  const all = { keyPackages, keyserver, share }
+  const directory = composeDirectory(store, database, all, logger, [name])
+  const { systems, jobs, open } = directory
+  const [system] = systems
   const end = async () => {
     await directory.end()
     await store.close()
   }
-  return serveAlone({ host, port }, { system: system!, jobs: directory.jobs, end }, logger)
+  return serveAlone({ host, port }, { system: system!, jobs, open, end }, logger)
 }

@@ -4,6 +4,8 @@ export { exportAudit, verifyAudit, type AuditReport } from './audit-log.js'
 export { makeBundle, type BundleInfo, type Progress } from './bundle.js'
 export type { DirectoryServer } from './alone.js'
 export { serveSystem, type DirectoryServerSettings, type SystemName } from './directory.js'
+export { standaloneKeyserver } from './keyserver.js'
+export { makeTokenKey, signTokens, TokenKeyError } from './token-key.js'
 export {
   logKey,
   LogUnreachable,

@@ -7,6 +7,7 @@ import { recipientSeal, type PartySecrets } from '../seal/index.js'
 import type { UnitStore } from '../store/index.js'
 import { StorageUnavailable } from '../vault/ports.js'
 import type { VaultParts } from '../vault/index.js'
+import type { NamePort } from '../vault/ports.js'
 import { clock } from './clock.js'
 import type { TakeNote } from './notes.js'
 
@@ -18,6 +19,7 @@ export interface Party {
 }
 
 /**
+ * @param names undefined where no names are given out
  * @param secrets of each enabled version of the backup secret, the newest first
  * docs/spec/identities.md, section 4
  */
@@ -27,6 +29,7 @@ export function composeParty(
   store: UnitStore,
   secrets: readonly [PartySecrets, ...PartySecrets[]],
   note: TakeNote,
+  names: NamePort | undefined,
 ): Party {
   const parties = new Parties(store)
   const [signer, ...former] = secrets.map(({ seed }): Signer => ({
@@ -53,7 +56,7 @@ export function composeParty(
   }
 
   return {
-    directory: { parties, own, recipients: recipientSeal },
+    directory: { parties, names, own, recipients: recipientSeal },
     publish: async () => {
       if (!directory) return
       const host = publicHost === undefined ? [] : [`vertex:${publicHost}`]

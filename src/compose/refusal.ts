@@ -1,3 +1,4 @@
+import { ChainRefused } from '../directory/keyserver/own.js'
 import { AdminTokenError } from '../http/admin-token.js'
 import { TlsError } from '../http/tls.js'
 import { RedisRefused } from '../redis/index.js'
@@ -11,6 +12,7 @@ export function isForOperator(error: unknown): error is Error {
   return [
     StartRefused,
     StoreRefused,
+    ChainRefused,
     SecretSettingError,
     AdminTokenError,
     RedisRefused,

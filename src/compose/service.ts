@@ -22,6 +22,7 @@ import {
 import { composeAnchoring, openAudit } from './audit.js'
 import { composeBackup } from './backup.js'
 import { composeDirectory, directoryTables } from './directory.js'
+import { keyserverOf } from './keyserver.js'
 import { composeLog } from './log.js'
 import { admitBy, composeRates } from './rates.js'
 import { composeParty } from './party.js'
@@ -112,7 +113,11 @@ export async function compose(config: Config, logger: Logger, engine: Engine): P
     const anchoring = await composeAnchoring(config, audit, storageKey.key, clock, log)
     const adminToken = await composeAdminToken(config, note)
     const rates = composeRates(config, relay.redis)
-    const party = composeParty(config, suite, store, backup.parties, note)
+    const keyserver = await keyserverOf(config.keyserver, storageKey.key.keyserverSeed())
+    const settings = { ...config, keyserver, share: shareConfigOf(config) }
+    const directory = config.directory && composeDirectory(store, database, settings, logger)
+    const names = directory ? directory.names : undefined
+    const party = composeParty(config, suite, store, backup.parties, note, names)
     const vault = await openVault({
       store: mine,
       rooms: relay.port,
@@ -154,14 +159,6 @@ export async function compose(config: Config, logger: Logger, engine: Engine): P
       )
     describeDatabase(config, note)
 
-    const directory =
-      config.directory &&
-      composeDirectory(
-        store,
-        database,
-        { keyPackages: config.keyPackages, share: shareConfigOf(config) },
-        logger,
-      )
     if (directory) await directory.jobs.prepare()
     const drain = new Drain()
     const app = createApp({
@@ -215,6 +212,7 @@ export async function compose(config: Config, logger: Logger, engine: Engine): P
         listening = true
         await lease?.begin()
         await party.publish()
+        if (directory) await directory.open()
         relay.redis?.onReady(() => replicas?.begin())
         await relay.begin()
         const port = await listen(server, config.host, config.port)

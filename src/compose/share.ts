@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join, resolve } from 'node:path'
 import type { Logger } from 'pino'
@@ -13,7 +13,7 @@ import { shareSystem } from '../directory/share/system.js'
 import { ShareTopology } from '../directory/share/topology.js'
 import type { System } from '../directory/system.js'
 import { sendByCommand, sendBySmtp } from '../mail/index.js'
-import type { Config } from '../config.js'
+import { isLoopback, type Config } from '../config.js'
 import {
   defaultShareConfig,
   publicUrlOf,
@@ -76,6 +76,7 @@ export function shareParts(
   config: ShareConfig,
   logger: Pick<Logger, 'info' | 'warn'>,
 ): ShareParts {
+  for (const peer of plainPeersOf(config)) logger.warn({ event: 'share_peer_unencrypted', peer })
   const settings = settingsOf(config)
   const replication = replicationOf(store, config, logger)
   const shares = new ShareStore(store, {
@@ -202,6 +203,13 @@ async function bytesKept(store: UnitStore, { kind }: Database): Promise<number> 
   return Number(row?.['bytes'] ?? 0)
 }
 
+/** Peers to which shares, and addresses, would go unencrypted over a network; their hosts. */
+const plainPeersOf = ({ peerUrls }: ShareConfig): readonly string[] =>
+  peerUrls
+    .map((url) => new URL(url))
+    .filter(({ protocol, hostname }) => protocol === 'http:' && !isLoopback(hostname))
+    .map(({ host }) => host)
+
 /** Where the rows are: in the state directory, or in the database that is named. */
 export function shareDatabaseOf(config: ShareConfig): Database {
   const { db, stateDir, developer } = config
@@ -211,9 +219,9 @@ export function shareDatabaseOf(config: ShareConfig): Database {
     const path = resolve(db)
     return { kind: 'sqlite', dataDir: dirname(path), file: basename(path), setting: '--db' }
   }
-  const folder =
-    developer && stateDir === STATE_DIR ? join(tmpdir(), 'lockbox-key-server-dev') : stateDir
-  const dataDir = resolve(folder)
+  // A new one that nobody else can have made.
+  const isTemporary = developer && stateDir === STATE_DIR
+  const dataDir = isTemporary ? mkdtempSync(join(tmpdir(), 'vertex-share-')) : resolve(stateDir)
   return { kind: 'sqlite', dataDir, file: 'key-server.db', setting: '--state-dir' }
 }
 

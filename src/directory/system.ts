@@ -11,6 +11,11 @@ export interface Asked {
   readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>
   /** As it came; empty where the route takes none. */
   readonly body: Uint8Array
+  /**
+   * Counts the request as one that writes, where the route counts by itself. What it throws ends the request, and is
+   * answered by whoever asks the system.
+   */
+  readonly countWrite: () => Promise<void>
 }
 
 /** A record that is in the log, in the log's words: docs/spec/directory-log.md, section 2. */
@@ -42,6 +47,11 @@ export interface SystemRoute {
   readonly path: string
   /** Whether there is a body to read, of whatever type its sender calls it. */
   readonly takesBody: boolean
+  /**
+   * Whether only the body tells what writes, so that the system counts it. A large body counts in any case, for it costs
+   * before anything of it is known.
+   */
+  readonly countsWrites?: true
   readonly handle: (asked: Asked) => Promise<Answer>
 }
 
@@ -51,7 +61,7 @@ export interface SystemRoute {
  */
 export interface System {
   readonly name: string
-  /** Paths that are this system's, with everything below them. */
+  /** Paths that are this system's, with everything below them, beside its routes. */
   readonly paths: readonly string[]
   readonly routes: readonly SystemRoute[]
   /** Whether pages of any origin may read its answers. */

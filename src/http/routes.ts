@@ -300,12 +300,17 @@ export function vaultRoutes(vault: Vault, relayAllow: readonly string[]): Route[
           return { json: { export_type: exportType, key_share: keyShare } }
         }
         const made = await vault.exportBackupTo(caller, key_id, query.recipient, identity)
-        const { primary, key, exportedAt } = made.recipient
+        const { primary, key, exportedAt, keyInit } = made.recipient
         return {
           json: {
             export_type: made.exportType,
             key_share: made.keyShare,
-            recipient: { primary, key, exported_at: exportedAt },
+            recipient: {
+              primary,
+              key,
+              exported_at: exportedAt,
+              ...(keyInit === undefined ? {} : { key_init: keyInit }),
+            },
           },
         }
       },

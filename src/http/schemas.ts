@@ -97,7 +97,10 @@ export const keygen = z.strictObject({
   relay_address: relayAddress.optional(),
 })
 
-export const exportTo = z.strictObject({ recipient: primary.optional() })
+/** A primary, or `mute:` and a name. */
+const recipient = z.string().regex(/^[!-~]{1,255}$/, 'must be a primary or mute: and a name')
+
+export const exportTo = z.strictObject({ recipient: recipient.optional() })
 
 export const sign = z.strictObject({
   key_id: uuid,

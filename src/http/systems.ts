@@ -1,7 +1,13 @@
 import { pipeline } from 'node:stream'
 import type { Express, Request, Response } from 'express'
 import type { Logger } from 'pino'
-import { PROOF_HEADER, type Answer, type System, type SystemRoute } from '../directory/system.js'
+import {
+  PROOF_HEADER,
+  type Answer,
+  type Asked,
+  type System,
+  type SystemRoute,
+} from '../directory/system.js'
 import { networkOf } from '../network.js'
 import { StorageUnavailable } from '../vault/ports.js'
 import { readBytes } from './body.js'
@@ -19,6 +25,8 @@ export type AdmitToSystems = (source: string, writes: number) => number | Promis
 
 /** What one write counts for. A larger one counts for several, so that what can be left behind is bounded. */
 const PART = 64 * 1024
+/** So much of a body may come before it is known what it is for. */
+const SMALL = 4 * 1024
 
 export interface SystemsOptions {
   readonly systems: readonly System[]
@@ -48,10 +56,13 @@ export function mountSystems(
         trace.route = route.path
         if (!(await inTurn(req, res))) return
         const most = route.takesBody ? sizeOf(req, system.maxBodyBytes) : 0
-        await admit(admitToSystems, req, route.takesBody ? Math.max(1, Math.ceil(most / PART)) : 0)
+        const parts = route.takesBody ? Math.max(1, Math.ceil(most / PART)) : 0
+        const later = route.countsWrites === true && most <= SMALL
+        await admit(admitToSystems, req, later ? 0 : parts)
+        const countWrite = () => (later ? admit(admitToSystems, req, parts) : Promise.resolve())
         const giveBack = bodies.take(most)
         try {
-          const answer = await route.handle(await askedOf(system, route, req))
+          const answer = await route.handle(await askedOf(system, route, req, countWrite))
           keepUntilTaken(bodies, req, res, answer)
           send(res, trace, system, answer, (error) =>
             logUnexpected(logger, trace.requestId, trace.route, error),
@@ -60,19 +71,23 @@ export function mountSystems(
           giveBack()
         }
       })
-    for (const path of new Set(system.routes.map((route) => route.path)))
-      app.all(path, (req, res) => {
+    for (const path of new Set(system.routes.map((route) => route.path))) {
+      const others = (req: Request, res: Response) => {
         const trace = traceOf(req)
         trace.route = path
         answerOtherMethod(req, res, trace, system, path)
-      })
+      }
+      // A path that is shared keeps its other methods; only pages of other origins have to ask.
+      if (isOf(system, path)) app.all(path, others)
+      else if (system.anyOrigin) app.options(path, others)
+    }
     for (const path of system.paths)
       app.use(path, () => {
         throw new HttpProblem('not_found', 'there is no such route')
       })
   }
   return (error, req, res) => {
-    const system = systems.find(({ paths }) => paths.some((path) => isBelow(req.path, path)))
+    const system = systems.find((each) => isOf(each, req.path) || isRouteOf(each, req))
     if (system === undefined || res.headersSent) return false
     const trace = traceOf(req)
     if (error instanceof HttpProblem && error.options.closeConnection === true)
@@ -123,6 +138,13 @@ function keepUntilTaken(bodies: Bodies, req: Request, res: Response, { body }: A
 const sizeOf = (req: Request, most: number) =>
   Math.min(Number(req.headers['content-length'] ?? most), most)
 
+/** Whether all of a path is the system's. */
+const isOf = ({ paths }: System, path: string) => paths.some((above) => isBelow(path, above))
+
+/** Whether a request is for a route that lies on a shared path. */
+const isRouteOf = ({ routes }: System, { path, method }: Request) =>
+  routes.some((route) => route.path === path && route.method.toUpperCase() === method)
+
 const isBelow = (path: string, above: string) => path === above || path.startsWith(`${above}/`)
 
 /** @throws HttpProblem `rate_limited` */
@@ -132,7 +154,12 @@ async function admit(admitToSystems: AdmitToSystems, req: Request, writes: numbe
     throw new HttpProblem('rate_limited', `too many requests; wait ${wait} s`, { retryAfter: wait })
 }
 
-async function askedOf(system: System, { takesBody }: SystemRoute, req: Request) {
+async function askedOf(
+  system: System,
+  { takesBody }: SystemRoute,
+  req: Request,
+  countWrite: Asked['countWrite'],
+): Promise<Asked> {
   const start = req.url.indexOf('?')
   return {
     method: req.method,
@@ -141,6 +168,7 @@ async function askedOf(system: System, { takesBody }: SystemRoute, req: Request)
     query: start === -1 ? '' : req.url.slice(start + 1),
     headers: req.headers,
     body: takesBody ? await readBytes(req, system.maxBodyBytes) : new Uint8Array(),
+    countWrite,
   }
 }
 

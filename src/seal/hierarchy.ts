@@ -28,6 +28,7 @@ export const labels = {
   auditChain: 'audit-chain',
   auditValues: 'audit-values',
   directoryLog: 'directory-log',
+  keyserver: 'keyserver',
 } as const
 
 /** Bytes of the id by which an API key names the secret its tag was made with. */
@@ -119,6 +120,7 @@ export class StorageKey {
   readonly #rows: Uint8Array
   readonly #audit: { readonly chain: Uint8Array; readonly values: Uint8Array }
   readonly #directoryLog: Uint8Array
+  readonly #keyserver: Uint8Array
   readonly #tagKey: TagKey
   readonly #jwtSeed: Uint8Array
   readonly #party: PartySecrets
@@ -134,6 +136,7 @@ export class StorageKey {
       values: derive(STORAGE_ROOT, bytes, labels.auditValues, vaultName),
     }
     this.#directoryLog = derive(STORAGE_ROOT, bytes, labels.directoryLog, vaultName)
+    this.#keyserver = derive(STORAGE_ROOT, bytes, labels.keyserver, vaultName)
     this.#tagKey = tagKey(
       this.fingerprint,
       derive(STORAGE_ROOT, bytes, labels.apiKeyTag, vaultName),
@@ -163,6 +166,11 @@ export class StorageKey {
    */
   logSeed(generation: string): Uint8Array {
     return hkdf(sha256, this.#directoryLog, undefined, utf8ToBytes(`generation ${generation}`), 32)
+  }
+
+  /** The seed of the keyserver. Each chain has keys of its own of it. docs/spec/keyserver.md, section 9 */
+  keyserverSeed(): Uint8Array {
+    return this.#keyserver
   }
 
   /** Tags API keys in plaintext mode, where there is no backup secret: they do not survive the storage key's loss. */

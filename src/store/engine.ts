@@ -17,6 +17,8 @@ export interface DatabaseEngine {
   readonly beginAppending: readonly string[]
   /** The same, of the directory's log. */
   readonly beginLogging: readonly string[]
+  /** The same, of the keyserver's chain. */
+  readonly beginChaining: readonly string[]
   /** A SELECT that gives one row and, to the end of its transaction, the same. */
   readonly aloneInAudit: string
   /** Whether all units share one connection and must therefore run one after the other. */

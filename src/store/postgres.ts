@@ -14,6 +14,8 @@ const MIGRATION_LOCK = '8531350913367436647'
 export const ALONE_IN_AUDIT = 'SELECT pg_advisory_xact_lock(8531350913367433589)'
 /** One key for all processes that append to the directory's log: the bytes "vertexlg". */
 const ALONE_IN_LOG = 'SELECT pg_advisory_xact_lock(8531350913367436391)'
+/** One key for all processes that append to the keyserver's chain: the bytes "vertexks". */
+const ALONE_IN_CHAIN = 'SELECT pg_advisory_xact_lock(8531350913367436147)'
 
 const CONNECT_TIMEOUT_MS = 5_000
 const STATEMENT_TIMEOUT_MS = 15_000
@@ -78,6 +80,7 @@ export async function openPostgres(
     // A serializable one would see the log as it was before it got the lock.
     beginAppending: ['START TRANSACTION ISOLATION LEVEL READ COMMITTED', ALONE_IN_AUDIT],
     beginLogging: ['START TRANSACTION ISOLATION LEVEL READ COMMITTED', ALONE_IN_LOG],
+    beginChaining: ['START TRANSACTION ISOLATION LEVEL READ COMMITTED', ALONE_IN_CHAIN],
     aloneInAudit: ALONE_IN_AUDIT,
     oneConnection: false,
     migrate: () => migrate(dataSource),

@@ -99,6 +99,7 @@ export async function openSqlite(
     begin: 'BEGIN IMMEDIATE',
     beginAppending: ['BEGIN IMMEDIATE'],
     beginLogging: ['BEGIN IMMEDIATE'],
+    beginChaining: ['BEGIN IMMEDIATE'],
     aloneInAudit: 'SELECT 1',
     oneConnection: true,
     async migrate() {

@@ -44,6 +44,8 @@ export interface UnitStore {
    * before. Not to be called inside of another one. @throws StorageUnavailable
    */
   inLog<T>(work: (unit: Unit) => Promise<T>): Promise<T>
+  /** As `inLog`, with the keyserver's chain and all that is written beside it. @throws StorageUnavailable */
+  inChain<T>(work: (unit: Unit) => Promise<T>): Promise<T>
   /**
    * One SELECT by itself, outside of every unit: of one moment, and committed.
    * @param sql with parameters $1, $2, …, each used once and in order
@@ -97,10 +99,18 @@ export class TypeormStore implements VaultStore, UnitStore {
     return this.runVerbs(({ unit }) => work(unit))
   }
 
-  async inLog<T>(work: (unit: Unit) => Promise<T>): Promise<T> {
+  inLog<T>(work: (unit: Unit) => Promise<T>): Promise<T> {
+    return this.#outermost(this.engine.beginLogging, work)
+  }
+
+  inChain<T>(work: (unit: Unit) => Promise<T>): Promise<T> {
+    return this.#outermost(this.engine.beginChaining, work)
+  }
+
+  async #outermost<T>(begin: Begin, work: (unit: Unit) => Promise<T>): Promise<T> {
     if (this.#current.getStore()?.unit.isOpen === true)
-      throw new Error('the log is not written inside of a unit of work')
-    return this.#begin(this.engine.beginLogging, ({ unit }) => work(unit))
+      throw new Error('what needs a lock of its own is not written inside of a unit of work')
+    return this.#begin(begin, ({ unit }) => work(unit))
   }
 
   change(sql: string, values: readonly SqlValue[]): Promise<readonly Row[]> {

@@ -4,7 +4,7 @@ import type { Backup, BackupSummary, Caller, IdentityContext, RecipientBackup } 
 import { badRequest, newShareId, newUuid } from './ids.js'
 import type { Keys } from './key.js'
 import type { VaultLog } from './log.js'
-import type { Identities } from './parties.js'
+import type { Identities, RecipientKey } from './parties.js'
 import type {
   BackupNote,
   BackupSeal,
@@ -63,19 +63,20 @@ export class Backups {
     primary: string,
     context: IdentityContext = {},
   ): Promise<RecipientBackup> {
-    this.identities.assertPrimary('recipient', primary)
+    this.identities.assertRecipient(primary)
     const key = await this.#toExport(caller, wanted, context)
     const { keyId } = key.handle
     const { publicKey } = key.share
     const deed = { action: 'export', caller, publicKey } as const
     const known = { key_id: keyId, recipient: primary }
-    let recipientKey: Uint8Array
+    let found: RecipientKey
     try {
-      recipientKey = await this.identities.recipientKey(primary)
+      found = await this.identities.recipientKey(primary)
     } catch (e) {
       // Whoever tries has left a trace, as with every export.
       return await this.trail.around({ ...deed, values: known }, () => Promise.reject(e as Error))
     }
+    const { key: recipientKey, keyInit } = found
     const to = bytesToHex(recipientKey)
     return this.trail.around({ ...deed, values: { ...known, recipient_key: to } }, async () => {
       const exportedAt = this.clock.now()
@@ -88,7 +89,8 @@ export class Backups {
       if (keyShare === undefined)
         throw badRequest('recipient: nothing can be sealed to the recipient key of this party')
       this.log({ event: 'backup_sealed', user_id: caller.userId, key_id: keyId })
-      const recipient = { primary, key: to, exportedAt: new Date(exportedAt) }
+      const of = { primary, key: to, exportedAt: new Date(exportedAt) }
+      const recipient = keyInit === undefined ? of : { ...of, keyInit }
       return { exportType: this.seal.mode, keyShare, recipient }
     })
   }

@@ -113,6 +113,8 @@ export interface RecipientBackup extends Backup {
     /** The X25519 public key that it is sealed to, hex. */
     readonly key: string
     readonly exportedAt: Date
+    /** Of a name only: what it has signed about the key; null for a key that is not given out once. */
+    readonly keyInit?: string | null
   }
 }
 
@@ -322,8 +324,9 @@ export interface Vault {
    */
   exportBackup(caller: Caller, keyId: string, context?: IdentityContext): Promise<Backup>
   /**
-   * As exportBackup, sealed to the newest live recipient key of a party, so that it opens only there.
-   * @throws VaultError as exportBackup; `bad_request_params` for a party without such a key
+   * As exportBackup, sealed to the newest live recipient key of a party, so that it opens only there. Of a name,
+   * `mute:localpart@domain`, it is a key that is given out once.
+   * @throws VaultError as exportBackup; `bad_request_params` for a party or a name without such a key
    */
   exportBackupTo(
     caller: Caller,

@@ -1,5 +1,5 @@
 import { badRequest, parseHex } from './ids.js'
-import type { PartyPort, PartySubjects } from './ports.js'
+import type { NameKey, NamePort, PartyPort, PartySubjects } from './ports.js'
 import { asVaultError } from './units.js'
 
 const problems: Readonly<Record<NonNullable<PartySubjects['problem']>, string>> = {
@@ -8,9 +8,30 @@ const problems: Readonly<Record<NonNullable<PartySubjects['problem']>, string>> 
   broken: 'has a sigchain that does not verify',
 }
 
+/** What names begin with, where there could be a primary too. */
+const NAME = 'mute:'
+
+const nameProblems: Readonly<Record<NonNullable<NameKey['problem']>, string>> = {
+  no_name: 'is no name: mute:localpart@domain, as the keyserver writes it',
+  unknown: 'is a name that nobody has',
+  broken: 'has messages on the hashchain that do not verify',
+  no_key: 'has no key left to which a backup could be sealed',
+}
+
+/** To which key something is sealed, and how that is shown. */
+export interface RecipientKey {
+  readonly key: Uint8Array
+  /** Of a name only: what it has signed about the key, if that is given out once. */
+  readonly keyInit?: string | null
+}
+
 /** What other parties say of themselves, for what relies on it. docs/spec/identities.md, sections 2 and 3 */
 export class Identities {
-  constructor(private readonly parties: PartyPort) {}
+  /** @param names undefined where no names are given out */
+  constructor(
+    private readonly parties: PartyPort,
+    private readonly names: NamePort | undefined,
+  ) {}
 
   /**
    * The form of what is expected of the other parties of a key; looks nothing up.
@@ -34,6 +55,12 @@ export class Identities {
       )
   }
 
+  /** The form of a recipient; looks nothing up. @throws VaultError `bad_request_params` */
+  assertRecipient(text: string): void {
+    // A name's form is the keyserver's business.
+    if (!text.startsWith(NAME)) this.assertPrimary('recipient', text)
+  }
+
   /**
    * Checks that each keygen_id speaks for the party that is expected behind it.
    * @param keygenIds lower-case hex
@@ -53,10 +80,26 @@ export class Identities {
   }
 
   /**
-   * The key to which backups for a party are sealed: the one it added last of those that are live.
+   * The key to which a backup for a party is sealed: of a primary the one it added last of those that are live, of a
+   * name one that nobody else gets.
    * @throws VaultError `bad_request_params`
    */
-  async recipientKey(primary: string): Promise<Uint8Array> {
+  async recipientKey(recipient: string): Promise<RecipientKey> {
+    return recipient.startsWith(NAME)
+      ? this.#keyOfName(recipient.slice(NAME.length))
+      : { key: await this.#keyOnChain(recipient) }
+  }
+
+  async #keyOfName(name: string): Promise<RecipientKey> {
+    if (this.names === undefined) throw badRequest('recipient: this server gives out no names')
+    const found = await this.names.keyFor(name).catch((e: unknown) => {
+      throw asVaultError(e)
+    })
+    if (found.problem !== undefined) throw badRequest(`recipient ${nameProblems[found.problem]}`)
+    return found
+  }
+
+  async #keyOnChain(primary: string): Promise<Uint8Array> {
     const live = await this.#live('recipient', primary)
     const newest = live.findLast((subject) => /^recipient:[0-9a-f]{64}$/.test(subject))
     if (newest === undefined)

@@ -644,6 +644,23 @@ export interface PartyPort {
   subjectsOf(primary: string): Promise<PartySubjects>
 }
 
+/** A key to which something can be sealed for a name; or why there is none. */
+export type NameKey =
+  | {
+      /** X25519, 32 bytes. */
+      readonly key: Uint8Array
+      /** What the name has signed about this key, which is given out once; null for a key that it has for everybody. */
+      readonly keyInit: string | null
+      readonly problem?: undefined
+    }
+  | { readonly problem: 'no_name' | 'unknown' | 'broken' | 'no_key' }
+
+/** The names that this server's keyserver gives out. docs/spec/keyserver.md, section 10 */
+export interface NamePort {
+  /** Takes a key of this name, which nobody else gets after that. @throws StorageUnavailable */
+  keyFor(name: string): Promise<NameKey>
+}
+
 /** Seals backups to one recipient. docs/spec/sealed-backup.md */
 export interface RecipientSeal {
   /**

@@ -17,6 +17,7 @@ import type {
   BackupSeal,
   Clock,
   OwnParty,
+  NamePort,
   PartyPort,
   RecipientSeal,
   RoomPort,
@@ -52,6 +53,8 @@ export interface VaultParts {
   /** Other parties, as the directory knows them; this one, as they know it; and how backups are sealed to them. */
   readonly directory: {
     readonly parties: PartyPort
+    /** Undefined where no names are given out. */
+    readonly names?: NamePort | undefined
     readonly own: OwnParty
     readonly recipients: RecipientSeal
   }
@@ -107,7 +110,7 @@ export async function openVault(parts: VaultParts): Promise<Vault> {
     trail,
   )
   const users = new Users(units, apiKeys, authentication, clock, log)
-  const identities = new Identities(parts.directory.parties)
+  const identities = new Identities(parts.directory.parties, parts.directory.names)
   const creating = new Create(units, suite, notExists, rates, clock, log)
   const keygen = new Keygen(
     units,

@@ -56,6 +56,7 @@ describe.each(engines)('on $name', (engine) => {
         const reader = new Parties({
           inUnit: (work) => store.inUnit(work),
           inLog: (work) => store.inLog(work),
+          inChain: (work) => store.inChain(work),
           change: (sql, values) => store.change(sql, values),
           select: async (sql, values) => {
             const rows = await store.select(sql, values)
@@ -296,6 +297,7 @@ describe.each(engines)('on $name', (engine) => {
           on,
           all,
           (level, text) => notes.push(`${level}: ${text}`),
+          undefined,
         )
         await party.publish()
         return { ...party.directory.own, notes }
@@ -358,6 +360,7 @@ describe.each(engines)('on $name', (engine) => {
           inLog: (work) => store.inLog(work),
           select: (sql, values) => store.select(sql, values),
           change: () => Promise.reject(new StorageUnavailable()),
+          inChain: () => Promise.reject(new StorageUnavailable()),
         }
         const mine = secrets()
         const { primary, notes } = await started([mine], {}, away)

@@ -7,6 +7,7 @@ import { concatBytes, utf8ToBytes } from '@noble/hashes/utils.js'
 export const kinds = [
   'sigchain-event',
   'account-bundle',
+  'keyserver-entry',
   'contact-verification',
   'audit-batch',
 ] as const

@@ -224,6 +224,8 @@ export interface paths {
          *
          *     With `recipient` the same backup is sealed once more, to the recipient key that this party added last to its
          *     sigchain in the directory of this server. It opens only with that key, and what comes out is what import takes.
+         *     Where this server gives out names, the recipient may be `mute:` and a name: the key is then one that the name has
+         *     left there to be given out once, and its KeyInit is in the answer, for the caller to check.
          */
         get: operations["exportKeyShare"];
         put?: never;
@@ -742,11 +744,13 @@ export interface components {
             key_share: string;
             /** @description Only where a recipient was asked for. `export_type` is then that of the backup inside. */
             recipient?: {
-                primary: components["schemas"]["Primary"];
+                primary: components["schemas"]["Recipient"];
                 /** @description The X25519 public key that it is sealed to. */
                 key: string;
                 /** Format: date-time */
                 exported_at: string;
+                /** @description Of a name only, the KeyInit that the key is from, as JSON; null for a key that it has for everybody. */
+                key_init?: string | null;
             };
         };
         PersistentKeygenIdResponse: {
@@ -759,6 +763,8 @@ export interface components {
         };
         /** @description A party in the directory, `ed25519:` and 64 hex digits in lower case, or `nostr:` and an npub. */
         Primary: string;
+        /** @description A primary, or `mute:` and a name as the keyserver writes it, such as `mute:alice@mute.example`. */
+        Recipient: string;
         ImportKeyShareResponse: {
             key_id: components["schemas"]["KeyId"];
         };
@@ -1741,8 +1747,8 @@ export interface operations {
     exportKeyShare: {
         parameters: {
             query?: {
-                /** @description The primary of a party in the directory. */
-                recipient?: components["schemas"]["Primary"];
+                /** @description The primary of a party in the directory, or `mute:` and a name of its keyserver. */
+                recipient?: components["schemas"]["Recipient"];
             };
             header?: {
                 /** @description 32 fresh random bytes of the client; a `key_id_not_exists` answer is then signed over them. */
@@ -1775,7 +1781,7 @@ export interface operations {
             };
             /**
              * @description The key does not exist, has no share yet, or may not leave in this server's backup mode; or the recipient has
-             *     no sigchain here that verifies, or no live recipient key.
+             *     no sigchain here that verifies, or no live recipient key; or nobody has the name, or it has no key left.
              */
             400: {
                 headers: {

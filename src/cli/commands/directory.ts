@@ -3,6 +3,7 @@ import type { DirectoryServer, DirectoryServerSettings, SystemName } from '../..
 import { errorCode } from '../../error-code.js'
 import { group, type AddCommand, type Running } from '../command.js'
 import { CommandError } from '../output.js'
+import { keyserverFlags } from './keyserver.js'
 
 /** One system of the directory by itself, with the flags and environment names of its original. */
 interface Standalone {
@@ -17,7 +18,14 @@ interface Standalone {
     readonly what: string
     readonly setting: NumberSetting
   }[]
+  /** What else it needs, and how its flags become settings. */
+  readonly own?: {
+    readonly flags: readonly { readonly flag: string; readonly what: string }[]
+    readonly settings: (options: Options) => Promise<Partial<DirectoryServerSettings>>
+  }
 }
+
+export type Options = Readonly<Record<string, string | undefined>>
 
 type NumberSetting =
   | 'VERTEX_KEYPACKAGE_MAX_PER_IDENTITY'
@@ -54,14 +62,19 @@ const standalones: readonly Standalone[] = [
       },
     ],
   },
+  {
+    name: 'keyserver',
+    description: 'names, and keys that are given out once (docs/directory/keyserver.md)',
+    bind: { default: '0.0.0.0:443' },
+    db: { default: 'keyserver.db' },
+    own: keyserverFlags,
+  },
 ]
-
-type Options = Readonly<Record<string, string | undefined>>
 
 /** `vertex directory SYSTEM`: one system of the directory on a port of its own, until it is told to stop. */
 export const addDirectory: AddCommand = (program, action) => {
   for (const standalone of standalones) {
-    const { name, description, bind, db, more = [] } = standalone
+    const { name, description, bind, db, more = [], own } = standalone
     const command = group(
       program,
       'directory',
@@ -72,6 +85,7 @@ export const addDirectory: AddCommand = (program, action) => {
       .option('--bind <host:port>', `where to listen${also(bind)}`)
       .option('--db <file|url>', `the database, a file or a postgres:// URL${also(db)}`)
     for (const { flag, what } of more) command.option(`${flag} <n>`, what)
+    for (const { flag, what } of own?.flags ?? []) command.option(flag, what)
     command.action(action((running, options: Options) => serve(standalone, running, options)))
   }
 }
@@ -89,7 +103,7 @@ async function serve(standalone: Standalone, running: Running, options: Options)
     throw new CommandError('usage', 'empty', `${nameOf(`--${flag}`, from)} is set but empty`)
   }
   const where = given(bind, 'bind')
-  const settings: DirectoryServerSettings = {
+  let settings: DirectoryServerSettings = {
     ...hostAndPortOf(where, nameOf('--bind', bind)),
     database: databaseOf(given(db, 'db'), nameOf('--db', db)),
     keyPackages: await keyPackagesOf(standalone, options),
@@ -102,6 +116,7 @@ async function serve(standalone: Standalone, running: Running, options: Options)
   const logger = createLogger(level)
   let server: DirectoryServer
   try {
+    settings = { ...settings, ...(await standalone.own?.settings(options)) }
     server = await serveSystem(name, settings, logger)
   } catch (error) {
     if (isForOperator(error)) throw new CommandError('config', 'refused', error.message)

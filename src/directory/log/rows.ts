@@ -53,6 +53,18 @@ const accountBundles: LoggedRows = {
       .digest(),
 }
 
+const keyserverEntries: LoggedRows = {
+  kind: 'keyserver-entry',
+  table: 'keyserver_entries',
+  source: `('' || r.position)`,
+  columns: 'r.position, r.entry',
+  subject: (row) => String(row['position']),
+  digest: ({ entry }) =>
+    createHash('sha256')
+      .update(entry as Buffer)
+      .digest(),
+}
+
 const contactVerifications: LoggedRows = {
   kind: 'contact-verification',
   table: 'share_codes',
@@ -67,5 +79,6 @@ const contactVerifications: LoggedRows = {
 export const loggedRows: readonly LoggedRows[] = [
   sigchainEvents,
   accountBundles,
+  keyserverEntries,
   contactVerifications,
 ]

@@ -22,7 +22,7 @@ const FOR_EVER = 'public, max-age=31536000, immutable'
 const BRIEFLY = `public, max-age=${SOON}`
 
 /** Kinds of which everybody may ask for the proof, who knows the row that it is about. */
-const provable = new Set(['sigchain-event', 'account-bundle'])
+const provable = new Set(['sigchain-event', 'account-bundle', 'keyserver-entry'])
 
 /** What is published of the log. docs/spec/directory-log.md, section 3; docs/directory/log.md */
 export function logSystem(log: SignedLog): System {

@@ -5,6 +5,7 @@ import { Leases1763850000000 } from './0004-leases.js'
 import { Sigchain1763900000000 } from './0005-sigchain.js'
 import { KeyPackages1763950000000 } from './0006-key-packages.js'
 import { DirectoryLog1764000000000 } from './0007-log.js'
+import { Keyserver1764050000000 } from './0008-keyserver.js'
 import { ShareCodes1764100000000 } from './0009-share-codes.js'
 import { ShareReplication1764200000000 } from './0010-share-replication.js'
 
@@ -17,6 +18,7 @@ export const migrations = [
   Sigchain1763900000000,
   KeyPackages1763950000000,
   DirectoryLog1764000000000,
+  Keyserver1764050000000,
   ShareCodes1764100000000,
   ShareReplication1764200000000,
 ]

@@ -208,6 +208,7 @@ describe.each(engines)('the appender on $name', (engine) => {
           inUnit: (work) => store.inUnit(work),
           select: (text, values) => store.select(text, values),
           change: (text, values) => store.change(text, values),
+          inChain: (work) => store.inChain(work),
           inLog: (work) =>
             ++calls === 1 ? store.inLog(work) : Promise.reject(new StorageUnavailable()),
         },

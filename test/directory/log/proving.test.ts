@@ -140,6 +140,7 @@ describe.each(engines)('a proof that is asked for on $name', (engine) => {
         system.routes[route]!.handle({
           method: system.routes[route]!.method.toUpperCase(),
           source: '127.0.0.1',
+          countWrite: () => Promise.resolve(),
           params: { scheme: primary.scheme, id: primary.id },
           query: 'proof=1',
           headers: {},

@@ -76,6 +76,7 @@ export function asking(store: OpenStore) {
       query,
       headers: {},
       body: new Uint8Array(),
+      countWrite: () => Promise.resolve(),
     })
     const { body } = answer
     if (typeof body !== 'string' && !(body instanceof Uint8Array)) throw new Error('a stream')

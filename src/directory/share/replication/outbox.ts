@@ -224,14 +224,14 @@ export class Outbox {
     if (!(await this.#take(peer))) return
     try {
       const until = this.now() + TURN_MS
-      while (!this.#ended && this.now() < until && (await this.#tellNext(peer)));
+      while (!this.#ended && this.now() < until && (await this.#tellNext(peer, until)));
     } finally {
       await this.#letGo(peer)
     }
   }
 
   /** @returns whether there may be more, and the peer answers */
-  async #tellNext(peer: string): Promise<boolean> {
+  async #tellNext(peer: string, until: number): Promise<boolean> {
     const own = this.settings.peers.includes(peer) ? '' : 'AND e.peer IS NOT NULL'
     const rows = await this.store.select(
       `SELECT e.id, e.epoch, e.sequence, e.event FROM ${DELIVERIES} d
@@ -242,8 +242,9 @@ export class Outbox {
     let silence: string | undefined
     for (const row of rows) {
       silence = await this.#tellOne(peer, row)
-      if (silence !== undefined || this.#ended) break
+      if (silence !== undefined) break
       done.push(Number(row['id']))
+      if (this.#ended || this.now() >= until) break
     }
     if (done.length > 0) await this.store.inUnit((unit) => acknowledge(unit, peer, done))
     this.#remember(peer, silence)
