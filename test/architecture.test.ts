@@ -109,7 +109,10 @@ const places: readonly Place[] = [
   },
   { files: 'src/mail', mayImport: ['nodemailer', 'node:'] },
   { files: 'src/new-file.ts', mayImport: ['node:'] },
-  { files: 'src/share-config.ts', mayImport: ['@vertex/directory/share'] },
+  {
+    files: 'src/share-config.ts',
+    mayImport: ['@vertex/directory/share', 'src/http/host-and-port.ts'],
+  },
   { files: 'src/hardening.ts', mayImport: ['node:'] },
   {
     files: 'src/config.ts',

@@ -351,6 +351,24 @@ describe.each(engines)('a server of share codes on $name', (engine) => {
       })
     })
 
+    it.each([
+      [['127.0.0.0/8'], 0],
+      [[], 9],
+    ])('behind proxies %j counts clients by themselves: %s', async (trustedProxies, expected) => {
+      const server = await start(
+        configOf(await engine.create(), { trustedProxies, ratePerMinute: 1, rateBurst: 1 }),
+      )
+      const share = encodeShareRequest({ ttlSeconds: 0, maxFetches: 1, payload: contactPayload() })
+      const statuses = []
+      for (const client of ['192.0.2.1', '192.0.2.2']) {
+        const headers = { 'X-Forwarded-For': client }
+        const init = { method: 'POST', body: Buffer.from(share), headers }
+        const answer = await fetch(`${server.url}/v1/share`, init)
+        statuses.push(decodeResponse(new Uint8Array(await answer.arrayBuffer())).status)
+      }
+      expect(statuses).toEqual([0, expected])
+    })
+
     it('pairs with another: a share of one is had at the other, once in all', async () => {
       const [portA, portB] = [await freePort(), await freePort()]
       const peer = (port: number) => [`http://127.0.0.1:${port}/v1/replicate`]
@@ -457,7 +475,7 @@ describe.each(engines)('a server of share codes on $name', (engine) => {
 
 describe('a server whose database does not answer', () => {
   const away = () => Promise.reject(new StorageUnavailable())
-  const store = { select: away, change: away, inUnit: away, inLog: away }
+  const store = { select: away, change: away, inUnit: away, inLog: away, inChain: away }
   const now = () => Date.now()
   const settings = {
     serverId: 0,
