@@ -2,7 +2,7 @@ import { isIP } from 'node:net'
 import { join, resolve } from 'node:path'
 import { z } from 'zod'
 import type { RateSettings } from './rates/index.js'
-import { hostAndPort } from './http/host-and-port.js'
+import { hostAndPort, isAddressRange } from './http/host-and-port.js'
 
 /** Where 32 secret bytes come from. */
 export type KeySourceSetting =
@@ -164,15 +164,6 @@ function hasReadableLogin(url: string): boolean {
   } catch {
     return false
   }
-}
-
-function isAddressRange(value: string): boolean {
-  const [address = '', bits, ...rest] = value.split('/')
-  const version = isIP(address)
-  if (version === 0 || rest.length > 0) return false
-  return (
-    bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128))
-  )
 }
 
 /** Nowhere else, because a token of the managed identity goes there; and without a token of its own in the query. */

@@ -8,6 +8,7 @@ import {
   type TopologyRoute,
   type TopologyServer,
 } from '@vertex/directory/share'
+import { isAddressRange } from './http/host-and-port.js'
 
 /*
  * How an operator sets up a server of share codes: by switches and by files, with the names, the defaults and the form
@@ -45,6 +46,8 @@ export interface ShareConfig {
   readonly promotedOwners: readonly number[]
   /** Whether codes of other servers are refused; undefined for what follows from the rest. */
   readonly strictLocator?: boolean
+  /** Addresses and ranges whose X-Forwarded-For is believed. */
+  readonly trustedProxies: readonly string[]
   readonly ratePerMinute: number
   readonly rateBurst: number
   readonly verificationCommand?: string
@@ -88,6 +91,7 @@ const defaults = (): Draft => ({
   routes: [],
   peerUrls: [],
   promotedOwners: [],
+  trustedProxies: [],
   ratePerMinute: 120,
   rateBurst: 40,
   verificationPerHour: 5,
@@ -284,6 +288,12 @@ export const shareOptions: readonly Option[] = [
     'N',
     'Per-IP burst capacity (default: 40)',
     (draft, text) => (draft.rateBurst = whole(text, 4_294_967_295)),
+  ),
+  option(
+    '--trusted-proxies',
+    'LIST',
+    'Addresses or ranges, with commas between, whose X-Forwarded-For is believed',
+    (draft, text) => (draft.trustedProxies = addressRanges(text)),
   ),
   option(
     '--verification-email-command',
@@ -491,6 +501,12 @@ function webUrl(text: string): string {
   if (url === undefined || !/^https?:$/.test(url.protocol) || text.length > 2_048)
     throw new ShareConfigError('must be an http:// or https:// URL')
   return text
+}
+
+function addressRanges(text: string): readonly string[] {
+  const ranges = text.split(',').map((range) => range.trim())
+  if (ranges.every(isAddressRange)) return ranges
+  throw new ShareConfigError('must be addresses or ranges such as 10.0.0.0/8, with commas between')
 }
 
 function smtpUrl(text: string): string {

@@ -113,10 +113,13 @@ const places: readonly Place[] = [
     mayImport: ['src/vault', 'src/seal/index.ts', 'src/http/trace.ts', 'prom-client', 'node:'],
   },
   { files: 'src/mail', mayImport: ['nodemailer', 'node:'] },
-  { files: 'src/share-config.ts', mayImport: ['@vertex/directory/share'] },
   { files: 'src/new-file.ts', mayImport: ['src/error-code.ts', 'node:'] },
   { files: 'src/error-code.ts', mayImport: [] },
   { files: 'src/network.ts', mayImport: ['node:'] },
+  {
+    files: 'src/share-config.ts',
+    mayImport: ['@vertex/directory/share', 'src/http/host-and-port.ts'],
+  },
   { files: 'src/hardening.ts', mayImport: ['node:'] },
   {
     files: 'src/config.ts',

@@ -29,12 +29,19 @@ export interface Alone {
   readonly end: () => Promise<void>
 }
 
+/** Where it listens, and behind whom. */
+export interface Place {
+  readonly host: string
+  readonly port: number
+  readonly trustedProxies?: readonly string[]
+}
+
 /** How long requests under way may go on once the server was told to stop. */
 const CUT_OFF_MS = 5_000
 
 /** Serves one system on a port of its own. @throws of the operating system where it cannot listen */
 export async function serveAlone(
-  { host, port }: { readonly host: string; readonly port: number },
+  { host, port, trustedProxies }: Place,
   { system, jobs, open, end }: Alone,
   logger: Logger,
 ): Promise<DirectoryServer> {
@@ -42,7 +49,9 @@ export async function serveAlone(
     await jobs.prepare()
     await open?.()
     const life = { stopping: false }
-    const app = createDirectoryApp(system, { logger, draining: () => life.stopping })
+    const draining = () => life.stopping
+    const proxies = trustedProxies === undefined ? {} : { trustedProxies }
+    const app = createDirectoryApp(system, { logger, draining, ...proxies })
     const server = createServer(app)
     const bound = await listen(server, host, port)
     jobs.begin()

@@ -24,7 +24,7 @@ export async function serveShares(
     await store.close()
   }
   return serveAlone(
-    place,
+    { ...place, trustedProxies: config.trustedProxies },
     { system: parts.system, jobs: jobsOf(database, parts.jobs, logger), end },
     logger,
   )

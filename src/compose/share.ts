@@ -239,13 +239,14 @@ class NoAnswer extends Error {
 }
 
 /** Posts to another server. Not to where it sends us on: what goes there is for one server alone. */
-export const post: Post = async (url, body) => {
+export const post: Post = async (url, body, signal) => {
+  const late = AbortSignal.timeout(ANSWER_MS)
   const response = await fetch(url, {
     method: 'POST',
     headers: { 'Content-Type': 'application/octet-stream' },
     body: Buffer.from(body),
     redirect: 'error',
-    signal: AbortSignal.timeout(ANSWER_MS),
+    signal: signal === undefined ? late : AbortSignal.any([late, signal]),
   })
   const chunks: Uint8Array[] = []
   let size = 0

@@ -4,9 +4,16 @@ import { HttpProblem } from './errors.js'
 import { mountSystems } from './systems.js'
 import { traceRequests, type TraceOptions } from './trace.js'
 
+export interface DirectoryAppOptions extends TraceOptions {
+  /** Whose word on where a request came from is believed. */
+  readonly trustedProxies?: readonly string[]
+}
+
 /** A system of the directory by itself. It counts nobody's requests, as the original does not: a proxy may. */
-export function createDirectoryApp(system: System, options: TraceOptions): Express {
+export function createDirectoryApp(system: System, options: DirectoryAppOptions): Express {
   const app = express()
+  const { trustedProxies = [] } = options
+  app.set('trust proxy', trustedProxies.length > 0 ? [...trustedProxies] : false)
   const traceOf = traceRequests(app, options)
   // Here everything is the system's.
   const alone = { ...system, paths: [...system.paths, ''] }

@@ -14,8 +14,13 @@ import {
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { decodeTopology } from '@vertex/directory/share'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import {
+  decodeResponse,
+  decodeStatus,
+  decodeTopology,
+  encodeShareRequest,
+} from '@vertex/directory/share'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import {
   configText,
   ServiceProblem,
@@ -24,7 +29,8 @@ import {
   type Run,
 } from '../../src/cli/share/service.js'
 import { readShareFile, ShareConfigError } from '../../src/share-config.js'
-import { buildOnce } from '../support/server.js'
+import { contactPayload } from '../directory/share/payloads.js'
+import { buildOnce, freePort } from '../support/server.js'
 import { vertex } from './support/run.js'
 
 const program = join(import.meta.dirname, '../../dist/cli/main.js')
@@ -57,7 +63,11 @@ async function start(...words: string[]) {
     child.kill('SIGTERM')
     return exit
   }
-  return { url, stop }
+  const kill = async () => {
+    child.kill('SIGKILL')
+    await exit
+  }
+  return { url, stop, kill }
 }
 
 describe('vertex directory share', () => {
@@ -167,6 +177,31 @@ describe('vertex directory share', () => {
     )
     expect([exit, stdout]).toEqual([0, 'resynced_live_shares=0\n'])
     await server.stop()
+    await peer.stop()
+  })
+
+  it('tells a peer what it had acknowledged before it was killed', async () => {
+    const port = await freePort()
+    const token = ['--replication-token', 'a token']
+    const words = [
+      ...['--bind', '127.0.0.1:0', '--db', at('killed.db'), ...token],
+      ...['--replication-peer-url', `http://127.0.0.1:${port}/v1/replicate`],
+    ]
+    const first = await start(...words)
+    const body = encodeShareRequest({ ttlSeconds: 0, maxFetches: 1, payload: contactPayload() })
+    const answer = await fetch(`${first.url}/v1/share`, { method: 'POST', body: Buffer.from(body) })
+    const shared = decodeResponse(new Uint8Array(await answer.arrayBuffer()))
+    expect(shared.status).toBe(0)
+    await first.kill()
+
+    const peer = await start('--bind', `127.0.0.1:${port}`, '--db', at('survivor.db'), ...token)
+    const second = await start(...words)
+    const live = async () => {
+      const status = await fetch(`${peer.url}/v1/status`)
+      return decodeStatus(new Uint8Array(await status.arrayBuffer())).live
+    }
+    await vi.waitFor(async () => expect(await live()).toBe(1n), { timeout: 40_000, interval: 200 })
+    await second.stop()
     await peer.stop()
   })
 

@@ -63,7 +63,11 @@ describe('the settings of a server of share codes', () => {
     const flags = shareOptions.flatMap(({ flag }) => (flag === undefined ? [] : [flag]))
     // --config and --peer-url are the command's.
     expect(original.filter((flag) => !flags.includes(flag))).toEqual(['--config', '--peer-url'])
-    expect(flags.filter((flag) => !original.includes(flag))).toEqual(['--db', '--strict-locator'])
+    expect(flags.filter((flag) => !original.includes(flag))).toEqual([
+      '--db',
+      '--strict-locator',
+      '--trusted-proxies',
+    ])
   })
 
   it('are read from switches', () => {
@@ -160,6 +164,10 @@ describe('the settings of a server of share codes', () => {
       '--origin-epoch: must be a whole number of 64 bits',
     ],
     [['--strict-locator', 'maybe'], '--strict-locator: must be yes or no'],
+    [
+      ['--trusted-proxies', '10.0.0.0/33'],
+      '--trusted-proxies: must be addresses or ranges such as 10.0.0.0/8, with commas between',
+    ],
     [['--state-dir', ''], '--state-dir: is empty'],
     [
       ['--replication-peer-url', 'https://a'],

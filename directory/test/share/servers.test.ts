@@ -281,6 +281,29 @@ it('is refused with the hash of a delete token that has another length', () => {
   expect(kindOf(() => decodeReplication(decodeRequest(request).body))).toBe('InvalidField')
 })
 
+it('is read, or refused with a reason, whatever it is', () => {
+  const names = ['topology_hex', 'topology_registration_hex', 'status_hex'] as const
+  const body = decodeRequest(bytesOf('replication_put_request_hex')).body
+  const whole = [...names.map(bytesOf), body]
+  const changed = fc
+    .tuple(
+      fc.constantFrom(...whole),
+      fc.array(fc.tuple(fc.nat(400), fc.nat(255)), { maxLength: 4 }),
+    )
+    .map(([bytes, changes]) => {
+      const copy = bytes.slice()
+      for (const [at, byte] of changes) copy[at % copy.length] = byte
+      return copy
+    })
+  const decoders = [decodeTopology, decodeRegistration, decodeStatus, decodeReplication]
+  fc.assert(
+    fc.property(fc.oneof(fc.uint8Array({ maxLength: 300 }), changed), (bytes) => {
+      for (const decode of decoders) kindOf(() => decode(bytes))
+    }),
+    { numRuns: 2000 },
+  )
+})
+
 describe('what was applied', () => {
   const all = (numbers: readonly bigint[], epoch = 1n) =>
     numbers.reduce<Applied>((before, each) => take(before, epoch, each) ?? before, nothingApplied)

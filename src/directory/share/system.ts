@@ -120,7 +120,8 @@ class Desk {
       return binary(encodeResponse(statuses.success, operation, answer, tail))
     } catch (thrown) {
       const { status, message } = problemOf(thrown)
-      return refused(operation, status, message, tail)
+      const answer = refused(operation, status, message, tail)
+      return thrown instanceof StorageUnavailable ? { ...answer, headers: soon } : answer
     }
   }
 
@@ -289,6 +290,9 @@ const plain = (status: number, message: string, code: string): Answer => ({
   body: message,
   code,
 })
+
+/** When a database that does not answer is asked again. */
+const soon = { 'Retry-After': '2' }
 
 const notFound = plain(404, 'not found', 'not_found')
 

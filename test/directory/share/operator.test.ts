@@ -27,8 +27,13 @@ import {
   serveShares,
   type DirectoryServer,
 } from '../../../src/compose/index.js'
-import { defaultShareConfig, type ShareConfig } from '../../../src/share-config.js'
+import { operatorRoutes } from '../../../src/directory/share/operator.js'
+import { Replication } from '../../../src/directory/share/replication/index.js'
+import { ShareStore } from '../../../src/directory/share/store.js'
+import { ShareTopology } from '../../../src/directory/share/topology.js'
+import { defaultShareConfig, topologyOf, type ShareConfig } from '../../../src/share-config.js'
 import type { Database } from '../../../src/store/index.js'
+import { StorageUnavailable } from '../../../src/vault/ports.js'
 import { engines } from '../../store/engines.js'
 import { freePort } from '../../support/server.js'
 import { contactPayload } from './payloads.js'
@@ -346,6 +351,24 @@ describe.each(engines)('a server of share codes on $name', (engine) => {
       })
     })
 
+    it.each([
+      [['127.0.0.0/8'], 0],
+      [[], 9],
+    ])('behind proxies %j counts clients by themselves: %s', async (trustedProxies, expected) => {
+      const server = await start(
+        configOf(await engine.create(), { trustedProxies, ratePerMinute: 1, rateBurst: 1 }),
+      )
+      const share = encodeShareRequest({ ttlSeconds: 0, maxFetches: 1, payload: contactPayload() })
+      const statuses = []
+      for (const client of ['192.0.2.1', '192.0.2.2']) {
+        const headers = { 'X-Forwarded-For': client }
+        const init = { method: 'POST', body: Buffer.from(share), headers }
+        const answer = await fetch(`${server.url}/v1/share`, init)
+        statuses.push(decodeResponse(new Uint8Array(await answer.arrayBuffer())).status)
+      }
+      expect(statuses).toEqual([0, expected])
+    })
+
     it('pairs with another: a share of one is had at the other, once in all', async () => {
       const [portA, portB] = [await freePort(), await freePort()]
       const peer = (port: number) => [`http://127.0.0.1:${port}/v1/replicate`]
@@ -447,5 +470,63 @@ describe.each(engines)('a server of share codes on $name', (engine) => {
       expect(decodeFetched(body)).toMatchObject({ remaining: 0, payload: shares[0]!.payload })
       expect((await b.take(shares[1]!.code)).status).toBe(0)
     })
+  })
+})
+
+describe('a server whose database does not answer', () => {
+  const away = () => Promise.reject(new StorageUnavailable())
+  const store = { select: away, change: away, inUnit: away, inLog: away, inChain: away }
+  const now = () => Date.now()
+  const settings = {
+    serverId: 0,
+    configured: topologyOf(defaultShareConfig),
+    makesRoutes: true,
+    staleAfterMs: 0,
+    token: 'topology',
+    promotedOwners: [],
+    strict: true,
+  }
+  const replication = new Replication(
+    store,
+    { serverId: 0, token, peers: [], maxTtlMs: 1 },
+    away,
+    now,
+    () => undefined,
+  )
+  const shares = new ShareStore(store, { now, mailLimits: { perEmail: 0, perSource: 0 } })
+  const routes = operatorRoutes({
+    shares,
+    topology: new ShareTopology(store, settings, now),
+    peers: { token, replication, replicas: replication.replicas(away) },
+    bytesKept: away,
+    admit: () => true,
+  })
+  const ask = (path: string, body: Uint8Array = new Uint8Array()) =>
+    routes
+      .find((route) => route.path === path)!
+      .handle({ body, source: '192.0.2.1', method: 'POST', params: {}, query: '', headers: {} })
+  const inEnvelope = async (path: string, body: Uint8Array) => {
+    const answer = await ask(path, body)
+    const { status, operation } = decodeResponse(answer.body as Uint8Array)
+    return [answer.status, answer.headers, status, operation]
+  }
+
+  it('says so, and when to come back', async () => {
+    const event = encodeEvent({ kind: 'tombstone', code: '00123456789012' })
+    const replicate = encodeReplication(token, { origin: 1, epoch: 1n, sequence: 1n }, event)
+    const wait = { 'Retry-After': '2' }
+    expect(await inEnvelope('/v1/replicate', replicate)).toEqual([200, wait, 10, 4])
+    const registration = encodeRegistration({
+      ...{ cluster: 'default', id: 1, url: 'https://b.example/v1/share' },
+      ...{ status: 'active', token: 'topology' },
+    })
+    expect(await inEnvelope('/v1/topology/register', registration)).toEqual([200, wait, 10, 1])
+    await expect(ask('/v1/status')).rejects.toThrow(StorageUnavailable)
+  })
+
+  it('still says which servers there are', async () => {
+    const { status, body } = await ask('/v1/topology')
+    expect(status).toBe(200)
+    expect(decodeTopology(body as Uint8Array).servers).toHaveLength(1)
   })
 })

@@ -316,6 +316,7 @@ describe.each(engines)('servers that tell each other, on $name', (engine) => {
       ['that is no payload', { payload: new Uint8Array(12) }],
       ['of an address that is none', { email: 'alice' }],
       ['whose code no database holds', { code: '0112345678901\0' }],
+      ['whose code is none', { code: '0'.repeat(4000) }],
     ])('refuses a share %s, and does not count its event', async (_, wrong) => {
       const { b } = await pair()
       const event = { ...put('01123456789012'), ...wrong }

@@ -65,15 +65,17 @@ export async function startShares(database: Database, options: ShareServerOption
   const post = async (body: Uint8Array | string, path = '/v1/share') => {
     const response = await fetch(`${url}${path}`, { method: 'POST', body: Buffer.from(body) })
     const bytes = new Uint8Array(await response.arrayBuffer())
-    return { status: response.status, type: response.headers.get('content-type'), bytes }
+    const { headers } = response
+    const [type, wait] = [headers.get('content-type'), headers.get('retry-after')]
+    return { status: response.status, type, wait, bytes }
   }
   /** What an answer in an envelope says. */
   const said = async (body: Uint8Array | string, path?: string) => {
-    const { status: http, type, bytes } = await post(body, path)
+    const { status: http, type, wait, bytes } = await post(body, path)
     const response = decodeResponse(bytes)
     const { status, operation, tail } = response
     const message = status === 0 ? '' : decodeError(response.body).message
-    return { http, type, status, operation, message, body: response.body, tail: tail.length }
+    return { http, type, wait, status, operation, message, body: response.body, tail: tail.length }
   }
   const share = async (asked: Partial<ShareRequest> = {}) => {
     const whole = { ttlSeconds: 0, maxFetches: 1, payload: contactPayload(), ...asked }

@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import { afterAll, afterEach, describe, expect, it, vi } from 'vitest'
 import {
   decodeDeleted,
@@ -12,6 +13,7 @@ import {
 } from '@vertex/directory/share'
 import { StorageUnavailable } from '../../../src/vault/ports.js'
 import { engines } from '../../store/engines.js'
+import { missingPostgres, startFragilePostgres } from '../../support/postgres.js'
 import { contactPayload } from './payloads.js'
 import { startShares, TAIL, type ShareServerOptions } from './server.js'
 
@@ -211,6 +213,7 @@ describe('the share route', () => {
       http: 200,
       status: 10,
       operation: 2,
+      wait: '2',
     })
     const link = `${url}/v1/verify?code=${code}&token=${'0'.repeat(64)}`
     const verified = await fetch(link)
@@ -232,6 +235,57 @@ describe('the share route', () => {
     expect(log.length).toBeGreaterThan(0)
     expect(log.join('')).not.toMatch(new RegExp(`${code}|alice`))
   })
+})
+
+const missing = missingPostgres()
+it.skipIf(missing !== undefined)(
+  'a database that goes away and comes back is no error',
+  async () => {
+    const postgres = await startFragilePostgres()
+    const url = await postgres.createDatabase()
+    const server = await startShares({ kind: 'postgres', url }, { settings: open })
+    try {
+      const { code } = await server.share()
+      await postgres.end('SIGQUIT')
+      expect(await server.said(encodeFetchRequest(code))).toMatchObject({ http: 200, status: 10 })
+      expect(await server.said(asked())).toMatchObject({ http: 200, status: 10, wait: '2' })
+      await postgres.start()
+      expect(await server.take(code)).toMatchObject({ remaining: 0 })
+      expect(await server.take(code)).toBe(5)
+    } finally {
+      await server.stop()
+      await postgres.stop()
+    }
+  },
+)
+
+it('answers whatever comes in an envelope, and never with an error of its own', async () => {
+  const server = await started()
+  const { code, deleteToken } = await server.share()
+  const whole = [
+    asked(),
+    asked({ email: 'a@example.com' }),
+    encodeFetchRequest(code),
+    encodeDeleteRequest({ code, deleteToken: deleteToken.slice(1) }),
+  ]
+  const byte = fc.integer({ min: 0, max: 255 })
+  const damage = fc.array(fc.tuple(fc.nat(400), byte), { minLength: 1, maxLength: 6 })
+  const damaged = fc
+    .tuple(fc.constantFrom(...whole), damage, fc.nat(20))
+    .map(([request, places, cut]) => {
+      const bytes = request.slice(0, cut > 15 ? cut : undefined)
+      for (const [at, value] of places) bytes[at % bytes.length] = value
+      return bytes
+    })
+  await fc.assert(
+    fc.asyncProperty(fc.oneof(damaged, fc.uint8Array({ maxLength: 60 })), async (bytes) => {
+      const { http, status } = await server.said(bytes)
+      expect([http, status]).not.toContain(11)
+      expect(http).toBe(200)
+    }),
+    { numRuns: 400 },
+  )
+  expect(server.log.join('')).not.toContain('unexpected')
 })
 
 describe('the limits of the share route', () => {

@@ -11,8 +11,8 @@ import {
 import type { Row, Unit, UnitStore } from '../../../store/index.js'
 import { DELIVERIES, EPOCHS, EVENTS, PEERS } from './tables.js'
 
-/** Posts bytes and gives the bytes of a 200. Whatever else comes of it is an error. */
-export type Post = (url: string, body: Uint8Array) => Promise<Uint8Array>
+/** Posts bytes and gives the bytes of a 200. Whatever else comes of it is an error, and so is the signal. */
+export type Post = (url: string, body: Uint8Array, signal?: AbortSignal) => Promise<Uint8Array>
 
 export interface OutboxSettings {
   readonly serverId: number
@@ -60,7 +60,7 @@ export class Outbox {
   readonly #silent = new Map<string, string>()
   #soon: NodeJS.Timeout | undefined
   #delivering: Promise<void> | undefined
-  #ended = false
+  readonly #end = new AbortController()
 
   constructor(
     private readonly store: UnitStore,
@@ -106,6 +106,10 @@ export class Outbox {
     return row === undefined ? 0n : BigInt(String(row['sequence']))
   }
 
+  get #ended(): boolean {
+    return this.#end.signal.aborted
+  }
+
   /** Tells every peer what waits for it, as far as it answers. One after another in this process. */
   deliver(): Promise<void> {
     const before = this.#delivering ?? Promise.resolve()
@@ -119,9 +123,9 @@ export class Outbox {
     return own
   }
 
-  /** Begins nothing more and waits for what is under way. */
+  /** Begins nothing more, and waits for nobody's answer: what a peer has taken meanwhile it is told again. */
   async end(): Promise<void> {
-    this.#ended = true
+    this.#end.abort()
     clearTimeout(this.#soon)
     await this.#delivering?.catch(() => undefined)
   }
@@ -247,7 +251,7 @@ export class Outbox {
       if (this.#ended || this.now() >= until) break
     }
     if (done.length > 0) await this.store.inUnit((unit) => acknowledge(unit, peer, done))
-    this.#remember(peer, silence)
+    if (!this.#ended) this.#remember(peer, silence)
     return silence === undefined && rows.length === STEP
   }
 
@@ -261,7 +265,7 @@ export class Outbox {
       row['event'] as Uint8Array,
     )
     try {
-      const { status, operation } = decodeResponse(await this.post(peer, request))
+      const { status, operation } = decodeResponse(await this.post(peer, request, this.#end.signal))
       if (status === statuses.success && operation === operations.replicate) return undefined
       if (!hopeless.includes(status)) return `status ${status}`
       this.log({ event: 'share_event_dropped', peer: hostOf(peer), error: `status ${status}` })

@@ -3,6 +3,7 @@ import {
   authenticate,
   decodePayload,
   highest,
+  locatorOf,
   missing,
   normaliseEmail,
   nothingApplied,
@@ -88,7 +89,8 @@ const LATEST = Number.MAX_SAFE_INTEGER
 
 /** 3.7 @throws ShareFault */
 function assertKeepable(event: ShareEvent): ShareEvent {
-  if (!isStorable(event.code)) throw new ShareFault('InvalidField')
+  if (locatorOf(event.code) === undefined || !isStorable(event.code))
+    throw new ShareFault('InvalidField')
   if (event.kind !== 'put') return event
   decodePayload(event.payload)
   const email = event.email === undefined ? undefined : normaliseEmail(event.email)
