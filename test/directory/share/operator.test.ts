@@ -504,7 +504,10 @@ describe('a server whose database does not answer', () => {
   const ask = (path: string, body: Uint8Array = new Uint8Array()) =>
     routes
       .find((route) => route.path === path)!
-      .handle({ body, source: '192.0.2.1', method: 'POST', params: {}, query: '', headers: {} })
+      .handle({
+        ...{ body, source: '192.0.2.1', method: 'POST', params: {}, query: '', headers: {} },
+        countWrite: () => Promise.resolve(),
+      })
   const inEnvelope = async (path: string, body: Uint8Array) => {
     const answer = await ask(path, body)
     const { status, operation } = decodeResponse(answer.body as Uint8Array)
