@@ -1,11 +1,12 @@
 import { directoryText, measureDirectory, type Plan } from './measure.js'
 import { keypackage } from './keypackage.js'
+import { keyserver } from './keyserver.js'
 import { log } from './log.js'
 import { share } from './share.js'
 import { sigchain } from './sigchain.js'
 
 /** Every system that is measured. */
-const systems = [sigchain, keypackage, share, log]
+const systems = [sigchain, keypackage, keyserver, share, log]
 
 /** Requests per second of each system of the key directory beside node:http, and races for one place. */
 export async function benchDirectory(

@@ -13,7 +13,7 @@ export interface Load {
 
 export interface Loaded {
   readonly ms: number
-  /** Answers by status; of those in an envelope of share codes `200/<status in it>`. */
+  /** Answers by status; of those in an envelope `200/<what it says>`. */
   readonly statuses: Readonly<Record<string, number>>
 }
 
@@ -61,14 +61,20 @@ function lane(
       if (length === undefined) socket.destroy(new Error(`an answer without a length: ${head}`))
       if (got.length < end + 4 + Number(length)) return
       // Where HTTP knows nothing of what went wrong.
-      const inside = got.startsWith('LBSR', end + 4) ? `/${got.charCodeAt(end + 4 + 7)}` : ''
-      answered(status + inside)
+      answered(status + insideOf(got, end + 4))
       got = ''
       send()
     })
     socket.on('error', reject)
     socket.on('close', () => reject(new Error('the server closed the connection')))
   })
+}
+
+/** What an envelope says: the status in one of share codes, the error in one of JSON-RPC. */
+function insideOf(got: string, at: number): string {
+  if (got.startsWith('LBSR', at)) return `/${got.charCodeAt(at + 7)}`
+  const error = /^\{"jsonrpc":"2\.0","error":\{"code":(-\d+)/.exec(got.slice(at, at + 60))
+  return error === null ? '' : `/${error[1]!}`
 }
 
 /** A request as it goes over the wire. */

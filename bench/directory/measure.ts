@@ -27,8 +27,8 @@ export interface Measured {
   /** As `vertex directory` names it, unless a Vertex has it and nobody else. */
   readonly name: string
   readonly inVertex?: true
-  /** Of its command, beside where it listens and keeps its rows. */
-  readonly flags?: readonly string[]
+  /** Of its command, beside where it listens and keeps its rows. @param folder for what it keeps in files */
+  readonly flags?: (folder: string) => readonly string[]
   prepare(count: number): {
     /** Sent once, in order, and not counted. */
     readonly before: readonly string[]
@@ -105,10 +105,10 @@ export async function measureDirectory(
       const servers = [
         system.inVertex
           ? await serveVertex(folder)
-          : await serve(system, 'SQLite', join(folder, `${system.name}.db`)),
+          : await serve(system, 'SQLite', join(folder, `${system.name}.db`), folder),
       ]
       if (postgres !== undefined && !system.inVertex)
-        servers.push(await serve(system, 'Postgres', await postgres.createDatabase()))
+        servers.push(await serve(system, 'Postgres', await postgres.createDatabase(), folder))
       const { before, ready, loads } = system.prepare(plan.count)
       for (const { port } of servers) {
         for (const request of before) await send(client, port, [request], 1)
@@ -213,10 +213,15 @@ async function answerTo(port: number, request: string) {
 }
 
 /** Starts a system as its own program, on a database of its own. */
-const serve = ({ name: system, flags = [] }: Measured, name: string, db: string): Promise<Server> =>
-  started(name, ['directory', system, '--bind', '127.0.0.1:0', '--db', db, ...flags], {
-    RUST_LOG: 'info',
-  })
+function serve(
+  { name: system, flags = () => [] }: Measured,
+  name: string,
+  db: string,
+  folder: string,
+): Promise<Server> {
+  const words = ['directory', system, '--bind', '127.0.0.1:0', '--db', db, ...flags(folder)]
+  return started(name, words, { RUST_LOG: 'info' })
+}
 
 /** Starts a whole Vertex, on the embedded database, which lets one address ask as often as it likes. */
 function serveVertex(folder: string): Promise<Server> {

@@ -52,7 +52,7 @@ async function codesAt(port: number, count: number): Promise<string[]> {
 /** Shares that are published, and fetched for the only time; and one of them by all at once. */
 export const share: Measured = {
   name: 'share',
-  flags: ['--rate-limit-per-minute', '0'],
+  flags: () => ['--rate-limit-per-minute', '0'],
   prepare(count) {
     const some = Math.ceil(count / 8)
     return {

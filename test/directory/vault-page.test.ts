@@ -13,7 +13,7 @@ const page = readFileSync(join(root, 'docs/directory/vault.md'), 'utf8')
 const folder = mkdtempSync(join(tmpdir(), 'vertex-vault-page-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-const names = ['who', 'chain', 'party', 'keygen', 'seal', 'open']
+const names = ['who', 'chain', 'party', 'keygen', 'seal', 'open', 'name', 'back']
 
 const block = (name: string) => {
   const found = new RegExp(`<!-- pasted: ${name} -->\\n+\`\`\`\\w+\\n([^]*?)\`\`\``).exec(page)
@@ -23,7 +23,10 @@ const block = (name: string) => {
 
 it('has commands that work when pasted', async () => {
   symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'))
-  const server = await startServer({ folder: join(folder, 'server') })
+  const server = await startServer({
+    folder: join(folder, 'server'),
+    settings: { VERTEX_KEYSERVER_DOMAINS: 'mute.example' },
+  })
   const apiKey = await server.createUser('somebody')
   const store = new MemoryShareStore()
   const vertex = new Vertex({ url: server.url, apiKey, store, allowHttpOnLoopback: true })
@@ -41,7 +44,8 @@ it('has commands that work when pasted', async () => {
         KEY_ID: keyId,
       },
     })
-    const [, who, chain, , keygen, seal, open] = said.split(/== \w+\n/).map((part) => part.trim())
+    const parts = said.split(/== \w+\n/).map((part) => part.trim())
+    const [, who, chain, , keygen, seal, open, name, back] = parts
     expect(who).toMatch(
       /^\{"primary":"ed25519:[0-9a-f]{64}","keygen_id":"(02[0-9a-f]{64})","host":null\}\{"keygen_id":"\1"\}$/,
     )
@@ -59,6 +63,16 @@ it('has commands that work when pasted', async () => {
       key_id: keyId,
       pubkey: Buffer.from(publicKey).toString('hex'),
     })
+    const [identity, ...sealed] = name!.split('\n')
+    expect(identity).toBe('alice@mute.example')
+    expect(JSON.parse(sealed.join(''))).toMatchObject({
+      key_share: expect.stringMatching(/^VlRYU0xE/) as string,
+      recipient: {
+        primary: 'mute:alice@mute.example',
+        key_init: expect.stringContaining('SESSIONANCHOR') as string,
+      },
+    })
+    expect(JSON.parse(back!)).toMatchObject({ key_id: keyId })
   } finally {
     await vertex.close()
     await server.kill()

@@ -57,11 +57,11 @@ const keyserverEntries: LoggedRows = {
   kind: 'keyserver-entry',
   table: 'keyserver_entries',
   source: `('' || r.position)`,
-  columns: 'r.position, r.entry',
+  columns: 'r.position, r.entry AS chain_entry',
   subject: (row) => String(row['position']),
-  digest: ({ entry }) =>
+  digest: (row) =>
     createHash('sha256')
-      .update(entry as Buffer)
+      .update(row['chain_entry'] as Buffer)
       .digest(),
 }
 
