@@ -66,6 +66,8 @@ export class TypeormStore implements VaultStore, UnitStore {
   readonly #current = new AsyncLocalStorage<Current>()
   /** On one connection: every unit. Else: the units that lost a race, so that they do not lose it to each other. */
   readonly #queue = new FifoQueue()
+  /** Units that append to the keyserver's chain: those that wait for it hold no connection, which others need. */
+  readonly #chain = new FifoQueue()
   readonly #under = new Set<Promise<unknown>>()
   #closing: Promise<void> | undefined
   #checking: Promise<void> | undefined
@@ -104,7 +106,7 @@ export class TypeormStore implements VaultStore, UnitStore {
   }
 
   inChain<T>(work: (unit: Unit) => Promise<T>): Promise<T> {
-    return this.#outermost(this.engine.beginChaining, work)
+    return this.#chain.add(() => this.#outermost(this.engine.beginChaining, work))
   }
 
   async #outermost<T>(begin: Begin, work: (unit: Unit) => Promise<T>): Promise<T> {

@@ -49,7 +49,7 @@ const nameEntryOf = (row: Row): NameEntry => ({
 })
 
 /** Answers SELECTs: the store, or a unit of it. */
-type Rows = (sql: string, values: readonly (string | number)[]) => Promise<readonly Row[]>
+export type Rows = (sql: string, values: readonly (string | number)[]) => Promise<readonly Row[]>
 
 export const inUnit =
   (unit: Unit): Rows =>

@@ -6,7 +6,7 @@ import {
   type CheckedKeyInit,
 } from '@vertex/directory/keyserver'
 import type { Unit, UnitStore } from '../../store/index.js'
-import { endOfSigKey, inUnit } from './chain.js'
+import { endOfSigKey, inUnit, type Rows } from './chain.js'
 import {
   KEY_INITS,
   SIG_KEYS,
@@ -20,6 +20,8 @@ import {
 const MOST_OF_A_KEY = 500
 /** How far the time of a flush may be off, in seconds. */
 const FLUSH_WITHIN = 600
+/** So much longer, in seconds, it is remembered what was here: clocks of servers may differ. */
+const REMEMBERED_FOR = 24 * 3600
 /** So many rows are deleted at once. */
 const STEP = 200
 
@@ -45,7 +47,7 @@ export async function keep(
   now: number,
   pay: () => Promise<void>,
 ): Promise<void> {
-  await assertInUse(unit, sigKeyHash, now)
+  await assertInUse(inUnit(unit), sigKeyHash, now)
   const fresh: [string, CheckedKeyInit][] = []
   for (const each of keyInits) {
     const digest = digestOf(each)
@@ -85,8 +87,8 @@ export async function keep(
 }
 
 /** Whether this SIGKEY is that of an identity now. @throws KeyserverRefusal */
-async function assertInUse(unit: Unit, sigKeyHash: string, now: number): Promise<void> {
-  const end = await endOfSigKey(inUnit(unit), sigKeyHash)
+export async function assertInUse(rows: Rows, sigKeyHash: string, now: number): Promise<void> {
+  const end = await endOfSigKey(rows, sigKeyHash)
   if (end === undefined || !stateOf(end, now).canBeUpdated)
     throw new KeyserverRefusal('not_found', 'uid: SigPubKey is not the SIGKEY of an identity')
 }
@@ -171,7 +173,7 @@ export async function flush(
   given: number,
   now: number,
 ): Promise<void> {
-  await assertInUse(unit, sigKeyHash, now)
+  await assertInUse(inUnit(unit), sigKeyHash, now)
   const { messageCount, nonce } = await sigKeyIn(unit, sigKeyHash)
   if (Math.abs(given - now) > FLUSH_WITHIN || given <= nonce)
     throw new KeyserverRefusal('refused', 'uid: nonce is not the time, or was used before')
@@ -181,9 +183,9 @@ export async function flush(
 
 /** Deletes what has expired, in steps between which others get their turn. @param now in seconds */
 export async function prune(store: UnitStore, now: number): Promise<void> {
-  for (const [name, id] of [
-    [KEY_INITS, 'id'],
-    [TAKEN, 'digest'],
+  for (const [name, id, before] of [
+    [KEY_INITS, 'id', now],
+    [TAKEN, 'digest', now - REMEMBERED_FOR],
   ] as const) {
     let deleted: readonly unknown[]
     do {
@@ -191,7 +193,7 @@ export async function prune(store: UnitStore, now: number): Promise<void> {
         `DELETE FROM ${name} WHERE ${id} IN
           (SELECT ${id} FROM ${name} WHERE not_after <= $1 ORDER BY not_after LIMIT ${STEP})
          RETURNING ${id}`,
-        [now],
+        [before],
       )
     } while (deleted.length === STEP)
   }

@@ -17,6 +17,7 @@ import {
   splitEntry,
   stateOf,
   toBase64,
+  type CheckedKeyInit,
   type CheckedMessage,
   type UidReply,
 } from '@vertex/directory/keyserver'
@@ -40,7 +41,15 @@ import {
   timeAfter,
   type NameEntry,
 } from './chain.js'
-import { deleteAll, dispense, flush, keep, prune, type Dispensed } from './key-inits.js'
+import {
+  assertInUse,
+  deleteAll,
+  dispense,
+  flush,
+  keep,
+  prune,
+  type Dispensed,
+} from './key-inits.js'
 import type { KeyserverKeys } from './keys.js'
 import { openChain } from './own.js'
 import type { KeyserverSettings } from './settings.js'
@@ -206,8 +215,15 @@ export class Keyserver {
       throw new KeyserverRefusal('malformed', `KeyInits must be 1 to ${MOST_KEY_INITS}`)
     await countWrite()
     const now = this.#seconds()
+    // Before anything is computed for a stranger; it is looked at again where it counts.
+    await assertInUse(outside(this.store), hash, now)
     const expected = { sigPubKey, repoUris: this.settings.domains, now }
-    const checked = given.map((each) => checkKeyInit(each, expected, byOpenssl))
+    const checked: CheckedKeyInit[] = []
+    for (const each of given) {
+      checked.push(checkKeyInit(each, expected, byOpenssl))
+      // Between two of them everybody else has their turn.
+      await new Promise((done) => setImmediate(done))
+    }
     if (new Set(checked.map(({ contents }) => toBase64(contents))).size !== checked.length)
       throw new KeyserverRefusal('malformed', 'KeyInits has one of them twice')
     await this.store.inChain((unit) =>

@@ -24,7 +24,7 @@ it('a name on a server is in its log, survives a restart, and an entry that was 
         headers: { 'Content-Type': 'application/json' },
         body: JSON.stringify({ jsonrpc: '2.0', method, params, id: 1 }),
       })
-      return ((await response.json())).result
+      return (await response.json()).result
     }
     const { HCEntry: lastEntry } = await call('KeyHashchain.FetchLastHashChain')
     const now = Math.floor(Date.now() / 1000)

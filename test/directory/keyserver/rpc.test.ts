@@ -106,10 +106,6 @@ describe('a call', () => {
     ['KeyInitRepository.AddKeyInit', { SigPubKey: Buffer.alloc(32).toString('base64') }],
     [
       'KeyInitRepository.AddKeyInit',
-      { SigPubKey: Buffer.alloc(32).toString('base64'), KeyInits: [null] },
-    ],
-    [
-      'KeyInitRepository.AddKeyInit',
       { SigPubKey: Buffer.alloc(32).toString('base64'), KeyInits: [{}], Tokens: [1] },
     ],
     ['KeyInitRepository.FetchKeyInit', { SigKeyHash: 'AAAA' }],
@@ -276,6 +272,22 @@ describe('HTTP', () => {
       expect(await call('KeyRepository.FetchUID', index, 5000)).toEqual([429, -32004, true])
     } finally {
       await vertex.stop()
+    }
+  })
+
+  it('says when the database is away, and when to come back', async () => {
+    const other = await startKeyserver(await sqlite!.create())
+    await other.keyserver.last()
+    await other.stop(false)
+    try {
+      for (const method of ['KeyHashchain.FetchLastHashChain', 'KeyRepository.Capabilities']) {
+        const body = JSON.stringify({ jsonrpc: '2.0', method, id: 1 })
+        const response = await fetch(`${other.url}/`, { method: 'POST', headers: json, body })
+        expect([response.status, response.headers.get('retry-after')]).toEqual([503, '2'])
+        expect(await response.json()).toMatchObject({ error: { code: -32005 }, id: null })
+      }
+    } finally {
+      await other.stop()
     }
   })
 

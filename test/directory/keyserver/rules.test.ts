@@ -415,6 +415,8 @@ describe('KeyInits', () => {
     const keyInits = stranger.keyInits(1).map(({ keyInit }) => keyInit)
     await expect(add(server, stranger, keyInits)).rejects.toThrow('not the SIGKEY of an identity')
     await expect(add(server, alice, keyInits)).rejects.toThrow('SIGKEYHASH does not match')
+    for (const none of [null, 'x', [], {}])
+      await expect(add(server, alice, [none])).rejects.toThrow('uid: ')
     const [signed] = alice.keyInits(1)
     const SIGNATURE = toBase64(randomBytes(64))
     await expect(add(server, alice, [{ ...signed!.keyInit, SIGNATURE }])).rejects.toThrow(

@@ -40,7 +40,8 @@ export interface TestKeyserver {
   readonly call: (method: string, params?: object) => Promise<Json>
   /** What a call is refused with. */
   readonly refusal: (method: string, params?: object) => Promise<RpcError>
-  stop(): Promise<void>
+  /** @param all the database alone without */
+  stop(all?: boolean): Promise<void>
 }
 
 export const DOMAIN = 'mute.example'
@@ -98,9 +99,11 @@ export async function startKeyserver(
       if (error === undefined) throw new Error(`taken: ${JSON.stringify(result)}`)
       return error
     },
-    async stop() {
-      server.closeAllConnections()
-      server.close()
+    async stop(all = true) {
+      if (all) {
+        server.closeAllConnections()
+        server.close()
+      }
       await store.close()
     },
   }
