@@ -15,6 +15,7 @@ export class ShareReplication1764200000000 implements MigrationInterface {
       `CREATE TABLE "share_events" (
         "id" ${id},
         "peer" varchar,
+        "origin" integer,
         "epoch" varchar,
         "sequence" varchar,
         "event" ${bytes} NOT NULL,

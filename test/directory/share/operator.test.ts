@@ -109,7 +109,7 @@ async function start(config: ShareConfig, port = 0) {
 
 describe.each(engines)('a server of share codes on $name', (engine) => {
   describe.skipIf(engine.missing !== undefined)('for its operator', () => {
-    afterAll(() => engine.cleanUp())
+    afterAll(() => engine.cleanUp(), 180_000)
 
     it('says which servers there are, and how much it has', async () => {
       const server = await start(configOf(await engine.create(), { serverId: 7 }))

@@ -58,7 +58,7 @@ describe.each(engines)('servers that tell each other, on $name', (engine) => {
       }
     }
     afterEach(close)
-    afterAll(() => engine.cleanUp())
+    afterAll(() => engine.cleanUp(), 180_000)
 
     const begin = async (
       net: Net,
@@ -389,6 +389,30 @@ describe.each(engines)('servers that tell each other, on $name', (engine) => {
       expect(new Set(told.map(({ event }) => event.code))).toEqual(
         new Set(made.map(({ code }) => code)),
       )
+    })
+
+    it.skipIf(engine.name === 'SQLite')('is told by nodes with ids of their own', async () => {
+      const net = new Net()
+      const peer = 'https://9.example/v1/replicate'
+      const c = await begin(net, 9, [])
+      const a = await begin(net, 0, [peer])
+      const b = await begin(net, 1, [peer], { database: a.database })
+      for (const node of [a, b, a, b, b]) {
+        await node.share()
+        // One of them numbers what the other made, and tells what the other has numbered.
+        net.down(peer)
+        await a.replication.outbox.deliver()
+        await b.share()
+        await b.replication.outbox.deliver()
+      }
+      await begin(net, 9, [], { database: c.database })
+      for (const node of [b, a]) await node.replication.outbox.deliver()
+      expect(await a.replication.outbox.pending()).toBe(0)
+      expect(await c.shares.live()).toBe(10)
+      const told = net.posted.map(({ body }) => decodeReplication(decodeRequest(body).body))
+      expect(new Set(told.map(({ origin }) => origin))).toEqual(new Set([0, 1]))
+      const numbers = told.map(({ origin, sequence }) => `${origin}/${sequence}`)
+      expect(new Set(numbers).size).toBe(10)
     })
 
     it('is taken over from one that has died over it', async () => {

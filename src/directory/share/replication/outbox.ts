@@ -133,14 +133,12 @@ export class Outbox {
   /** Forgets what nobody needs to be told any more. */
   async prune(): Promise<void> {
     const late = this.now() - CLOCKS_MS
-    await this.store.inUnit(async (unit) => {
-      await unit.rows(`DELETE FROM ${EVENTS} WHERE expires_at < $1 RETURNING id`, [late])
-      await unit.rows(
-        `DELETE FROM ${DELIVERIES} WHERE event_id NOT IN (SELECT id FROM ${EVENTS})
-         RETURNING event_id`,
-        [],
-      )
-    })
+    await this.store.change(`DELETE FROM ${EVENTS} WHERE expires_at < $1 RETURNING id`, [late])
+    await this.store.change(
+      `DELETE FROM ${DELIVERIES} WHERE event_id NOT IN (SELECT id FROM ${EVENTS})
+       RETURNING event_id`,
+      [],
+    )
   }
 
   async #deliver(): Promise<void> {
@@ -185,8 +183,8 @@ export class Outbox {
         if (Number(row['expires_at']) < late) await deleteEvent(unit, id)
         else {
           await unit.rows(
-            `UPDATE ${EVENTS} SET epoch = $1, sequence = $2 WHERE id = $3 RETURNING id`,
-            [epoch, String(++next), id],
+            `UPDATE ${EVENTS} SET origin = $1, epoch = $2, sequence = $3 WHERE id = $4 RETURNING id`,
+            [this.settings.serverId, epoch, String(++next), id],
           )
           for (const peer of peers)
             await unit.rows(
@@ -238,7 +236,7 @@ export class Outbox {
   async #tellNext(peer: string, until: number): Promise<boolean> {
     const own = this.settings.peers.includes(peer) ? '' : 'AND e.peer IS NOT NULL'
     const rows = await this.store.select(
-      `SELECT e.id, e.epoch, e.sequence, e.event FROM ${DELIVERIES} d
+      `SELECT e.id, e.origin, e.epoch, e.sequence, e.event FROM ${DELIVERIES} d
        JOIN ${EVENTS} e ON e.id = d.event_id WHERE d.peer = $1 ${own} ORDER BY e.id LIMIT ${STEP}`,
       [peer],
     )
@@ -257,13 +255,13 @@ export class Outbox {
 
   /** @returns why it is to be told again */
   async #tellOne(peer: string, row: Row) {
-    const { serverId: origin, token } = this.settings
-    const [epoch, sequence] = [BigInt(String(row['epoch'])), BigInt(String(row['sequence']))]
-    const request = encodeReplication(
-      token,
-      { origin, epoch, sequence },
-      row['event'] as Uint8Array,
-    )
+    // Another node of this database, with an id of its own, may have given the number.
+    const number = {
+      origin: Number(row['origin']),
+      epoch: BigInt(String(row['epoch'])),
+      sequence: BigInt(String(row['sequence'])),
+    }
+    const request = encodeReplication(this.settings.token, number, row['event'] as Uint8Array)
     try {
       const { status, operation } = decodeResponse(await this.post(peer, request, this.#end.signal))
       if (status === statuses.success && operation === operations.replicate) return undefined

@@ -42,6 +42,7 @@ export const replicationTables = (engine: Engine): readonly EntitySchema[] => [
       /** The only one it is for; without, it is for all. */
       peer: text('peer', { nullable: true }),
       /** Its number (docs/spec/share-replication.md, 5.5), in digits; null until it has one. */
+      origin: integer('origin', { nullable: true }),
       epoch: text('epoch', { nullable: true }),
       sequence: text('sequence', { nullable: true }),
       /** Without its number. */
