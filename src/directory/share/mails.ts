@@ -104,15 +104,16 @@ export class Mails {
       await this.send(String(mail['email']), String(mail['url']))
     } catch (thrown) {
       const error = thrown instanceof Error ? thrown.message : 'unknown'
-      this.log({ event: 'share_mail_failed', attempts, error })
       const wait = RETRY_MS * 2 ** Math.min(attempts - 1, 10)
-      await this.store.change(`UPDATE ${MAILS} SET due_at = $1 WHERE id = $2 RETURNING id`, [
-        this.now() + wait,
-        id,
-      ])
+      // Unless it took so long that somebody else has it now.
+      await this.store.change(
+        `UPDATE ${MAILS} SET due_at = $1 WHERE id = $2 AND attempts = $3 RETURNING id`,
+        [this.now() + wait, id, attempts],
+      )
+      this.log({ event: 'share_mail_failed', attempts, error })
       return
     }
-    this.log({ event: 'share_mail_sent', attempts })
     await this.store.change(`DELETE FROM ${MAILS} WHERE id = $1 RETURNING id`, [id])
+    this.log({ event: 'share_mail_sent', attempts })
   }
 }
