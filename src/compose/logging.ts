@@ -1,5 +1,7 @@
 import { pino, type DestinationStream, type Logger, type LoggerOptions } from 'pino'
 import type { Config } from '../config.js'
+import type { MailEvent } from '../directory/share/mails.js'
+import type { ReplicationLogEvent } from '../directory/share/replication/index.js'
 import type { RequestRecord, UnexpectedRecord } from '../http/log.js'
 import type { Metrics } from '../metrics/metrics.js'
 import type { RedisEvent } from '../redis/index.js'
@@ -33,12 +35,15 @@ const fields: Readonly<
       | JobEvent
       | RedisEvent
       | ListeningRecord
+      | MailEvent
+      | ReplicationLogEvent
     >,
     true
   >
 > = {
   action: true,
   api_key_id: true,
+  attempts: true,
   code: true,
   disabled: true,
   duration_ms: true,
@@ -55,6 +60,7 @@ const fields: Readonly<
   message: true,
   method: true,
   metrics: true,
+  missing: true,
   mode: true,
   newest: true,
   origin: true,

@@ -10,6 +10,7 @@ import {
   rmSync,
   statSync,
   writeFileSync,
+  type PathLike,
 } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -290,6 +291,26 @@ describe('the service of share codes', () => {
       'systemctl restart lockbox-key-server.service',
     ])
     expect(ran.some((line) => /^useradd --system .*lockbox-share$/.test(line))).toBe(true)
+  })
+
+  it('owns what it writes, but not where root writes for it', () => {
+    const { run, root } = machine(['lockbox-share'])
+    const asService: Run = (name, args) => {
+      const answer = run(name, args)
+      return args[0] === '-u' || args[0] === '-g' ? { ...answer, stdout: '4711\n' } : answer
+    }
+    const owners: Record<string, readonly number[]> = {}
+    const chown = (path: PathLike, ...owner: number[]) => {
+      owners[String(path).slice(root.length)] = owner
+    }
+    new ShareService(here, asService, root, chown).install(false)
+    expect(owners).toEqual({
+      '/var/lib/lockbox-key-server': [4711, 4711],
+      '/var/cache/lockbox-key-server': [4711, 4711],
+      '/var/log/lockbox-key-server': [uid, 4711],
+      '/etc/lockbox/key-server.toml': [uid, 4711],
+    })
+    expect(unitText(here)).not.toMatch(/^ReadWritePaths=.*log/m)
   })
 
   it('keeps a file of settings that is there, unless it is told not to', () => {

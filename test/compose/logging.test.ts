@@ -54,4 +54,14 @@ describe('a line of the log', () => {
       dropped: 2,
     })
   })
+
+  it.each([
+    { event: 'share_mail_failed', attempts: 2, error: 'the command ended with 1' },
+    { event: 'share_events_missing', origin: 1, missing: 3 },
+    { event: 'share_peer_failed', peer: 'keys.example', error: 'ECONNREFUSED' },
+  ])('has all that servers of share codes say: $event', (said) => {
+    const line = logged((logger) => logger.warn(said))
+    expect(line).toMatchObject(said)
+    expect(line).not.toHaveProperty('dropped')
+  })
 })

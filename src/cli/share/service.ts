@@ -53,25 +53,30 @@ export class ShareService {
     private readonly run: Run = runProgram,
     /** The folder that is `/`. */
     private readonly root = '/',
+    private readonly chown: typeof chownSync = chownSync,
   ) {}
 
   /** Begins it now and at every start of the machine. @throws ServiceProblem */
   install(forceConfig: boolean): void {
     this.#assertUser()
     const { uid, gid } = this.#service()
-    for (const folder of [dirname(paths.config), paths.state, paths.cache, paths.log]) {
-      const own = folder !== dirname(paths.config)
+    mkdirSync(this.#at(dirname(paths.config)), { recursive: true })
+    for (const [folder, owner] of [
+      [paths.state, uid],
+      [paths.cache, uid],
+      // systemd opens the log there as root: were it the service's, that could put a link to any file in its place.
+      [paths.log, process.getuid?.() ?? 0],
+    ] as const) {
       mkdirSync(this.#at(folder), { recursive: true })
-      if (!own) continue
       chmodSync(this.#at(folder), 0o750)
-      chownSync(this.#at(folder), uid, gid)
+      this.chown(this.#at(folder), owner, gid)
     }
     const config = this.#at(paths.config)
     if (forceConfig || !existsSync(config)) {
       writeFileSync(config, configText)
       // There may be tokens in it: the service reads it, and nobody but root writes it.
       chmodSync(config, 0o640)
-      chownSync(config, process.getuid?.() ?? 0, gid)
+      this.chown(config, process.getuid?.() ?? 0, gid)
     }
     mkdirSync(dirname(this.#at(paths.unit)), { recursive: true })
     writeFileSync(this.#at(paths.unit), unitText(this.program))
@@ -179,7 +184,7 @@ RestrictSUIDSGID=true
 LockPersonality=true
 CapabilityBoundingSet=
 UMask=0077
-ReadWritePaths=${paths.state} ${paths.cache} ${paths.log}
+ReadWritePaths=${paths.state} ${paths.cache}
 LimitNOFILE=1048576
 
 [Install]

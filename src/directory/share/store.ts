@@ -22,8 +22,12 @@ export interface MailLimits {
 export interface ShareStoreOptions {
   readonly now: () => number
   readonly mailLimits: MailLimits
-  /** Told of each change, in the unit that makes it: what goes to other servers is kept with it, or not at all. */
-  readonly tell?: ((unit: Unit, event: ShareEvent) => Promise<void>) | undefined
+  /**
+   * Told of each change, in the unit that makes it: what goes to other servers is kept with it, or not at all. And when
+   * the share ends, or would have.
+   */
+  readonly tell?:
+    ((unit: Unit, event: ShareEvent, endsAt: number | undefined) => Promise<void>) | undefined
 }
 
 export interface NewShare {
@@ -136,7 +140,7 @@ export class ShareStore {
           await this.#countMail(unit, secret, verification, now)
           await addMail(unit, { code, email: verification.email, url: link, now, expiresAt })
         }
-        await this.options.tell?.(unit, event)
+        await this.options.tell?.(unit, event, expiresAt)
         return true
       })
       // Somebody else's share has this code, which is one in very many.
@@ -203,6 +207,7 @@ export class ShareStore {
       await this.options.tell?.(
         unit,
         isLast ? { kind: 'tombstone', code } : { kind: 'fetches', code, fetches },
+        Number(row['expires_at']),
       )
       return row
     })
@@ -213,8 +218,8 @@ export class ShareStore {
     if (!isStorable(code)) return 'missing'
     const hash = deleteTokenHash(token).toString('hex')
     const outcome = await this.#ifToken(code, 'delete_token_hash', hash, async (unit) => {
-      await erase(unit, code)
-      await this.options.tell?.(unit, { kind: 'tombstone', code })
+      const endsAt = await erase(unit, code)
+      await this.options.tell?.(unit, { kind: 'tombstone', code }, endsAt)
     })
     if (outcome === 'done') this.counts.deleted++
     if (outcome === 'missing') this.counts.misses++
@@ -323,27 +328,29 @@ export class ShareStore {
   /**
    * Applies what happened at another server, in the unit that keeps its number. A share that is here already stays as it
    * is: told of it again, it must not be given out more often.
+   * @returns when the share ends of which this has changed something
    */
-  async apply(unit: Unit, event: ShareEvent): Promise<void> {
+  async apply(unit: Unit, event: ShareEvent): Promise<number | undefined> {
     const { code } = event
-    if (!isStorable(code)) return
+    if (!isStorable(code)) return undefined
     switch (event.kind) {
       case 'put': {
         const isLive = event.expiresAt > this.options.now() && event.fetches < event.maxFetches
-        if (isLive) await insert((...asked) => unit.rows(...asked), event)
-        return
+        const isNew = isLive && (await insert((...asked) => unit.rows(...asked), event))
+        return isNew ? event.expiresAt : undefined
       }
       case 'fetches': {
         const [row] = await unit.rows(
           `UPDATE ${CODES} SET fetches = $1 WHERE code = $2 AND fetches < $3
-           RETURNING max_fetches - fetches AS remaining`,
+           RETURNING max_fetches - fetches AS remaining, expires_at`,
           [event.fetches, code, event.fetches],
         )
-        if (row !== undefined && Number(row['remaining']) <= 0) await erase(unit, code)
-        return
+        if (row === undefined) return undefined
+        if (Number(row['remaining']) <= 0) await erase(unit, code)
+        return Number(row['expires_at'])
       }
       case 'tombstone':
-        await erase(unit, code)
+        return erase(unit, code)
     }
   }
 
@@ -415,13 +422,16 @@ async function insert(rows: Rows, put: LiveShare, tokenHash?: Buffer): Promise<b
   return row !== undefined
 }
 
-/** With the mail that waits for it, and with what leads from the log to it. */
-async function erase(unit: Unit, code: string): Promise<void> {
+/** With the mail that waits for it, and with what leads from the log to it. @returns when it would have ended */
+async function erase(unit: Unit, code: string): Promise<number | undefined> {
   const [row] = await unit.rows(
-    `DELETE FROM ${CODES} WHERE code = $1 RETURNING email, verified_at`,
+    `DELETE FROM ${CODES} WHERE code = $1 RETURNING email, verified_at, expires_at`,
     [code],
   )
-  if (row === undefined || row['email'] === null) return
-  await dropMails(unit, code)
-  if (row['verified_at'] !== null) await eraseLeaf(unit, KIND, code)
+  if (row === undefined) return undefined
+  if (row['email'] !== null) {
+    await dropMails(unit, code)
+    if (row['verified_at'] !== null) await eraseLeaf(unit, KIND, code)
+  }
+  return Number(row['expires_at'])
 }

@@ -301,6 +301,8 @@ const page = (status: 200 | 400, said: string | undefined): Answer => ({
   status,
   type: 'text/html; charset=utf-8',
   body: verificationPage(status === 200, said ?? ''),
+  // As the original ends it.
+  headers: { Connection: 'close' },
   ...(status === 400 ? { code: 'not_verified' } : {}),
 })
 

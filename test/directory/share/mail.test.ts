@@ -4,10 +4,10 @@ import { join } from 'node:path'
 import { afterAll, afterEach, describe, expect, it, vi } from 'vitest'
 import { encodeShareRequest } from '@vertex/directory/share'
 import { directoryTables } from '../../../src/compose/directory.js'
-import { Mails, type MailEvent } from '../../../src/directory/share/mails.js'
+import { addMail, Mails, type MailEvent } from '../../../src/directory/share/mails.js'
 import { verificationPage } from '../../../src/directory/share/page.js'
 import { sendByCommand, sendBySmtp } from '../../../src/mail/index.js'
-import { openUnsealed, type Database } from '../../../src/store/index.js'
+import { openUnsealed, type Database, type UnitStore } from '../../../src/store/index.js'
 import { engines, sql } from '../../store/engines.js'
 import { linkIn, startSmtpSink, type SmtpSink } from '../../support/smtp-sink.js'
 import { contactPayload } from './payloads.js'
@@ -77,6 +77,7 @@ describe.each(engines)('verified addresses on $name', (engine) => {
       expect(await server.take(code)).toMatchObject({ verification: { verified: false } })
 
       const page = await open()
+      expect(page.headers.get('connection')).toBe('close')
       expect([page.status, page.headers.get('content-type')]).toEqual([
         200,
         'text/html; charset=utf-8',
@@ -272,6 +273,35 @@ describe('the mails of share codes', () => {
       'the command ended with 1',
     )
     await expect(sendByCommand(join(folder, 'none'))('a@b', 'u')).rejects.toThrow('ENOENT')
+  })
+
+  it('are due again once it is said that one failed, and not only when its lease has run out', async () => {
+    const store = await openUnsealed(await sqlite!.create(), directoryTables)
+    stopping.push(() => store.close())
+    const at = Date.now()
+    await store.inUnit((unit) =>
+      addMail(unit, { code: 'c', email: 'e', url: 'u', now: at, expiresAt: at + 900_000 }),
+    )
+    const order: string[] = []
+    const noting: UnitStore = {
+      select: (...asked) => store.select(...asked),
+      inUnit: (work) => store.inUnit(work),
+      inLog: (work) => store.inLog(work),
+      inChain: (work) => store.inChain(work),
+      change: async (statement, values) => {
+        const rows = await store.change(statement, values)
+        if (statement.startsWith('UPDATE')) order.push(`due in ${Number(values[0]) - at}`)
+        return rows
+      },
+    }
+    const refuse = () => Promise.reject(new Error('refused'))
+    await new Mails(
+      noting,
+      () => at,
+      refuse,
+      ({ event }) => order.push(event),
+    ).sendDue()
+    expect(order).toEqual(['due in 120000', 'due in 10000', 'share_mail_failed'])
   })
 
   it('go over TLS or not at all, except on this machine', async () => {

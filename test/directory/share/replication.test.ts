@@ -272,6 +272,31 @@ describe.each(engines)('servers that tell each other, on $name', (engine) => {
       expect(await b.shares.take(code)).toBeUndefined()
     })
 
+    it('does not bring back what may live longer at the other one, as long as it does there', async () => {
+      const net = new Net()
+      const { shares, replicas, replication, database } = await begin(net, 1, [])
+      const endsAt = start + 8 * TTL
+      const longer = (code: string) => ({ ...put(code, 0, 1), expiresAt: endsAt }) as ShareEvent
+      let sequence = 0n
+      const told = (event: ShareEvent) =>
+        replicas.apply({ origin: 0, epoch: 1n, sequence: ++sequence, event })
+      const codes = ['01000000000001', '01000000000002', '01000000000003', '01000000000004']
+      const [taken, gone, later, had] = codes as [string, string, string, string]
+      for (const code of [taken, gone, had]) await told(longer(code))
+      expect(await shares.take(taken)).toBeDefined()
+      await told({ kind: 'tombstone', code: gone })
+      await told({ kind: 'tombstone', code: later })
+      await told(longer(later))
+      await told({ kind: 'fetches', code: had, fetches: 1 })
+      net.clock.at += 2 * TTL
+      await replication.prune()
+      for (const code of codes) await told(longer(code))
+      expect(await shares.live()).toBe(0)
+      net.clock.at = endsAt + 300_001
+      await replication.prune()
+      expect(await sql(database, 'SELECT * FROM share_marks')).toEqual([])
+    })
+
     it('comes to the same, in whatever order events come, twice and with some missing', async () => {
       const { b } = await pair()
       let number = 0

@@ -1,6 +1,6 @@
 import type { ShareEvent } from '@vertex/directory/share'
 import type { Unit, UnitStore } from '../../../store/index.js'
-import { GONE, Marks } from './marks.js'
+import { CLOCKS_MS, GONE, Marks } from './marks.js'
 import { Outbox, type OutboxSettings, type Post, type ReplicationLog } from './outbox.js'
 import { Replicas, type ApplyEvent } from './replicas.js'
 
@@ -10,9 +10,6 @@ export interface ReplicationSettings extends OutboxSettings {
   /** How long a share can live. */
   readonly maxTtlMs: number
 }
-
-/** Clocks of servers differ. */
-const CLOCKS_MS = 5 * 60_000
 
 /** A server of share codes beside others that have a state of their own. docs/spec/share-replication.md */
 export class Replication {
@@ -31,10 +28,13 @@ export class Replication {
   }
 
   /** What the store of shares tells of each change, in the unit that makes it. */
-  readonly tell = async (unit: Unit, event: ShareEvent): Promise<void> => {
-    if (event.kind === 'tombstone') await this.#marks.set(unit, event.code, GONE)
+  readonly tell = async (unit: Unit, event: ShareEvent, endsAt?: number): Promise<void> => {
+    if (event.kind === 'tombstone') await this.#marks.set(unit, event.code, GONE, endsAt)
     if (this.settings.peers.length === 0) return
-    const expiresAt = event.kind === 'put' ? event.expiresAt : this.now() + this.settings.maxTtlMs
+    const expiresAt =
+      event.kind === 'put'
+        ? event.expiresAt
+        : Math.max(this.now() + this.settings.maxTtlMs, endsAt ?? 0)
     await this.outbox.enqueue(unit, event, expiresAt)
   }
 

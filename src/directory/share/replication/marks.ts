@@ -4,6 +4,10 @@ import { MARKS } from './tables.js'
 
 /** More fetches than any share can have: it is gone. */
 export const GONE = 65_536
+/** Clocks of servers differ. */
+export const CLOCKS_MS = 5 * 60_000
+/** A time that both databases can hold, with what is added to it. */
+const LATEST = Number.MAX_SAFE_INTEGER - CLOCKS_MS
 /** So many are deleted at once. */
 const STEP = 500
 
@@ -19,14 +23,20 @@ export class Marks {
     private readonly now: () => number,
   ) {}
 
-  /** Never less than before. */
-  async set(unit: Unit, code: string, fetches: number): Promise<void> {
+  /**
+   * Never less than before, nor for a shorter time.
+   * @param endsAt when the share ends, where that is known: another server may let shares live longer
+   */
+  async set(unit: Unit, code: string, fetches: number, endsAt = 0): Promise<void> {
+    const until = Math.max(this.now() + this.lifeMs, Math.min(endsAt, LATEST) + CLOCKS_MS)
     await unit.rows(
       `INSERT INTO ${MARKS} (code_hash, fetches, until) VALUES ($1, $2, $3)
-       ON CONFLICT (code_hash) DO UPDATE SET until = excluded.until, fetches =
-         CASE WHEN excluded.fetches > ${MARKS}.fetches THEN excluded.fetches ELSE ${MARKS}.fetches END
+       ON CONFLICT (code_hash) DO UPDATE SET
+         until = CASE WHEN excluded.until > ${MARKS}.until THEN excluded.until ELSE ${MARKS}.until END,
+         fetches =
+           CASE WHEN excluded.fetches > ${MARKS}.fetches THEN excluded.fetches ELSE ${MARKS}.fetches END
        RETURNING fetches`,
-      [hashOf(code), fetches, this.now() + this.lifeMs],
+      [hashOf(code), fetches, until],
     )
   }
 

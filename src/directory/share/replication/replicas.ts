@@ -22,8 +22,11 @@ import { GONE, type Marks } from './marks.js'
 import type { ReplicationLog } from './outbox.js'
 import { ORIGINS } from './tables.js'
 
-/** Applies what happened at another server, in the unit that keeps its number. A share that is here stays as it is. */
-export type ApplyEvent = (unit: Unit, event: ShareEvent) => Promise<void>
+/**
+ * Applies what happened at another server, in the unit that keeps its number. A share that is here stays as it is.
+ * @returns when the share ends of which this has changed something; undefined for none
+ */
+export type ApplyEvent = (unit: Unit, event: ShareEvent) => Promise<number | undefined>
 
 /** The events of other servers, applied here. docs/spec/share-replication.md, sections 3 and 5 */
 export class Replicas {
@@ -71,10 +74,13 @@ export class Replicas {
     if (event.kind === 'put') {
       const fetches = Math.max(event.fetches, await this.marks.of(unit, code))
       await this.applyEvent(unit, { ...event, fetches: Math.min(fetches, event.maxFetches) })
-      if (fetches > 0) await this.applyEvent(unit, { kind: 'fetches', code, fetches })
+      if (fetches === 0) return
+      await this.applyEvent(unit, { kind: 'fetches', code, fetches })
+      // As long as it can be sent here again.
+      await this.marks.set(unit, code, fetches, event.expiresAt)
     } else {
-      await this.marks.set(unit, code, event.kind === 'fetches' ? event.fetches : GONE)
-      await this.applyEvent(unit, event)
+      const endsAt = await this.applyEvent(unit, event)
+      await this.marks.set(unit, code, event.kind === 'fetches' ? event.fetches : GONE, endsAt)
     }
   }
 }
