@@ -301,7 +301,8 @@ export const settings = {
     .optional(),
   VERTEX_KEYSERVER_RESERVED: list
     .refine(
-      (items) => items.every((item) => /^[a-z0-9][a-z0-9.-]{1,62}[a-z0-9]$/.test(item)),
+      (items) =>
+        items.every((item) => /^(?!.*[.-]{2})[a-z0-9][a-z0-9.-]{1,62}[a-z0-9]$/.test(item)),
       'must be localparts of names, in lower case, with commas between',
     )
     .default(reservedNames),

@@ -4,14 +4,17 @@ import {
   isServerSignature,
   KEYSERVER,
   KeyserverRefusal,
+  lastOf,
   openReply,
   signedOfReply,
   splitEntry,
+  stateOf,
   toBase64,
   uidHashIn,
   uidReply,
   type ChainEntry,
   type FoundMessage,
+  type UidContent,
   type UidReply,
 } from '@vertex/directory/keyserver'
 import { IdentityError, VertexError } from './errors.js'
@@ -79,14 +82,16 @@ export class Hashchain {
 
   /**
    * The last message of an identity, if somebody has it now. Everything is checked: the links, the message, the one
-   * before it, and the keyserver's signatures.
+   * before it, which chain its owner knew, and the keyserver's signatures.
    * @param now in seconds
+   * @param byOwner the last one as long as its owner may say something new, even if it has expired
    */
   async find(
     identity: string,
     domain: string,
     now: number,
     signal: AbortSignal,
+    byOwner = false,
   ): Promise<FoundMessage | undefined> {
     const servers = await this.#search(`${KEYSERVER}@${domain}`, signal)
     const mine = await this.#search(identity, signal)
@@ -100,7 +105,10 @@ export class Hashchain {
         if (!isServerSignature(reply.SERVERSIGNATURE, key, signedOfReply(reply)))
           throw new VertexError('chain_invalid', 'a message is not signed by the keyserver')
       }
-      return currentOf(messages(mine), now)
+      if (!byOwner) return currentOf(messages(mine), now)
+      const last = lastOf(messages(mine), now)
+      const end = last?.checked.message.UIDContent.NOTAFTER
+      return end !== undefined && stateOf(end, now).canBeUpdated ? last : undefined
     })
   }
 
@@ -122,11 +130,21 @@ export class Hashchain {
       const found = checked(() => {
         const reply = uidReply(UIDMessageReply, 'UIDMessageReply')
         const expected = { entry: this.#texts[position]!, position, uidHash }
-        return { checked: { position, checked: openReply(reply, expected) }, reply }
+        const opened = openReply(reply, expected)
+        this.#assertKnown(opened.message.UIDContent, position)
+        return { checked: { position, checked: opened }, reply }
       })
       search.found.push(found)
     }
     return search
+  }
+
+  /** Its owner has signed which chain they saw: a message that is shown on another one is found here. 4.10 */
+  #assertKnown({ IDENTITY, LASTENTRY }: UidContent, position: number): void {
+    if (LASTENTRY === '' && IDENTITY.startsWith(`${KEYSERVER}@`)) return
+    const known = this.#texts.indexOf(LASTENTRY)
+    if (known === -1 || known >= position)
+      throw new VertexError('chain_invalid', 'a message was made on another hashchain')
   }
 }
 

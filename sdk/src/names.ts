@@ -130,7 +130,7 @@ export class Names {
   }
 
   /**
-   * Says something new of one's own name: that it goes on, and perhaps other keys.
+   * Says something new of one's own name: that it goes on, and perhaps other keys. It may have expired, up to a year ago.
    * @param secrets of the last message
    * @param next other secrets, which were kept before; without them the keys stay
    */
@@ -144,7 +144,7 @@ export class Names {
 
   /**
    * The way back after the loss of a device: with the key on paper the name gets new keys, and those of the device
-   * speak for it no more. It may be called again with the same secrets.
+   * speak for it no more. The name may have expired, up to a year ago. It may be called again with the same secrets.
    * @param escrow {@link escrowKeyOf} the paper
    * @param secrets new ones, which were kept before
    * @throws VertexError `escrow_key_wrong` for a key that is not this name's
@@ -210,10 +210,11 @@ export class Names {
   ): Promise<Name> {
     const identity = identityOf(name)
     return this.#within(options, async (signal) => {
-      const { message: before, seen } = await this.#find(identity, options, signal)
+      const { message: before, seen } = await this.#find(identity, options, signal, true)
       if (before === undefined) throw nobody()
       // An answer was lost, and this is done already.
-      if ('escrow' in by && isOf(before, secrets)) return nameOf(before, seen)
+      if ('escrow' in by && isOf(before, secrets) && before.UIDContent.NOTAFTER > now())
+        return nameOf(before, seen)
       const signer = 'escrow' in by ? by.escrow : by.sigKey
       const expected = 'escrow' in by ? before.UIDContent.SIGESCROW : before.UIDContent.SIGKEY
       if (expected?.PUBKEY !== toBase64(ed25519.getPublicKey(signer)))
@@ -242,9 +243,9 @@ export class Names {
     return nameOf(shown, seen)
   }
 
-  async #find(identity: Identity, { known }: NameOptions, signal: AbortSignal) {
+  async #find(identity: Identity, { known }: NameOptions, signal: AbortSignal, byOwner = false) {
     const seen = await this.#chain.sync(signal, known)
-    const found = await this.#chain.find(identity.text, identity.domain, now(), signal)
+    const found = await this.#chain.find(identity.text, identity.domain, now(), signal, byOwner)
     return { message: found?.checked.message, seen }
   }
 

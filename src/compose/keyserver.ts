@@ -39,7 +39,7 @@ async function readTokenKeys(path: string): Promise<readonly string[]> {
     throw refused('cannot be read')
   }
   const pems = text.match(PEM) ?? []
-  if (pems.length === 0) throw refused('has no public key: make it with vertex directory token-key')
+  if (pems.length === 0) throw refused('has no public key: make it with vertex token key')
   try {
     for (const pem of pems) createPublicKey(pem)
     new TokenKeys(pems)

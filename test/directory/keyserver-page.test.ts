@@ -138,11 +138,12 @@ it('names every flag of the command, and refuses what they may not be', async ()
   const refused: [readonly string[], string][] = [
     [[], '--domain'],
     [['--domain', 'a b'], '--domain'],
+    [[...domain, '--reserved', 'a--b'], '--reserved'],
     [[...domain, '--bind', `127.0.0.1:${port}`], '--bind'],
     [[...domain, '--db', 'mysql://x'], '--db'],
     [[...domain, '--escrow-key', 'AAAA'], '--escrow-key'],
     [[...domain, '--token-key', 'none.pem'], 'none.pem'],
-    [[...domain, '--token-key', 'token.key'], 'token.key'],
+    [[...domain, '--token-key', 'token.key'], 'make it with vertex token key'],
     [['--domain', 'mute.example', '--key', 'token.key', '--db', 'refused.db'], '--key'],
   ]
   for (const [words, named] of refused) {

@@ -1,4 +1,20 @@
-import { makeKeyInit, newUidSecrets } from '@vertex/directory/keyserver'
+import { randomBytes } from 'node:crypto'
+import { ed25519 } from '@noble/curves/ed25519.js'
+import {
+  canonical,
+  encryptMessage,
+  entryText,
+  makeEntry,
+  makeKeyInit,
+  makeUid,
+  newUidSecrets,
+  NO_HASH,
+  replyOf,
+  ROLLOVER,
+  splitEntry,
+  toBase64,
+  type UidMessage,
+} from '@vertex/directory/keyserver'
 import {
   createEscrowKey,
   createNameSecrets,
@@ -63,6 +79,57 @@ function lied(change: (method: string, result: Json, params: Json) => unknown, o
     return new Response(JSON.stringify(answer), { status: response.status })
   }
   return harness.client(server, { store, apiKey, fetch: lying })
+}
+
+/** A keyserver that puts on its chain whatever it wants to, and signs it. */
+class OwnChain {
+  readonly #secrets = newUidSecrets()
+  readonly #entries: Uint8Array[] = []
+  readonly #replies = new Map<string, Json>()
+  readonly now = Math.floor(Date.now() / 1000)
+
+  constructor() {
+    const { now } = this
+    this.put(makeUid(this.#secrets, { identity: 'keyserver@mute.example', lastEntry: '', now }))
+  }
+
+  put(message: UidMessage): void {
+    const { uidHash, encrypted } = encryptMessage(canonical(message), randomBytes(16))
+    const last = this.#entries.at(-1)
+    const before = last === undefined ? NO_HASH : splitEntry(last).hash
+    const entry = makeEntry(message.UIDContent.IDENTITY, uidHash, before, randomBytes(24))
+    const ENTRY = replyOf(encrypted, entry, this.#entries.push(entry) - 1)
+    const SERVERSIGNATURE = toBase64(ed25519.sign(canonical(ENTRY), this.#secrets.sigKey))
+    const index = toBase64(splitEntry(entry).uidIndex)
+    this.#replies.set(index, { UIDMessageReply: { ENTRY, SERVERSIGNATURE } })
+  }
+
+  get last(): string {
+    return entryText(this.#entries.at(-1)!)
+  }
+
+  #answer(method: string, params: Json): Json {
+    const all = this.#entries.map(entryText)
+    switch (method) {
+      case 'KeyHashchain.FetchLastHashChain':
+        return { HCEntry: all.at(-1), HCPos: all.length - 1 }
+      case 'KeyHashchain.FetchHashChain':
+        return { HCEntries: all.slice(params.StartPosition), HCFirstPos: params.StartPosition }
+      case 'KeyRepository.UpdateUID':
+        this.put(params.UIDMessage)
+        return {}
+      default:
+        return this.#replies.get(params.UIDIndex as string)
+    }
+  }
+
+  client() {
+    const other: Fetch = (_, init) => {
+      const { method, params } = JSON.parse(init.body as string)
+      return Promise.resolve(Response.json({ result: this.#answer(method as string, params) }))
+    }
+    return harness.client(server, { store, apiKey, fetch: other })
+  }
 }
 
 let names = 0
@@ -160,6 +227,30 @@ describe('a party that has lost its device', () => {
     await names.recover(name, escrow.secret, third, { newEscrow: another.secret })
     const former = names.recover(name, escrow.secret, createNameSecrets())
     expect(await errorOf(former)).toMatchObject({ errType: 'escrow_key_wrong' })
+  })
+})
+
+describe('a name that has expired', () => {
+  it('is nobody’s for others, and comes back by its key or its paper within a year', async () => {
+    const chain = new OwnChain()
+    const [secrets, escrow] = [createNameSecrets(), createEscrowKey()]
+    const { now, last: lastEntry } = chain
+    const made = (identity: string, age: number) =>
+      chain.put(makeUid(secrets, { identity, lastEntry, now: now - age, escrow: escrow.secret }))
+    made('alice@mute.example', ROLLOVER + 60)
+    made('carol@mute.example', ROLLOVER + 60)
+    made('dave@mute.example', 2 * ROLLOVER + 60)
+    const { names } = (await chain.client()).directory
+    const none = { errType: 'party_not_found' }
+    expect(await errorOf(names.lookup('alice@mute.example'))).toMatchObject(none)
+    const late = names.recover('dave@mute.example', escrow.secret, createNameSecrets())
+    expect(await errorOf(late)).toMatchObject(none)
+    const fresh = createNameSecrets()
+    const back = await names.recover('alice@mute.example', escrow.secret, fresh)
+    expect(back.expiresAt.getTime()).toBeGreaterThan(Date.now())
+    expect((await names.lookup('alice@mute.example')).signingKey).toBe(back.signingKey)
+    await names.renew('carol@mute.example', secrets)
+    await names.lookup('carol@mute.example')
   })
 })
 
@@ -303,6 +394,18 @@ describe('a server that lies about names', () => {
           name,
         ),
       ).toMatchObject(invalid)
+  })
+
+  it('is found when it shows a message on another chain than its owner saw', async () => {
+    const [one, other] = [new OwnChain(), new OwnChain()]
+    const { now, last: lastEntry } = one
+    const secrets = createNameSecrets()
+    const message = makeUid(secrets, { identity: 'alice@mute.example', lastEntry, now })
+    for (const chain of [one, other]) chain.put(message)
+    const lookedUpOn = async (chain: OwnChain) =>
+      errorOf((await chain.client()).directory.names.lookup('alice@mute.example'))
+    expect(await lookedUpOn(one)).toBeUndefined()
+    expect(await lookedUpOn(other)).toMatchObject(invalid)
   })
 
   it('is found when it puts a message on no chain', async () => {

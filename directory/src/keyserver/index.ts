@@ -68,6 +68,7 @@ export {
   assertFollows,
   assertLifetime,
   currentOf,
+  lastOf,
   ROLLOVER,
   stateOf,
   type FoundMessage,

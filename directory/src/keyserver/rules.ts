@@ -85,6 +85,17 @@ export function currentOf(
   now: number,
   equation?: Equation,
 ): FoundMessage | undefined {
+  const last = lastOf(found, now, equation)
+  if (last === undefined) return undefined
+  return stateOf(last.checked.message.UIDContent.NOTAFTER, now).isKnownToReaders ? last : undefined
+}
+
+/** As {@link currentOf}, for the owner of the name: the last message, even if it has expired. */
+export function lastOf(
+  found: readonly FoundMessage[],
+  now: number,
+  equation?: Equation,
+): FoundMessage | undefined {
   let last: FoundMessage | undefined
   for (const each of found) {
     if (last !== undefined && each.checked.message.UIDContent.MSGCOUNT !== 0)
@@ -98,6 +109,5 @@ export function currentOf(
     }
     last = each
   }
-  if (last === undefined) return undefined
-  return stateOf(last.checked.message.UIDContent.NOTAFTER, now).isKnownToReaders ? last : undefined
+  return last
 }

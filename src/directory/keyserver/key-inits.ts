@@ -137,7 +137,7 @@ async function dispenseFallback(
   now: number,
 ): Promise<Dispensed | undefined> {
   const rows = await store.select(
-    `SELECT id, not_after, key_init FROM ${KEY_INITS}
+    `SELECT id, not_after FROM ${KEY_INITS}
      WHERE sig_key_hash = $1 AND fallback = 1 AND not_before <= $2 AND not_after > $3`,
     [sigKeyHash, now, now],
   )
@@ -145,9 +145,12 @@ async function dispenseFallback(
   const valid = rows.map((row) => ({
     id: Number(row['id']),
     notAfter: Number(row['not_after']),
-    keyInit: String(row['key_init']),
   }))
   const { chosen, remove } = chooseFallback(valid, now, (most) => randomInt(most))
+  // Of the chosen one alone: all of a SIGKEY may be megabytes.
+  const [one] = await store.select(`SELECT key_init FROM ${KEY_INITS} WHERE id = $1`, [chosen.id])
+  // Somebody was faster and has it deleted.
+  if (one === undefined) return dispenseFallback(store, sigKeyHash, now)
   // Under the lock: of two that would each leave the other's, one must stay.
   if (remove)
     await store.inChain((unit) =>
@@ -158,7 +161,7 @@ async function dispenseFallback(
         [chosen.id, sigKeyHash, chosen.id, now, now],
       ),
     )
-  return { keyInit: chosen.keyInit, fallback: true }
+  return { keyInit: String(one['key_init']), fallback: true }
 }
 
 /** Deletes all of a SIGKEY, in a unit that has the chain for itself. */

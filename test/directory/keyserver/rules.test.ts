@@ -350,6 +350,20 @@ describe('KeyInits', () => {
     expect(rows.map((row) => Number(row['not_after']))).toEqual([alice.now + 50_000])
   })
 
+  it('that are shared are read one by one, however much there is of them', async () => {
+    const { server, alice } = await alices()
+    for (let i = 0; i < 3; i++) await alice.publish(100, { fallback: true })
+    let read = 0
+    const select = server.store.select.bind(server.store)
+    server.store.select = async (sql, values) => {
+      const rows = await select(sql, values)
+      read += JSON.stringify(rows).length
+      return rows
+    }
+    expect((await fetch(server, alice)).Contents.FALLBACK).toBe(true)
+    expect(read).toBeLessThan(30_000)
+  })
+
   it('are never given out again, whoever sends them again', async () => {
     const { server, alice } = await alices()
     const [made] = await alice.publish(1)
