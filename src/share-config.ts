@@ -136,6 +136,8 @@ const option = (
 })
 
 const MS = 9_007_199_254_740_991
+/** A timer that is set for longer goes off at once. */
+const LONGEST_WAIT_MS = 2_147_483_647
 
 /** In the order of the help. */
 export const shareOptions: readonly Option[] = [
@@ -181,7 +183,7 @@ export const shareOptions: readonly Option[] = [
     '--public-url',
     'URL',
     'Public /v1/share URL of this server (default: made of --bind)',
-    (draft, text) => optional(draft, 'publicUrl', text === '' ? text : webUrl(text)),
+    (draft, text) => optional(draft, 'publicUrl', text === '' ? text : bareUrl(text)),
   ),
   option(
     '--topology-version',
@@ -202,7 +204,7 @@ export const shareOptions: readonly Option[] = [
     '--topology-heartbeat-interval-ms',
     'N',
     'Between reports to other servers (default: 30000)',
-    (draft, text) => (draft.heartbeatMs = whole(text, MS)),
+    (draft, text) => (draft.heartbeatMs = whole(text, LONGEST_WAIT_MS)),
   ),
   option(
     '--topology-server',
@@ -500,6 +502,12 @@ function webUrl(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined
   if (url === undefined || !/^https?:$/.test(url.protocol) || text.length > 2_048)
     throw new ShareConfigError('must be an http:// or https:// URL')
+  return text
+}
+
+/** One that a path and a query can be put behind: links in e-mail are made so. */
+function bareUrl(text: string): string {
+  if (/[?#]/.test(webUrl(text))) throw new ShareConfigError('must be a URL without ? and #')
   return text
 }
 

@@ -78,6 +78,7 @@ describe('vertex directory share', () => {
     [['nope'], 'error: unknown command `nope`'],
     [['constructor'], 'error: unknown command `constructor`'],
     [['run', '--bind'], 'error: missing value for --bind'],
+    [['run', '--bind', 'nonsense'], 'error: --bind must be HOST:PORT, such as 127.0.0.1:7878'],
     [['resync-peer'], 'error: missing --peer-url'],
     [
       ['resync-peer', '--peer-url', 'https://peer.example/v1/replicate'],

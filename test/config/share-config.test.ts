@@ -147,6 +147,14 @@ describe('the settings of a server of share codes', () => {
     [['--peer-url', 'https://a'], 'unknown option `--peer-url`'],
     [['--bind'], 'missing value for --bind'],
     [['--config'], 'missing value for --config'],
+    [
+      ['--topology-heartbeat-interval-ms', '2147483648'],
+      '--topology-heartbeat-interval-ms: must be a whole number up to 2147483647',
+    ],
+    ...['https://a/v1/share?b', 'https://a/v1/share#b'].map((url): [string[], string] => [
+      ['--public-url', url],
+      '--public-url: must be a URL without ? and #',
+    ]),
     [['--server-id', '36'], '--server-id: server id must be 0..35 (0..9, a..z)'],
     [['--server-id', 'Z'], '--server-id: server id must be 0..35 (0..9, a..z)'],
     [

@@ -72,7 +72,7 @@ async function run(running: Running, words: readonly string[]): Promise<void> {
     sayHelp(running)
     return
   }
-  const place = hostAndPortOf(settings.bind, '--bind')
+  const place = placeOf(settings.bind)
   const compose = await import('../../compose/index.js')
   const logger = compose.createLogger('info')
   let server: DirectoryServer
@@ -84,6 +84,17 @@ async function run(running: Running, words: readonly string[]): Promise<void> {
   logger.info({ event: 'listening', url: server.url, port: server.port })
   await toldToStop()
   await server.stop()
+}
+
+/** @throws CommandError */
+function placeOf(bind: string): ReturnType<typeof hostAndPortOf> {
+  try {
+    return hostAndPortOf(bind, '--bind')
+  } catch (error) {
+    // As with whatever else cannot be.
+    if (error instanceof CommandError) throw refused('settings', error.message)
+    throw error
+  }
 }
 
 /** @throws CommandError */
