@@ -34,14 +34,32 @@ export function createServer(app: Express, tls?: TlsFiles): http.Server {
     // Refused by the app, in words.
     requireHostHeader: false,
   }
+  const answer: http.RequestListener<typeof AppRequest, typeof AppResponse> = (req, res) => {
+    req.url = targetOf(req.url ?? '')
+    app(req, res)
+  }
   const server =
     tls === undefined
-      ? http.createServer(options, app)
-      : https.createServer({ ...options, ...tls, minVersion: 'TLSv1.3' }, app)
+      ? http.createServer(options, answer)
+      : https.createServer({ ...options, ...tls, minVersion: 'TLSv1.3' }, answer)
   server.maxConnections = 4096
-  server.on('checkExpectation', app)
+  server.on('checkExpectation', answer)
   server.on('clientError', refuseConnection)
   return server
+}
+
+/** No path of any route. */
+const NOWHERE = '//'
+
+/**
+ * The path that a request names, RFC 9112, section 3.2. Express answers by itself what it can find no path in, in a form
+ * that nobody else's answers have.
+ */
+function targetOf(target: string): string {
+  if (target.startsWith('/')) return target
+  if (!/^https?:/i.test(target) || !URL.canParse(target)) return NOWHERE
+  const { pathname, search } = new URL(target)
+  return pathname + search
 }
 
 /** Gives `target` everything that `source` adds to Node's own prototypes, and answers it in the role of `source`. */

@@ -60,6 +60,27 @@ async function served(system: System) {
 }
 
 describe('a system of the directory', () => {
+  it.each([
+    ['*', 404],
+    ['http://[', 404],
+    ['//', 404],
+    ['http://else.example/odd/a?b=c', 200],
+  ])('answers a request for %s itself', async (target, status) => {
+    const { port, log } = await served(odd(({ params, query }) => ({ params, query })))
+    for (const method of ['GET', 'OPTIONS']) {
+      const socket = connect(port, '127.0.0.1')
+      socket.write(`${method} ${target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`)
+      let text = ''
+      for await (const chunk of socket as AsyncIterable<Buffer>) text += chunk.toString()
+      if (method === 'OPTIONS' && status === 200) expect(text).toContain('204 No Content')
+      else {
+        expect(text).toMatch(new RegExp(`^HTTP/1.1 ${status} `))
+        expect(text).toContain('text/x-odd')
+      }
+    }
+    expect(log).toHaveLength(2)
+  })
+
   it('is given the request as it came', async () => {
     const { ask } = await served(
       odd(({ params, query, body }) => ({ params, query, body: Buffer.from(body).toString() })),
@@ -174,9 +195,9 @@ describe('an answer that nobody takes', () => {
   it('counts in the sum for all until its connection has gone', async () => {
     const { ask, port } = await served(odd(() => large))
     const sockets = Array.from({ length: 12 }, () => asks(port, 1))
-    await vi.waitFor(async () => expect((await ask('/odd/x')).status).toBe(503))
+    await vi.waitFor(async () => expect((await ask('/odd/x')).status).toBe(503), 10_000)
     for (const socket of sockets) socket.destroy()
-    await vi.waitFor(async () => expect((await ask('/odd/x')).status).toBe(200))
+    await vi.waitFor(async () => expect((await ask('/odd/x')).status).toBe(200), 10_000)
   })
 })
 
