@@ -1,4 +1,4 @@
-export { decodeBase64 } from './base64.js'
+export { decodeBase64 } from '../base64.js'
 export { equationHolds, verifyStrict, type Equation, type Verdict } from '../ed25519.js'
 export { openAccount, openKeyPackage, type Fetched } from './fetched.js'
 export {

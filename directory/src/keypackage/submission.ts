@@ -1,5 +1,5 @@
 import { hexToBytes } from '@noble/hashes/utils.js'
-import { decodeBase64 } from './base64.js'
+import { decodeBase64 } from '../base64.js'
 import { verifyStrict, type Equation } from '../ed25519.js'
 import { readLamport } from './payload.js'
 

@@ -1,7 +1,7 @@
 import { base64 } from '@scure/base'
 import { sha256, sha512 } from '@noble/hashes/sha2.js'
 import { verifyStrict, type Equation } from '../ed25519.js'
-import { decodeBase64 } from '../keypackage/base64.js'
+import { decodeBase64 } from '../base64.js'
 
 /** Undefined for what is not base64, or not so many bytes. */
 export function fromBase64(text: string, length?: number): Uint8Array | undefined {

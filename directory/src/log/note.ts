@@ -2,6 +2,7 @@ import { ed25519 } from '@noble/curves/ed25519.js'
 import { sha256 } from '@noble/hashes/sha2.js'
 import { bytesToHex, concatBytes, utf8ToBytes } from '@noble/hashes/utils.js'
 import { base64 } from '@scure/base'
+import { decodeBase64 } from '../base64.js'
 
 // Signed notes. docs/spec/directory-log.md, 4.1 to 4.6.
 
@@ -64,7 +65,7 @@ export function parseNote(note: string): Note | undefined {
 /** Undefined for what is no signature line. 4.1, 4.2 */
 export function parseSignatureLine(line: string): NoteSignature | undefined {
   const [, name, encoded] = /^— (\S+) (\S+)$/.exec(line) ?? []
-  const bytes = encoded === undefined ? undefined : fromBase64(encoded)
+  const bytes = encoded === undefined ? undefined : decodeBase64(encoded)
   if (name === undefined || !isKeyName(name) || bytes === undefined || bytes.length < 5)
     return undefined
   return { name, keyId: bytesToHex(bytes.slice(0, 4)), signature: bytes.slice(4), line }
@@ -89,7 +90,7 @@ export const formatVerifierKey = ({ name, keyId, type, publicKey }: VerifierKey)
 /** Undefined for what is no verifier key, or one of a type that is not known here. 4.4 */
 export function parseVerifierKey(text: string): VerifierKey | undefined {
   const [, name, keyId, encoded] = /^([^+]+)\+([0-9a-f]{8})\+(\S+)$/.exec(text) ?? []
-  const bytes = encoded === undefined ? undefined : fromBase64(encoded)
+  const bytes = encoded === undefined ? undefined : decodeBase64(encoded)
   if (name === undefined || keyId === undefined || !isKeyName(name)) return undefined
   const type = bytes?.[0]
   if (bytes?.length !== 33 || (type !== ED25519 && type !== COSIGNATURE)) return undefined
@@ -141,14 +142,7 @@ export function verifies(
 }
 
 /** Padded, its spare bits zero; undefined for anything else. 4.2 */
-export function fromBase64(text: string): Uint8Array | undefined {
-  try {
-    const bytes = base64.decode(text)
-    return base64.encode(bytes) === text ? bytes : undefined
-  } catch {
-    return undefined
-  }
-}
+export { decodeBase64 as fromBase64 }
 
 export const toBase64 = (bytes: Uint8Array): string => base64.encode(bytes)
 

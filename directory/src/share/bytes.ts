@@ -1,4 +1,4 @@
-import { utf8ToBytes } from '@noble/hashes/utils.js'
+import { concatBytes, utf8ToBytes } from '@noble/hashes/utils.js'
 
 /** What can be wrong with bytes of this protocol; the names are the original's, and part of its answers. */
 export type FaultKind =
@@ -58,13 +58,7 @@ export class Writer {
   }
 
   done(): Uint8Array {
-    const out = new Uint8Array(this.#parts.reduce((sum, part) => sum + part.length, 0))
-    let at = 0
-    for (const part of this.#parts) {
-      out.set(part, at)
-      at += part.length
-    }
-    return out
+    return concatBytes(...this.#parts)
   }
 
   #uint(value: bigint, width: 1 | 2 | 4 | 8): this {
